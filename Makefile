@@ -1,0 +1,53 @@
+# One line says what each target is for: make help.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+RACE := ./pkg/lab/... ./pkg/mariadb/... ./pkg/probe/...
+GOTEST := go test -trimpath
+export CGO_ENABLED ?= 0
+
+.PHONY: build test unit race e2e lint golden demo lab lab-down bench package help
+
+help: ## say what each target does
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build the programs into bin/
+	go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/...
+
+test: ## run every test: unit, race, then end to end on the real cluster
+	@test/cluster/build.sh >/dev/null & cluster=$$!; \
+	$(MAKE) --no-print-directory unit race && wait $$cluster && $(MAKE) --no-print-directory e2e || { kill $$cluster 2>/dev/null; exit 1; }
+
+unit: ## run the unit tests
+	$(GOTEST) ./...
+
+race: ## run the tests of packages with goroutines of ours under the race detector
+	CGO_ENABLED=1 $(GOTEST) -race $(RACE)
+
+e2e: build ## run the end-to-end tests (starts the lab)
+	$(GOTEST) -tags e2e -count 1 -timeout 40m ./test/e2e/...
+
+lint: ## check the sources: gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l cmd pkg plugin test *.go 2>/dev/null); [ -z "$$unformatted" ] || { echo "not gofmt'ed: $$unformatted"; exit 1; }
+	go vet ./...
+	go vet -tags e2e ./test/...
+	go run $(STATICCHECK) ./...
+
+golden: ## write the golden files anew
+	$(GOTEST) ./plugin/... -update
+
+demo: build ## show the whole chain, from an empty machine to a verified database
+	scripts/demo
+
+lab: ## start the lab and write .lab/env
+	scripts/lab-up
+
+lab-down: ## stop the lab and remove all of it but the caches
+	scripts/lab-down
+
+bench: build ## measure what the README promises
+	scripts/bench
+
+package: ## build the release archives
+	scripts/package

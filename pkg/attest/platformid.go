@@ -1,0 +1,85 @@
+// Package attest holds the words of remote attestation (RFC 9334) as they are
+// used here, and appraises evidence against a policy: which platform, which
+// enclave, which state of the TCB. It does no I/O, and the zero Policy accepts
+// nothing.
+package attest
+
+import (
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Generation is the kind of a PlatformID. The zero value is none.
+type Generation string
+
+const (
+	// SCONEQE is the public key of the SCONE quoting enclave, up to SCONE 6.
+	SCONEQE Generation = "scone-qe"
+	// IntelQEID is the ID of Intel's quoting enclave, from SCONE 7.
+	IntelQEID Generation = "intel-qe-id"
+)
+
+// PlatformID is a machine's identity in services[].platforms of a session. The
+// zero value identifies none. Compare with Equal: the case of digits means nothing.
+type PlatformID struct {
+	generation Generation
+	text       string // as it was read
+}
+
+const intelPrefix = "INTEL_QE_ID:"
+
+// ParsePlatformID reads 64 hexadecimal digits, or INTEL_QE_ID: and 32 of them.
+func ParsePlatformID(text string) (PlatformID, error) {
+	digits, isIntel := strings.CutPrefix(text, intelPrefix)
+	generation, want := SCONEQE, 64
+	if isIntel {
+		generation, want = IntelQEID, 32
+	}
+	if len(digits) != want || !regexp.MustCompile(`^[0-9A-Fa-f]+$`).MatchString(digits) {
+		return PlatformID{}, fmt.Errorf("platform ID: got %.80q, want 64 hexadecimal digits (SCONE up to 6) or %s and 32 of them (from SCONE 7)", text, intelPrefix)
+	}
+	return PlatformID{generation, text}, nil
+}
+
+// PlatformIDFromQEID makes the platform ID of SCONE 7 from the QE ID of a quote.
+func PlatformIDFromQEID(id [16]byte) PlatformID {
+	return PlatformID{IntelQEID, intelPrefix + hex.EncodeToString(id[:])}
+}
+
+// String returns the form that was read.
+func (p PlatformID) String() string { return p.text }
+
+// Generation tells which kind of ID this is.
+func (p PlatformID) Generation() Generation { return p.generation }
+
+// Equal reports whether both identify the same machine.
+func (p PlatformID) Equal(q PlatformID) bool {
+	return p.generation == q.generation && strings.EqualFold(p.text, q.text)
+}
+
+// MarshalText returns the form that was read.
+func (p PlatformID) MarshalText() ([]byte, error) { return []byte(p.text), nil }
+
+// UnmarshalText reads what ParsePlatformID reads.
+func (p *PlatformID) UnmarshalText(text []byte) error {
+	parsed, err := ParsePlatformID(string(text))
+	if err != nil {
+		return err
+	}
+	*p = parsed
+	return nil
+}
+
+// Provenance is how a PlatformID is known. The zero value is not known at all.
+type Provenance string
+
+const (
+	// Quoted means that the ID is in a verified quote of the machine.
+	Quoted Provenance = "quoted"
+	// Declared means that the user says so.
+	Declared Provenance = "declared"
+	// Claimed means that the cluster says so, which nobody proved.
+	Claimed Provenance = "claimed"
+)

@@ -1,0 +1,278 @@
+// Package deploy tells the story of an installation: sessions for a client and a
+// database in an attested CAS, then a Helm release that runs under them. Every
+// step is written down before it is taken and looks first at what is there, so a
+// run that was killed is continued by the next one and ends in the same state.
+package deploy
+
+import (
+	"context"
+	"crypto/rand"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strings"
+
+	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/cas"
+	"github.com/confidb/confidb/pkg/record"
+	"github.com/confidb/confidb/pkg/session"
+	"github.com/confidb/confidb/pkg/sgx"
+)
+
+//go:embed templates/*.yml
+var templates embed.FS
+
+// Template returns one of our own session templates: namespace, client or database.
+func Template(name string) ([]byte, error) { return templates.ReadFile("templates/" + name + ".yml") }
+
+// CAS is the attested CAS, as far as an installation needs it.
+type CAS interface {
+	Session(ctx context.Context, name string) (*cas.StoredSession, error)
+	CreateSession(ctx context.Context, document []byte) (string, error)
+}
+
+// Names of the enclaves whose measurements a policy gives.
+const (
+	EnclaveServer = "mariadbd"
+	EnclaveClient = "mariadb"
+	EnclaveProbe  = "probe"
+)
+
+// Plan is what is to be installed.
+type Plan struct {
+	// Name and Namespace are those of the Helm release.
+	Name, Namespace string
+	// CASAddress is the CAS as the pods reach it.
+	CASAddress string
+	// DatabaseSession and ClientSession are names of the user's choice. Empty
+	// means names in a new namespace that nobody can guess.
+	DatabaseSession, ClientSession string
+	// Platforms are the machines on which the database and its clients may run.
+	Platforms []attest.PlatformID
+	// Enclaves are the accepted measurements by enclave name.
+	Enclaves map[string][]sgx.Measurement
+	// Trust, Chart, Values and Origins are kept for later verifications.
+	Trust   record.Trust
+	Chart   string
+	Values  map[string]any
+	Origins map[string]string
+}
+
+// Host is the name under which the pods reach the database of a release of our
+// own chart.
+func Host(name, namespace string) string { return name + "-mariadb." + namespace + ".svc" }
+
+// releaseName is what Helm and the names of sessions and Services both admit.
+func releaseName() *regexp.Regexp { return regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`) }
+
+// maxReleaseName leaves room for the suffix of the Service in 63 characters.
+const maxReleaseName = 45
+
+// CheckName says what is wrong with the name of a release, if anything.
+func CheckName(name string) error {
+	if len(name) > maxReleaseName || !releaseName().MatchString(name) {
+		return fmt.Errorf("release name: got %q, want at most %d of a-z, 0-9 and -, starting with a letter", name, maxReleaseName)
+	}
+	return nil
+}
+
+// Prepare returns the record of the planned release with its three session
+// documents. Names are chosen at the first call and kept; documents that were
+// uploaded, or may have been, are not replaced.
+func Prepare(plan Plan, earlier *record.Release) (*record.Release, error) {
+	if err := CheckName(plan.Name); err != nil {
+		return nil, err
+	}
+	r := &record.Release{Name: plan.Name, Namespace: plan.Namespace}
+	if earlier != nil {
+		r = earlier
+	}
+	if err := nameSessions(r, plan); err != nil {
+		return nil, err
+	}
+	if r.CASAddress != "" && r.CASAddress != plan.CASAddress {
+		return nil, &ChangedError{What: "CAS", Got: plan.CASAddress, Want: r.CASAddress}
+	}
+	r.CASAddress, r.Trust, r.Chart, r.Values, r.Origins = plan.CASAddress, plan.Trust, plan.Chart, plan.Values, plan.Origins
+	r.Platforms = nil
+	for _, id := range plan.Platforms {
+		r.Platforms = append(r.Platforms, id.String())
+	}
+	return r, renderSessions(r, plan)
+}
+
+// ChangedError means that an input differs from what the first run recorded.
+type ChangedError struct{ What, Got, Want string }
+
+func (e *ChangedError) Error() string {
+	return fmt.Sprintf("the %s of this release has changed: got %s, recorded %s", e.What, e.Got, e.Want)
+}
+
+// Hint says how to go on.
+func (e *ChangedError) Hint() string {
+	return "use the recorded value, or uninstall the release and install it under a new name"
+}
+
+func nameSessions(r *record.Release, plan Plan) error {
+	if r.Database.Name == "" {
+		token := make([]byte, 16)
+		if _, err := rand.Read(token); err != nil {
+			return err
+		}
+		owner := plan.Name + "-" + hex.EncodeToString(token)
+		r.Database.Name, r.Client.Name = owner+"/db", owner+"/client"
+		if plan.DatabaseSession != "" {
+			r.Database.Name = plan.DatabaseSession
+		}
+		if plan.ClientSession != "" {
+			r.Client.Name = plan.ClientSession
+		}
+		if plan.DatabaseSession == "" || plan.ClientSession == "" {
+			r.Owner.Name = owner
+		}
+	}
+	for _, s := range []struct{ what, got, want string }{
+		{"database session", plan.DatabaseSession, r.Database.Name},
+		{"client session", plan.ClientSession, r.Client.Name},
+	} {
+		if s.got != "" && s.got != s.want {
+			return &ChangedError{What: s.what, Got: s.got, Want: s.want}
+		}
+	}
+	return nil
+}
+
+func renderSessions(r *record.Release, plan Plan) error {
+	variables, err := sessionVariables(r, plan)
+	if err != nil {
+		return err
+	}
+	for _, s := range []struct {
+		template string
+		into     *record.Session
+	}{{"namespace", &r.Owner}, {"client", &r.Client}, {"database", &r.Database}} {
+		if s.into.Name == "" {
+			continue // the user named both sessions, so there is no namespace of ours
+		}
+		text, err := renderSession(s.template, variables)
+		if err != nil {
+			return err
+		}
+		if s.into.Hash != "" && s.into.Text != text {
+			return &SessionChangedError{Name: s.into.Name}
+		}
+		s.into.Text = text
+	}
+	return nil
+}
+
+func renderSession(template string, variables map[string]string) (string, error) {
+	source, err := Template(template)
+	if err != nil {
+		return "", err
+	}
+	file := template + ".yml"
+	text, err := session.Render(file, source, func(name string) (string, bool) {
+		value, ok := variables[name]
+		return value, ok
+	}, "")
+	if err != nil {
+		return "", err
+	}
+	if _, err := session.Parse(file, text); err != nil {
+		return "", err
+	}
+	return string(text), nil
+}
+
+// SessionChangedError means that a session exists, and that the inputs would now
+// make another one.
+type SessionChangedError struct{ Name string }
+
+func (e *SessionChangedError) Error() string {
+	return fmt.Sprintf("session %q exists, and the platforms, measurements or names given now would make a different one", e.Name)
+}
+
+// Hint says how to go on.
+func (e *SessionChangedError) Hint() string {
+	return "give the same platforms and measurements as at the first run, or install under another release name"
+}
+
+func sessionVariables(r *record.Release, plan Plan) (map[string]string, error) {
+	host := Host(plan.Name, plan.Namespace)
+	variables := map[string]string{
+		"NAMESPACE":           r.Owner.Name,
+		"DBSESSION":           r.Database.Name,
+		"DBCLIENT":            r.Client.Name,
+		"DATABASE_HOST":       host,
+		"DATABASE_HOST_SHORT": plan.Name + "-mariadb",
+		"PLATFORMS":           strings.Join(r.Platforms, ","),
+	}
+	if len(plan.Platforms) == 0 {
+		return nil, errors.New("no platform ID: a session without platforms could be used on any machine")
+	}
+	for variable, enclave := range map[string]string{
+		"MRENCLAVE_MARIADBD": EnclaveServer, "MRENCLAVE_MARIADB": EnclaveClient, "MRENCLAVE_PROBE": EnclaveProbe,
+	} {
+		accepted := plan.Enclaves[enclave]
+		if len(accepted) != 1 {
+			return nil, fmt.Errorf("measurements of the enclave %q: got %d, want one MRENCLAVE", enclave, len(accepted))
+		}
+		variables[variable] = accepted[0].String()
+	}
+	return variables, nil
+}
+
+// EnsureSession makes the CAS hold the session s. When a session of that name is
+// there already, it must mean the same: then its hash is taken and nothing is
+// uploaded. It reports whether it created the session.
+func EnsureSession(ctx context.Context, c CAS, s *record.Session) (created bool, err error) {
+	stored, err := c.Session(ctx, s.Name)
+	switch {
+	case errors.Is(err, cas.ErrNotFound):
+		if s.Hash != "" {
+			return false, fmt.Errorf("session %q was created before, and this CAS does not have it: got another CAS, or one that lost its store", s.Name)
+		}
+		s.Hash, err = c.CreateSession(ctx, []byte(s.Text))
+		return err == nil, err
+	case err != nil:
+		return false, err
+	}
+	if err := SameSession(s, stored); err != nil {
+		return false, err
+	}
+	s.Hash = stored.Hash
+	return false, nil
+}
+
+// SameSession reports whether what CAS holds is what was uploaded: equal in
+// meaning and, where the hash is known, the very same version.
+func SameSession(want *record.Session, got *cas.StoredSession) error {
+	if want.Hash != "" && !strings.EqualFold(want.Hash, got.Hash) {
+		return fmt.Errorf("session %q was changed in CAS: got hash %s, want %s", want.Name, got.Hash, want.Hash)
+	}
+	ours, err := session.Parse(want.Name, []byte(want.Text))
+	if err != nil {
+		return fmt.Errorf("reading the recorded session: %w", err)
+	}
+	theirs, err := session.Parse(want.Name, []byte(got.Text))
+	if err != nil {
+		return fmt.Errorf("reading the session that CAS holds: %w", err)
+	}
+	if !session.Equal(ours, theirs) {
+		return fmt.Errorf("session %q in CAS is not the one that was prepared", want.Name)
+	}
+	return nil
+}
+
+// Earlier reads the record of a release, or nil when there is none.
+func Earlier(store record.Store, cluster, namespace, name string) (*record.Release, error) {
+	r, err := store.Release(cluster, namespace, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return r, err
+}

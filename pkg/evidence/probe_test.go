@@ -1,0 +1,111 @@
+package evidence
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/confidb/confidb/pkg/check"
+)
+
+func testKey(t testing.TB, seed byte) (private, public []byte) {
+	t.Helper()
+	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize))
+	privateDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	publicDER, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: privateDER}), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: publicDER})
+}
+
+func testPredicate() *Predicate {
+	return &Predicate{Nonce: strings.Repeat("0a", 16), Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Session: "ns/db", Address: "db:3306",
+		ServerName: "db", Account: "confidb_verify", ClientLeafSHA256: strings.Repeat("ab", 32),
+		Findings: check.Report{{ID: "tls-01", Title: "t", Hint: "h"}}, Limitations: []Limitation{{ID: "a", Text: "b"}}}
+}
+
+func TestVerifyStatement(t *testing.T) {
+	private, public := testKey(t, 1)
+	_, otherPublic := testKey(t, 2)
+	predicate := testPredicate()
+	line, err := SignStatement(predicate, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, refused := range map[string]func() error{
+		"another key":     func() error { _, err := VerifyStatement(line, otherPublic, predicate.Nonce, "ns/db"); return err },
+		"another nonce":   func() error { _, err := VerifyStatement(line, public, strings.Repeat("0b", 16), "ns/db"); return err },
+		"another session": func() error { _, err := VerifyStatement(line, public, predicate.Nonce, "ns/other"); return err },
+		"no key":          func() error { _, err := VerifyStatement(line, nil, predicate.Nonce, "ns/db"); return err },
+		"two lines": func() error {
+			_, err := VerifyStatement(append(bytes.Clone(line), line...), public, predicate.Nonce, "ns/db")
+			return err
+		},
+		"too long": func() error {
+			_, err := VerifyStatement(make([]byte, MaxStatementBytes+1), public, predicate.Nonce, "ns/db")
+			return err
+		},
+	} {
+		if err := refused(); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	for i := range len(line) - 1 {
+		changed := bytes.Clone(line)
+		changed[i] ^= 1
+		if _, err := VerifyStatement(changed, public, predicate.Nonce, "ns/db"); err == nil {
+			t.Fatalf("accepted with byte %d changed: %q", i, changed)
+		}
+	}
+	if bytes.Count(line, []byte("\n")) != 1 {
+		t.Errorf("got %d ends of lines, want 1", bytes.Count(line, []byte("\n")))
+	}
+	got, err := VerifyStatement(line, public, predicate.Nonce, "ns/db")
+	if err != nil || got.Address != "db:3306" {
+		t.Errorf("got %+v and %v, want the predicate", got, err)
+	}
+}
+
+func TestParseStatementIsStrict(t *testing.T) {
+	for _, text := range []string{"", "{}", `{"_type":"https://in-toto.io/Statement/v1","extra":1}`, "[]"} {
+		if _, err := parseStatement([]byte(text)); err == nil {
+			t.Errorf("accepted %q", text)
+		}
+	}
+}
+
+func TestSignStatementRefuses(t *testing.T) {
+	private, public := testKey(t, 1)
+	if _, err := SignStatement(testPredicate(), public); err == nil {
+		t.Error("signed with a public key")
+	}
+	for name, change := range map[string]func(*Predicate){
+		"nonce": func(p *Predicate) { p.Nonce = "00" }, "time": func(p *Predicate) { p.Time = time.Time{} }, "findings": func(p *Predicate) { p.Findings = nil },
+		"client": func(p *Predicate) { p.ClientLeafSHA256 = "" }, "server": func(p *Predicate) { p.Server = &Server{} }, "session": func(p *Predicate) { p.Session = "" },
+		"twice": func(p *Predicate) { p.Findings = append(p.Findings, p.Findings[0]) },
+	} {
+		predicate := testPredicate()
+		change(predicate)
+		if _, err := SignStatement(predicate, private); err == nil {
+			t.Errorf("%s: signed", name)
+		}
+	}
+}
+
+func FuzzVerifyStatement(f *testing.F) {
+	private, public := testKey(f, 1)
+	line, err := SignStatement(testPredicate(), private)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(line)
+	f.Fuzz(func(_ *testing.T, envelope []byte) { VerifyStatement(envelope, public, testPredicate().Nonce, "ns/db") })
+}

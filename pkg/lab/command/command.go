@@ -1,0 +1,49 @@
+// Package command is the command line of confidb-lab: what stands in for SGX
+// and SCONE on a machine that has neither, and what the laboratory's scripts
+// need. It only puts commands together; each lives in the package of its work.
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/confidb/confidb/pkg/lab/image"
+	"github.com/confidb/confidb/pkg/lab/pki"
+	"github.com/confidb/confidb/pkg/lab/relay"
+	"github.com/spf13/cobra"
+)
+
+// Main runs the command that args name and returns the process's exit code: 0,
+// or 1 after it has written the error to errOut.
+func Main(args []string, in io.Reader, out, errOut io.Writer) int {
+	root := newRootCommand()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	if err := root.ExecuteContext(context.Background()); err != nil {
+		fmt.Fprintf(errOut, "error: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "confidb-lab",
+		Short:         "Stand-ins for SGX and SCONE around a real Kubernetes and a real MariaDB",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(
+		// What the laboratory's scripts call.
+		image.NewCommand(),
+		pki.NewCommand(time.Now),
+		relay.NewCommand(),
+		newPauseCommand(),
+		// What stands in for SCONE: las, cas, run, install go here.
+	)
+	return root
+}

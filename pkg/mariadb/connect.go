@@ -1,0 +1,271 @@
+package mariadb
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
+
+// Capability bits of the protocol, as far as they are used.
+const (
+	capLongPassword     = 1 << 0
+	capLongFlag         = 1 << 2
+	capProtocol41       = 1 << 9
+	capTLS              = 1 << 11
+	capTransactions     = 1 << 13
+	capSecureConnection = 1 << 15
+	capPluginAuth       = 1 << 19
+	capabilities        = capLongPassword | capLongFlag | capProtocol41 | capTransactions | capSecureConnection | capPluginAuth
+
+	charsetUTF8MB4 = 45
+	stepTimeout    = 10 * time.Second // for reaching the server, for the login, and for each query
+	alertWait      = time.Second
+)
+
+// Login is one try to get in. Who am I, whom do I trust and who may it be are in
+// TLS; without TLS the login is in clear.
+type Login struct {
+	Address  string // host:port
+	Account  string
+	Password string
+	// TLS is nil for a login in clear.
+	TLS *tls.Config
+	// AwaitAlert reads for up to a second after the handshake and before the login.
+	// With TLS 1.3 the client's handshake ends before the server has judged the
+	// client certificate, and a write can lose the alert. Set it where a refusal is expected.
+	AwaitAlert bool
+}
+
+// Stage is how far a login got. The zero value is before anything was reached.
+type Stage int
+
+const (
+	// Reaching means that no connection, or no greeting, came about.
+	Reaching Stage = iota
+	// Securing means that the server greeted, and that TLS did not come about.
+	Securing
+	// LoggingIn means that TLS (where wanted) stands, and that the login was not accepted.
+	LoggingIn
+	// LoggedIn means that the server accepted the login.
+	LoggedIn
+)
+
+// Attempt is what became of a Login.
+type Attempt struct {
+	Stage    Stage
+	Greeting *Greeting            // nil if none came
+	TLS      *tls.ConnectionState // nil if the client did not finish its handshake
+	Err      error                // nil exactly if Stage is LoggedIn
+}
+
+// Alert is the TLS alert that the peer sent, and whether it sent one.
+func (a Attempt) Alert() (tls.AlertError, bool) {
+	var remote *net.OpError
+	if !errors.As(a.Err, &remote) || remote.Op != "remote error" {
+		return 0, false
+	}
+	// crypto/tls keeps the type of a received alert to itself; the text is the same.
+	for code := range 256 {
+		if alert := tls.AlertError(code); alert.Error() == remote.Err.Error() {
+			return alert, true
+		}
+	}
+	return 0, false
+}
+
+// Denied reports whether the server answered the login itself with 1045 (access denied).
+func (a Attempt) Denied() bool {
+	var refusal *ServerError
+	return a.Stage == LoggingIn && errors.As(a.Err, &refusal) && refusal.Code == codeAccessDenied
+}
+
+const codeAccessDenied = 1045
+
+var errNoTLS = errors.New("the server does not offer TLS")
+
+// Conn is a connection that has logged in. It is not for concurrent use.
+type Conn struct {
+	socket  net.Conn
+	packets packetStream
+}
+
+// Close ends the connection without a farewell.
+func (c *Conn) Close() error { return c.socket.Close() }
+
+// Connect logs in. The Conn is nil unless the Attempt's Stage is LoggedIn.
+func Connect(ctx context.Context, login Login) (*Conn, Attempt) {
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	var attempt Attempt
+	socket, err := new(net.Dialer).DialContext(ctx, "tcp", login.Address)
+	if err != nil {
+		attempt.Err = fmt.Errorf("connecting to %s: %w", login.Address, err)
+		return nil, attempt
+	}
+	conn := &Conn{socket: socket, packets: packetStream{stream: socket, limit: maxHandshakePacket}}
+	release := conn.limit(ctx)
+	defer release()
+	if attempt.Err = conn.logIn(ctx, login, &attempt); attempt.Err != nil {
+		socket.Close()
+		return nil, attempt
+	}
+	attempt.Stage = LoggedIn
+	return conn, attempt
+}
+
+// Try logs in, and leaves at once.
+func Try(ctx context.Context, login Login) Attempt {
+	conn, attempt := Connect(ctx, login)
+	if conn != nil {
+		conn.Close()
+	}
+	return attempt
+}
+
+// limit makes every read and write fail once ctx is done, until release.
+func (c *Conn) limit(ctx context.Context) (release func()) {
+	socket := c.socket
+	stop := context.AfterFunc(ctx, func() { socket.SetDeadline(time.Unix(1, 0)) })
+	return func() { stop() }
+}
+
+func (c *Conn) logIn(ctx context.Context, login Login, attempt *Attempt) error {
+	packet, err := c.packets.read()
+	if err != nil {
+		return fmt.Errorf("reading the greeting: %w", err)
+	}
+	if attempt.Greeting, err = parseGreeting(packet); err != nil {
+		return fmt.Errorf("reading the greeting: %w", err)
+	}
+	attempt.Stage = Securing
+	if login.TLS != nil {
+		if err := c.secure(ctx, login, attempt); err != nil {
+			return err
+		}
+	}
+	attempt.Stage = LoggingIn
+	return c.authenticate(login, attempt.Greeting)
+}
+
+func (c *Conn) secure(ctx context.Context, login Login, attempt *Attempt) error {
+	if !attempt.Greeting.OffersTLS {
+		return errNoTLS
+	}
+	if err := c.packets.write(loginHeader(capabilities | capTLS)); err != nil {
+		return fmt.Errorf("asking for TLS: %w", err)
+	}
+	channel := tls.Client(c.socket, login.TLS)
+	if err := channel.HandshakeContext(ctx); err != nil {
+		return fmt.Errorf("securing the connection: %w", err)
+	}
+	state := channel.ConnectionState()
+	attempt.TLS = &state
+	c.packets.stream = channel
+	if !login.AwaitAlert {
+		return nil
+	}
+	return awaitAlert(channel)
+}
+
+// awaitAlert returns what the peer sends before it was sent anything: silence is
+// no error, an alert, an end or data is one.
+func awaitAlert(channel *tls.Conn) error {
+	if err := channel.SetReadDeadline(time.Now().Add(alertWait)); err != nil {
+		return fmt.Errorf("awaiting the verdict on the client certificate: %w", err)
+	}
+	var unexpected [1]byte
+	_, err := channel.Read(unexpected[:])
+	if err == nil {
+		return errors.New("the server sent data before the login")
+	}
+	if timeout, ok := errors.AsType[net.Error](err); !ok || !timeout.Timeout() {
+		return fmt.Errorf("awaiting the verdict on the client certificate: %w", err)
+	}
+	return channel.SetReadDeadline(time.Time{})
+}
+
+// loginHeader is the part that the request for TLS and the login have in common.
+func loginHeader(capabilities uint32) []byte {
+	header := make([]byte, 32)
+	binary.LittleEndian.PutUint32(header, capabilities)
+	binary.LittleEndian.PutUint32(header[4:], maxResultPacket)
+	header[8] = charsetUTF8MB4
+	return header
+}
+
+func (c *Conn) authenticate(login Login, greeting *Greeting) error {
+	if strings.IndexByte(login.Account, 0) >= 0 {
+		return errors.New("account name with a zero byte")
+	}
+	flags := uint32(capabilities)
+	if login.TLS != nil {
+		flags |= capTLS
+	}
+	answer := nativeAnswer(login.Password, greeting.scramble)
+	packet := append(loginHeader(flags), login.Account...)
+	packet = append(packet, 0, byte(len(answer)))
+	packet = append(packet, answer...)
+	packet = append(packet, nativePassword+"\x00"...)
+	if err := c.packets.write(packet); err != nil {
+		return fmt.Errorf("logging in: %w", err)
+	}
+	return c.finishLogin(login.Password)
+}
+
+// finishLogin reads the server's decision. The server may first, once, ask to
+// answer another challenge.
+func (c *Conn) finishLogin(password string) error {
+	packet, err := c.packets.read()
+	if err == nil && packet[0] == 0xfe {
+		var challenge []byte
+		if challenge, err = parseAuthSwitch(packet); err != nil {
+			return fmt.Errorf("logging in: %w", err)
+		}
+		if err = c.packets.write(nativeAnswer(password, challenge)); err == nil {
+			packet, err = c.packets.read()
+		}
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("logging in: %w", err)
+	case packet[0] == 0:
+		return nil
+	case packet[0] == errorMarker:
+		return fmt.Errorf("logging in: %w", parseServerError(packet))
+	}
+	return fmt.Errorf("logging in: got a packet of type %#x, want ok or an error", packet[0])
+}
+
+func parseAuthSwitch(packet []byte) (challenge []byte, err error) {
+	fields := cursor{rest: packet}
+	fields.bytes(1)
+	plugin := fields.terminated()
+	challenge = bytes.TrimSuffix(fields.rest, []byte{0})
+	if fields.failed || plugin != nativePassword || len(challenge) != scrambleBytes {
+		return nil, fmt.Errorf("the server asks for %q with a challenge of %d bytes: want %q with %d",
+			plugin, len(challenge), nativePassword, scrambleBytes)
+	}
+	return challenge, nil
+}
+
+// nativeAnswer answers the challenge of mysql_native_password:
+// SHA1(password) XOR SHA1(challenge + SHA1(SHA1(password))).
+func nativeAnswer(password string, challenge []byte) []byte {
+	if password == "" {
+		return nil
+	}
+	once := sha1.Sum([]byte(password))
+	twice := sha1.Sum(once[:])
+	answer := sha1.Sum(append(bytes.Clone(challenge), twice[:]...))
+	for i := range answer {
+		answer[i] ^= once[i]
+	}
+	return answer[:]
+}

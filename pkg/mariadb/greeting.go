@@ -1,0 +1,98 @@
+package mariadb
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Greeting is the first packet of a server (MySQL's "Protocol::HandshakeV10").
+// It is sent in clear, so nothing in it is proven.
+type Greeting struct {
+	// Version is what the server calls itself, without the prefix 5.5.5- that
+	// MariaDB puts before it for old replicas.
+	Version string
+	// ConnectionID is the server's number for this connection.
+	ConnectionID uint32
+	// OffersTLS says whether the server is ready to switch to TLS.
+	OffersTLS bool
+
+	scramble []byte // the challenge, 20 bytes
+	plugin   string
+}
+
+const (
+	scrambleBytes   = 20
+	greetingVersion = 10
+	nativePassword  = "mysql_native_password"
+	longestName     = 256 // of a version or plugin in a greeting
+)
+
+// parseGreeting reads a greeting. Where the server refuses at once it sends an
+// error packet in its place: then the error is a *ServerError.
+func parseGreeting(packet []byte) (*Greeting, error) {
+	if len(packet) > 0 && packet[0] == errorMarker {
+		return nil, parseServerError(packet)
+	}
+	fields := cursor{rest: packet}
+	if version := fields.number(1); version != greetingVersion {
+		return nil, fmt.Errorf("greeting of protocol %d: want %d", version, greetingVersion)
+	}
+	greeting := &Greeting{Version: strings.TrimPrefix(fields.terminated(), "5.5.5-")}
+	greeting.ConnectionID = uint32(fields.number(4))
+	scramble := append([]byte(nil), fields.bytes(8)...)
+	fields.bytes(1)
+	capabilities := fields.number(2)
+	fields.bytes(1 + 2) // character set, status
+	capabilities |= fields.number(2) << 16
+	fields.bytes(1 + 10) // length of the challenge, which is fixed, and reserved bytes
+	scramble = append(scramble, fields.bytes(scrambleBytes-8)...)
+	fields.bytes(1)
+	if capabilities&capPluginAuth != 0 {
+		greeting.plugin = fields.terminated()
+	}
+	switch {
+	case fields.failed:
+		return nil, fmt.Errorf("greeting of %d bytes: %w", len(packet), errShort)
+	case len(greeting.Version) > longestName || len(greeting.plugin) > longestName:
+		return nil, fmt.Errorf("greeting with a name of more than %d bytes", longestName)
+	case capabilities&capProtocol41 == 0 || capabilities&capSecureConnection == 0:
+		return nil, errors.New("greeting of a server from before MySQL 4.1")
+	}
+	greeting.OffersTLS = capabilities&capTLS != 0
+	greeting.scramble = scramble
+	return greeting, nil
+}
+
+// ServerError is an error packet of the server. The message is the peer's text.
+type ServerError struct {
+	Code    uint16 // for example 1045 (access denied)
+	State   string // SQLSTATE, five characters, or empty
+	Message string // at most 512 bytes
+}
+
+// Error returns code, state and message in the form of MariaDB's own client.
+func (e *ServerError) Error() string {
+	return fmt.Sprintf("ERROR %d (%s): %q", e.Code, e.State, e.Message)
+}
+
+const (
+	errorMarker    = 0xff
+	longestMessage = 512
+)
+
+// parseServerError reads an error packet; a malformed one is an error as well,
+// but not a *ServerError.
+func parseServerError(packet []byte) error {
+	fields := cursor{rest: packet}
+	marker, code := fields.number(1), fields.number(2)
+	if fields.failed || marker != errorMarker {
+		return fmt.Errorf("error packet of %d bytes: %w", len(packet), errShort)
+	}
+	parsed := &ServerError{Code: uint16(code)}
+	if len(fields.rest) >= 6 && fields.rest[0] == '#' {
+		parsed.State = string(fields.bytes(6)[1:])
+	}
+	parsed.Message = string(fields.rest[:min(len(fields.rest), longestMessage)])
+	return parsed
+}

@@ -1,0 +1,113 @@
+package mariadb
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+
+	"github.com/confidb/confidb/pkg/check"
+)
+
+// Observation is everything that was seen of a server at one time.
+type Observation struct {
+	target  Target
+	login   Attempt // the login over which the server was asked
+	trials  trials
+	answers answers
+}
+
+// Observe tries what must work and what must not, and asks the server what it is.
+// It always returns what it saw; whatever did not work is part of that.
+func Observe(ctx context.Context, target Target, impostors Impostors) *Observation {
+	seen := &Observation{target: target}
+	conn, attempt := Connect(ctx, target.login(&target.Certificate, tls.VersionTLS12, tls.VersionTLS13))
+	seen.login = attempt
+	if conn == nil {
+		seen.answers = unanswered(fmt.Errorf("the attested client is not logged in: %w", attempt.Err))
+	} else {
+		defer conn.Close()
+		seen.answers = collect(ctx, conn)
+	}
+	if attempt.Stage > Reaching {
+		seen.trials = target.try(ctx, impostors)
+	}
+	return seen
+}
+
+// TLS is the state of the connection over which the server was asked, or nil if
+// none came about. The server's chain in it is verified against Target.CA.
+func (o *Observation) TLS() *tls.ConnectionState { return o.login.TLS }
+
+// ServerVersion is what the server calls itself: over the verified connection if
+// it answered there, else in its greeting, else empty.
+func (o *Observation) ServerVersion() string {
+	if o.answers.session.err == nil {
+		return o.answers.session.value.version
+	}
+	if o.login.Greeting != nil {
+		return o.login.Greeting.Version
+	}
+	return ""
+}
+
+// ConnectionIDs are the number of the connection in the greeting and the one that
+// the server names over TLS. 0 means that it was not said.
+func (o *Observation) ConnectionIDs() (greeting, session uint64) {
+	if o.login.Greeting != nil {
+		greeting = uint64(o.login.Greeting.ConnectionID)
+	}
+	return greeting, o.answers.session.value.connectionID
+}
+
+// Report decides every check on what was seen, in an order that does not change.
+func (o *Observation) Report() check.Report {
+	var report check.Report
+	for _, question := range questions() {
+		found := question.decide(o)
+		finding := check.Finding{ID: question.id, Title: question.title, Outcome: found.outcome,
+			Got: found.got, Want: found.want, Reason: found.reason}
+		switch found.outcome {
+		case check.Fail:
+			finding.Hint = question.hint
+		case check.Skip:
+			finding.Hint = "Repeat the verification when the database answers; its log says more."
+		}
+		report = append(report, finding)
+	}
+	return report
+}
+
+// conclusion is how one question ended. The zero value is a skip.
+type conclusion struct {
+	outcome           check.Outcome
+	got, want, reason string
+}
+
+func skipped(reason string) conclusion { return conclusion{reason: reason} }
+
+func passed(reason string) conclusion { return conclusion{outcome: check.Pass, reason: reason} }
+
+func failed(got, want, reason string) conclusion {
+	return conclusion{outcome: check.Fail, got: got, want: want, reason: reason}
+}
+
+// unproven skips because the server did not answer. The error may hold the peer's text, quoted.
+func unproven(err error) conclusion { return skipped(err.Error()) }
+
+// noneOf passes if nothing was found, and else fails with what was found.
+func noneOf(found []string, want, reason string) conclusion {
+	if len(found) > 0 {
+		return failed(briefly(found), want, "")
+	}
+	return passed(reason)
+}
+
+// question is one check: hint says what to do when it fails.
+type question struct {
+	id, title, hint string
+	decide          func(*Observation) conclusion
+}
+
+func questions() []question {
+	return append(connectionQuestions(), settingQuestions()...)
+}

@@ -1,0 +1,315 @@
+package mariadb
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/confidb/confidb/pkg/check"
+)
+
+// settingQuestions are those that are decided by what the server says of itself.
+func settingQuestions() []question {
+	const account = "Change or drop the account in the session's accounts.sql and restart the database."
+	const config = "Set it in the session's my.cnf and restart the database."
+	return []question{
+		{"mtls-03", "every account that can log in requires a client certificate", account, decideCertificates},
+		{"mtls-04", "every account that can log in requires one subject, of the session's CA", account, decideNames},
+		{"enc-01", "every tablespace is encrypted", "Wait until the encryption threads are done, and recreate tables with ENCRYPTED=NO.", decideSpaces},
+		{"enc-02", "encryption of tables, logs and temporary files is switched on", config, decideEncryption},
+		{"enc-03", "no security setting was changed since the start: all are from the configuration file",
+			"Find out who changed it, then restart the database.", decideOrigins},
+		{"enc-04", "every binary log is encrypted from its start", "Purge the binary logs that were written before encrypt_binlog was on.", decideBinlogs},
+		{"enc-05", "no table is outside of what MariaDB encrypts", "ALTER TABLE ... ENGINE=InnoDB ENCRYPTED=YES", decideTables},
+		{"enc-06", "the key plugin cannot be unloaded, uses AES_CTR, and its keys are from CAS", config, decideKeys},
+		{"log-01", "nothing logs statements in clear", config, decideLogs},
+		{"acc-01", "no account is anonymous or without a password", account, decideSecrets},
+		{"acc-02", "no account trusts what the host says about a process (unix_socket)", "Set unix_socket = OFF in the session's my.cnf and drop the account.", decideSocket},
+		{"acc-03", "no account and no role can change encryption, logging or accounts", account, decidePrivileges},
+		{"file-01", "files of clients and of the server cannot be read by statements", config, decideFiles},
+	}
+}
+
+// setting is a system variable and the value that it must have.
+type setting struct{ name, want string }
+
+// compare fails if a variable has another value, and skips if one is unknown to the server.
+func (o *Observation) compare(wanted []setting) conclusion {
+	if err := o.answers.variables.err; err != nil {
+		return unproven(err)
+	}
+	var wrong, want, missing []string
+	for _, s := range wanted {
+		switch found, known := o.answers.variables.value[s.name]; {
+		case !known:
+			missing = append(missing, s.name)
+		case !strings.EqualFold(found.value, s.want):
+			wrong = append(wrong, s.name+"="+found.value)
+			want = append(want, s.name+"="+s.want)
+		}
+	}
+	return decided(wrong, want, missing)
+}
+
+func decided(wrong, want, missing []string) conclusion {
+	if len(wrong) > 0 {
+		return failed(briefly(wrong), briefly(want), "")
+	}
+	if len(missing) > 0 {
+		return skipped("not supported by this version of the server: " + strings.Join(missing, ", "))
+	}
+	return passed("")
+}
+
+const (
+	originConfig  = "CONFIG"
+	originDefault = "COMPILE-TIME"
+)
+
+// origins fails if a variable got its value in another way than the allowed ones.
+// A value that was changed and changed back has the origin SQL until a restart.
+func (o *Observation) origins(names []string, allowed ...string) conclusion {
+	if err := o.answers.variables.err; err != nil {
+		return unproven(err)
+	}
+	var wrong, want, missing []string
+	for _, name := range names {
+		switch found, known := o.answers.variables.value[name]; {
+		case !known:
+			missing = append(missing, name)
+		case !slices.Contains(allowed, found.origin):
+			wrong = append(wrong, name+" from "+found.origin)
+			want = append(want, name+" from "+strings.Join(allowed, " or "))
+		}
+	}
+	return decided(wrong, want, missing)
+}
+
+// encryptionSettings are ON or FORCE by themselves; the number of threads is apart.
+func encryptionSettings() []setting {
+	return []setting{
+		{"innodb_encrypt_tables", "FORCE"}, {"innodb_encrypt_log", "ON"}, {"innodb_encrypt_temporary_tables", "ON"},
+		{"aria_encrypt_tables", "ON"}, {"encrypt_tmp_disk_tables", "ON"}, {"encrypt_tmp_files", "ON"}, {"encrypt_binlog", "ON"},
+	}
+}
+
+func decideEncryption(o *Observation) conclusion {
+	if c := o.compare(encryptionSettings()); c.outcome != check.Pass {
+		return c
+	}
+	threads, known := o.answers.variables.value["innodb_encryption_threads"]
+	if !known {
+		return skipped("not supported by this version of the server: innodb_encryption_threads")
+	}
+	if n, err := strconv.Atoi(threads.value); err != nil || n < 1 {
+		return failed("innodb_encryption_threads="+threads.value, "at least 1", "")
+	}
+	return passed("")
+}
+
+func decideOrigins(o *Observation) conclusion {
+	configured := []string{
+		"innodb_encryption_threads", "innodb_encryption_rotate_key_age", "innodb_default_encryption_key_id",
+		"file_key_management_filename", "file_key_management_encryption_algorithm",
+		"require_secure_transport", "tls_version", "ssl_ca", "ssl_cert", "ssl_key", "ssl_cipher",
+		"general_log", "slow_query_log", "log_output", "local_infile", "secure_file_priv",
+	}
+	for _, s := range encryptionSettings() {
+		configured = append(configured, s.name)
+	}
+	// these are as secure when nobody set them
+	untouched := o.origins([]string{"read_only", "proxy_protocol_networks", "log_bin", "init_connect"}, originConfig, originDefault)
+	fromFile := o.origins(configured, originConfig)
+	if untouched.outcome == check.Fail || fromFile.outcome == check.Pass {
+		return untouched
+	}
+	return fromFile
+}
+
+func decideSpaces(o *Observation) conclusion {
+	if err := o.answers.tablespaces.err; err != nil {
+		return unproven(err)
+	}
+	found := o.answers.tablespaces.value
+	if len(found.clear) == 0 && len(found.moving) > 0 {
+		return skipped("being encrypted again right now: " + briefly(found.moving))
+	}
+	return noneOf(found.clear, "no tablespace in clear", fmt.Sprintf("%d tablespaces", found.total))
+}
+
+func decideTables(o *Observation) conclusion {
+	if err := o.answers.tables.err; err != nil {
+		return unproven(err)
+	}
+	found := o.answers.tables.value
+	return noneOf(found.outside, "only InnoDB and Aria with ROW_FORMAT=PAGE, none with ENCRYPTED=NO", fmt.Sprintf("%d tables", found.total))
+}
+
+func decideBinlogs(o *Observation) conclusion {
+	if err := o.answers.variables.err; err != nil {
+		return unproven(err)
+	}
+	if o.answers.variables.value["log_bin"].value == "OFF" {
+		return passed("the server writes no binary log")
+	}
+	if err := o.answers.binlogs.err; err != nil {
+		return unproven(err)
+	}
+	var clear []string
+	for _, log := range o.answers.binlogs.value {
+		if log.secondEvent != "Start_encryption" {
+			clear = append(clear, fmt.Sprintf("%q: second event %q", log.name, log.secondEvent))
+		}
+	}
+	return noneOf(clear, "second event Start_encryption", fmt.Sprintf("%d binary logs", len(o.answers.binlogs.value)))
+}
+
+func decideKeys(o *Observation) conclusion {
+	if err := o.answers.plugins.err; err != nil {
+		return unproven(err)
+	}
+	want := plugin{status: "ACTIVE", loadOption: "FORCE_PLUS_PERMANENT"}
+	if got := o.answers.plugins.value["file_key_management"]; got != want {
+		return failed(fmt.Sprintf("file_key_management %s, %s", got.status, got.loadOption), want.status+", "+want.loadOption, "")
+	}
+	if c := o.compare([]setting{{"file_key_management_encryption_algorithm", "AES_CTR"}}); c.outcome != check.Pass {
+		return c
+	}
+	file, known := o.answers.variables.value["file_key_management_filename"]
+	if !known {
+		return skipped("the server does not say where its key file is")
+	}
+	if !o.injected(file.value) {
+		return failed("file_key_management_filename="+file.value, "a file below "+o.target.KeyDirectory, "")
+	}
+	// empty: the key file is not wrapped by another key
+	wrapper, isFile := strings.CutPrefix(o.answers.variables.value["file_key_management_filekey"].value, "FILE:")
+	if isFile && !o.injected(wrapper) {
+		return failed("file_key_management_filekey=FILE:"+wrapper, "a file below "+o.target.KeyDirectory, "")
+	}
+	return passed(file.value)
+}
+
+// injected reports whether a file lies where CAS puts its files.
+func (o *Observation) injected(file string) bool {
+	return path.Clean(file) == file && strings.HasPrefix(file, o.target.KeyDirectory)
+}
+
+func decideLogs(o *Observation) conclusion {
+	settings := o.compare([]setting{{"general_log", "OFF"}, {"slow_query_log", "OFF"}, {"log_output", "NONE"}})
+	if settings.outcome == check.Fail {
+		return settings
+	}
+	if err := o.answers.plugins.err; err != nil {
+		return unproven(err)
+	}
+	var active []string
+	for _, name := range []string{"server_audit", "sql_error_log", "feedback"} {
+		if o.answers.plugins.value[name].status == "ACTIVE" {
+			active = append(active, "plugin "+name+" ACTIVE")
+		}
+	}
+	if len(active) > 0 {
+		return failed(briefly(active), "not active", "")
+	}
+	return settings
+}
+
+func decideFiles(o *Observation) conclusion {
+	if c := o.compare([]setting{{"local_infile", "OFF"}}); c.outcome != check.Pass {
+		return c
+	}
+	directory, known := o.answers.variables.value["secure_file_priv"]
+	if !known {
+		return skipped("not supported by this version of the server: secure_file_priv")
+	}
+	if directory.value == "" {
+		return failed("secure_file_priv is empty: no restriction", "a directory without files", "")
+	}
+	return passed("secure_file_priv=" + directory.value)
+}
+
+// ofAccounts decides on the accounts. A list in which the asker's own account is
+// not cannot be the whole list.
+func (o *Observation) ofAccounts(decide func(accounts) conclusion) conclusion {
+	if err := o.answers.accounts.err; err != nil {
+		return unproven(err)
+	}
+	if !o.answers.accounts.value.named(o.target.Account) {
+		return skipped(fmt.Sprintf("the list of accounts does not hold %q, with which it was asked for", o.target.Account))
+	}
+	return decide(o.answers.accounts.value)
+}
+
+func decideCertificates(o *Observation) conclusion {
+	return o.ofAccounts(func(all accounts) conclusion {
+		return noneOf(all.usable(func(a account) string {
+			if a.requirement < requireCertificate {
+				return "no client certificate required"
+			}
+			return ""
+		}), "REQUIRE SUBJECT, ISSUER or X509", "")
+	})
+}
+
+func decideNames(o *Observation) conclusion {
+	return o.ofAccounts(func(all accounts) conclusion {
+		return noneOf(all.usable(func(a account) string {
+			switch {
+			case a.requirement != requireNames || a.subject == "":
+				return "no subject required"
+			case a.issuer != o.target.Issuer:
+				return fmt.Sprintf("issuer %q required", a.issuer)
+			case a.user == o.target.Account && a.subject != o.target.Subject:
+				return fmt.Sprintf("subject %q required", a.subject)
+			}
+			return ""
+		}), "REQUIRE SUBJECT ... AND ISSUER "+strconv.Quote(o.target.Issuer), "")
+	})
+}
+
+func decideSecrets(o *Observation) conclusion {
+	return o.ofAccounts(func(all accounts) conclusion {
+		return noneOf(all.usable(func(a account) string {
+			switch {
+			case a.user == "":
+				return "anonymous"
+			case a.withoutSecret():
+				return "no password"
+			}
+			return ""
+		}), "a name and a password for each account", "")
+	})
+}
+
+func decideSocket(o *Observation) conclusion {
+	return o.ofAccounts(func(all accounts) conclusion {
+		found := all.usable(func(a account) string {
+			if a.uses("unix_socket") {
+				return "unix_socket"
+			}
+			return ""
+		})
+		if err := o.answers.plugins.err; err != nil && len(found) == 0 {
+			return unproven(err)
+		}
+		if o.answers.plugins.value["unix_socket"].status == "ACTIVE" {
+			found = append(found, "plugin unix_socket ACTIVE")
+		}
+		return noneOf(found, "no account with unix_socket, and the plugin off", "")
+	})
+}
+
+func decidePrivileges(o *Observation) conclusion {
+	return o.ofAccounts(func(all accounts) conclusion {
+		var found []string
+		for _, a := range all {
+			if held := a.excessive(); len(held) > 0 && !a.locked {
+				found = append(found, a.String()+": "+strings.Join(held, ", "))
+			}
+		}
+		return noneOf(found, "none of them on *.*", "")
+	})
+}

@@ -1,0 +1,157 @@
+// Package probe is the attested client: it reads what CAS injected into its
+// enclave, looks at the database from outside and from inside, and signs what it
+// saw. It knows nothing of quotes, sessions or clusters: that only the right
+// enclave got its keys is the work of CAS.
+package probe
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"regexp"
+)
+
+// InjectedDirectory is where CAS puts the files of the probe, and of the database.
+const InjectedDirectory = "/run/confidb/"
+
+const maxFileBytes = 64 << 10
+
+// targetFile is target.json: what the probe looks at.
+type targetFile struct {
+	Address    string `json:"address"`
+	ServerName string `json:"serverName"`
+	Session    string `json:"session"`
+	Account    string `json:"account"`
+	Subject    string `json:"subject"`
+	Issuer     string `json:"issuer"`
+}
+
+// input is everything that CAS injected. It holds secrets and is never printed.
+type input struct {
+	target       targetFile
+	nonce        string
+	ca           *x509.Certificate
+	verify       tls.Certificate
+	stranger     tls.Certificate
+	expired      tls.Certificate
+	wrongRole    tls.Certificate
+	password     string
+	statementKey []byte
+}
+
+// readInput reads the injected files. The nonce comes from the untrusted host.
+func readInput(files fs.FS, nonce string) (*input, error) {
+	if !regexp.MustCompile(`^[0-9a-f]{32}$`).MatchString(nonce) {
+		return nil, fmt.Errorf("CONFIDB_NONCE of %d characters: want 32 lower-case hex digits", len(nonce))
+	}
+	read := reader{files: files}
+	in := &input{
+		nonce:        nonce,
+		ca:           read.ca("ca.crt"),
+		verify:       read.identity("verify"),
+		stranger:     read.identity("stranger"),
+		expired:      read.identity("expired"),
+		wrongRole:    read.identity("wrongrole"),
+		password:     string(read.file("verify.password")),
+		statementKey: read.file("statement.key"),
+	}
+	read.target("target.json", &in.target)
+	if read.err != nil {
+		return nil, read.err
+	}
+	return in, nil
+}
+
+// reader reads files until the first error, which it keeps.
+type reader struct {
+	files fs.FS
+	err   error
+}
+
+func (r *reader) fail(name string, err error) {
+	if r.err == nil {
+		r.err = fmt.Errorf("reading %s: %w", name, err)
+	}
+}
+
+// file returns the bytes of a file that is not empty.
+func (r *reader) file(name string) []byte {
+	if r.err != nil {
+		return nil
+	}
+	opened, err := r.files.Open(name)
+	if err != nil {
+		r.fail(name, err)
+		return nil
+	}
+	defer opened.Close()
+	content, err := io.ReadAll(io.LimitReader(opened, maxFileBytes+1))
+	switch {
+	case err != nil:
+		r.fail(name, err)
+	case len(content) == 0 || len(content) > maxFileBytes:
+		r.fail(name, fmt.Errorf("want 1 to %d bytes", maxFileBytes))
+	default:
+		return content
+	}
+	return nil
+}
+
+func (r *reader) ca(name string) *x509.Certificate {
+	content := r.file(name)
+	if r.err != nil {
+		return nil
+	}
+	block, rest := pem.Decode(content)
+	if block == nil || block.Type != "CERTIFICATE" || len(bytes.TrimSpace(rest)) > 0 {
+		r.fail(name, errors.New("want exactly one PEM block CERTIFICATE"))
+		return nil
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		r.fail(name, err)
+	}
+	return certificate
+}
+
+// identity reads a certificate and its key.
+func (r *reader) identity(name string) tls.Certificate {
+	certificate, key := r.file(name+".crt"), r.file(name+".key")
+	if r.err != nil {
+		return tls.Certificate{}
+	}
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		r.fail(name+".crt and "+name+".key", err)
+	}
+	return pair
+}
+
+func (r *reader) target(name string, target *targetFile) {
+	content := r.file(name)
+	if r.err != nil {
+		return
+	}
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(target); err != nil {
+		r.fail(name, err)
+		return
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		r.fail(name, errors.New("want one JSON object and nothing after it"))
+		return
+	}
+	for _, text := range []string{target.Address, target.ServerName, target.Session, target.Account, target.Subject, target.Issuer} {
+		if text == "" {
+			r.fail(name, errors.New("a member is missing or empty: want address, serverName, session, account, subject and issuer"))
+			return
+		}
+	}
+}

@@ -1,0 +1,166 @@
+package probe
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/confidb/confidb/pkg/evidence"
+	"github.com/confidb/confidb/pkg/mariadb"
+)
+
+const (
+	runTimeout = 3 * time.Minute
+	// expiryWait bounds how long is waited for the short-lived certificate to expire,
+	// expiryMargin how much longer, so that the server's clock agrees.
+	expiryWait   = 15 * time.Second
+	expiryMargin = 2 * time.Second
+)
+
+// Main is the program: it prints one line with the signed statement and returns
+// 0, whatever the statement says; 1 if it could make none, 2 if it was given
+// arguments.
+func Main(arguments []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	if len(arguments) > 0 {
+		fmt.Fprintf(stderr, "error: %d arguments: want none\nhint: Set CONFIDB_NONCE; everything else comes from CAS.\n", len(arguments))
+		return 2
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
+	defer cancel()
+	run := run{files: os.DirFS(InjectedDirectory), keyDirectory: InjectedDirectory, nonce: getenv("CONFIDB_NONCE"),
+		now: time.Now, wait: wait, random: rand.Reader}
+	line, err := run.statement(ctx)
+	if err == nil {
+		_, err = stdout.Write(line)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "error: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// run is one run of the probe and what it depends on.
+type run struct {
+	files        fs.FS
+	keyDirectory string
+	nonce        string
+	now          func() time.Time
+	wait         func(context.Context, time.Duration) error
+	random       io.Reader
+}
+
+// wait waits for d, or until ctx is done.
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// statement looks at the database and returns the signed statement.
+func (r run) statement(ctx context.Context) ([]byte, error) {
+	in, err := readInput(r.files, r.nonce)
+	if err != nil {
+		return nil, fmt.Errorf("probing: %w", err)
+	}
+	impostors, err := r.impostors(ctx, in)
+	if err != nil {
+		return nil, fmt.Errorf("probing: %w", err)
+	}
+	began := r.now()
+	seen := mariadb.Observe(ctx, mariadb.Target{
+		Address: in.target.Address, ServerName: in.target.ServerName, CA: in.ca,
+		Account: in.target.Account, Password: in.password, Certificate: in.verify,
+		Subject: in.target.Subject, Issuer: in.target.Issuer,
+		KeyDirectory: r.keyDirectory, Now: r.now,
+	}, impostors)
+	line, err := evidence.SignStatement(predicate(in, began, seen), in.statementKey)
+	if err != nil {
+		return nil, fmt.Errorf("probing: %w", err)
+	}
+	return line, nil
+}
+
+func (r run) impostors(ctx context.Context, in *input) (mariadb.Impostors, error) {
+	foreign, err := foreignIdentity(r.random, r.now(), in.ca, in.verify.Leaf)
+	if err != nil {
+		return mariadb.Impostors{}, err
+	}
+	made := mariadb.Impostors{Foreign: foreign, WrongRole: &in.wrongRole, Stranger: &in.stranger}
+	if r.awaitExpiry(ctx, in.expired.Leaf.NotAfter) {
+		made.Expired = &in.expired
+	}
+	return made, nil
+}
+
+// awaitExpiry waits until a certificate has surely expired, and reports whether
+// it has: not if that takes too long.
+func (r run) awaitExpiry(ctx context.Context, notAfter time.Time) bool {
+	left := notAfter.Add(expiryMargin).Sub(r.now())
+	if left <= 0 {
+		return true
+	}
+	return left <= expiryWait && r.wait(ctx, left) == nil
+}
+
+func predicate(in *input, began time.Time, seen *mariadb.Observation) *evidence.Predicate {
+	greeting, session := seen.ConnectionIDs()
+	return &evidence.Predicate{
+		Nonce: in.nonce, Time: began.UTC().Truncate(time.Second),
+		Session: in.target.Session, Address: in.target.Address, ServerName: in.target.ServerName, Account: in.target.Account,
+		ClientLeafSHA256: evidence.SHA256(in.verify.Leaf.Raw),
+		Server:           server(seen.TLS()),
+		ServerVersion:    seen.ServerVersion(),
+		Connections:      evidence.Connections{Greeting: greeting, Session: session},
+		Findings:         seen.Report(),
+		Limitations:      limitations(),
+	}
+}
+
+// server describes the other end of a verified connection; nil for none.
+func server(state *tls.ConnectionState) *evidence.Server {
+	if state == nil || len(state.VerifiedChains) == 0 {
+		return nil
+	}
+	chain := state.VerifiedChains[0]
+	leaf, authority := chain[0], chain[len(chain)-1]
+	return &evidence.Server{
+		LeafPEM:      certificatePEM(leaf),
+		LeafSHA256:   evidence.SHA256(leaf.Raw),
+		CASPKISHA256: evidence.SHA256(authority.RawSubjectPublicKeyInfo),
+		TLSVersion:   tls.VersionName(state.Version),
+		CipherSuite:  tls.CipherSuiteName(state.CipherSuite),
+	}
+}
+
+func certificatePEM(certificate *x509.Certificate) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw}))
+}
+
+// limitations are what MariaDB 10.11 leaves unprotected with every option on, as
+// measured on its files.
+func limitations() []evidence.Limitation {
+	return []evidence.Limitation{
+		{ID: "clear-aria-log", Text: "aria_log.* is written in clear: password hashes, bodies of stored procedures and events, rows of Aria tables."},
+		{ID: "clear-temporary-tables", Text: "Internal temporary tables (GROUP BY, DISTINCT, derived tables, window functions) are written to tmpdir in clear, whatever encrypt_tmp_disk_tables says."},
+		{ID: "clear-definitions", Text: "Definitions (.frm, .TRG, ddl_recovery.log) and file names are in clear: names, defaults, comments, texts of views and triggers."},
+		{ID: "clear-master-info", Text: "master.info of a replica holds the user and the password of the replication in clear."},
+		{ID: "stale-memory", Text: "Unused parts of Aria index pages (mysql/event.MAI) can hold stale memory of the server, with data of encrypted tables."},
+		{ID: "clear-metadata", Text: "The error log, the indexes of binary logs and the list of cached pages are in clear."},
+		{ID: "no-integrity", Text: "Encrypted pages carry no integrity protection: whoever can write the volume can change data without notice (AES_CTR and an unkeyed CRC-32C)."},
+		{ID: "no-rollback-protection", Text: "The database does not notice when its volume is put back to an earlier state."},
+		{ID: "self-report", Text: "What the server says of itself by SQL is worth what the attestation of its enclave is worth."},
+	}
+}

@@ -1,0 +1,158 @@
+package probe
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/evidence"
+	"github.com/confidb/confidb/pkg/mariadb/mariadbtest"
+)
+
+var (
+	db    *mariadbtest.Server
+	nonce = strings.Repeat("0a", 16)
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		started, err := mariadbtest.Start()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer started.Stop()
+		db = started
+		return m.Run()
+	}())
+}
+
+// injected makes the files of /run/confidb, and the public half of the statement's key.
+func injected(t *testing.T) (files fstest.MapFS, public []byte) {
+	t.Helper()
+	files = fstest.MapFS{"ca.crt": {Data: db.CA.PEM()}, "verify.password": {Data: []byte(mariadbtest.Password)}}
+	add := func(name string, pair tls.Certificate, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		certificate, key, err := mariadbtest.PEM(pair)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name+".crt"], files[name+".key"] = &fstest.MapFile{Data: certificate}, &fstest.MapFile{Data: key}
+	}
+	add("verify", db.Verify, nil)
+	stranger, err := db.CA.Client("confidb-stranger")
+	add("stranger", stranger, err)
+	expired, err := db.CA.ClientUntil("confidb-verify", time.Now().Add(-time.Minute))
+	add("expired", expired, err)
+	wrongRole, err := db.CA.Server("confidb-verify", "wrong-role.invalid")
+	add("wrongrole", wrongRole, err)
+	target, err := json.Marshal(targetFile{Address: db.Address, ServerName: mariadbtest.ServerName, Session: "ns/db",
+		Account: mariadbtest.Account, Subject: mariadbtest.Subject, Issuer: mariadbtest.Issuer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	files["target.json"] = &fstest.MapFile{Data: target}
+	publicKey, privateKey, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	privateDER, err := x509.MarshalPKCS8PrivateKey(privateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	publicDER, err := x509.MarshalPKIXPublicKey(publicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files["statement.key"] = &fstest.MapFile{Data: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: privateDER})}
+	return files, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: publicDER})
+}
+
+func newRun(files fstest.MapFS) run {
+	return run{files: files, keyDirectory: db.KeyDirectory, nonce: nonce, now: time.Now, random: rand.Reader,
+		wait: func(context.Context, time.Duration) error { return context.Canceled }}
+}
+
+func TestStatementOfAGoodServer(t *testing.T) {
+	files, public := injected(t)
+	line, err := newRun(files).statement(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(line, []byte(mariadbtest.Password)) {
+		t.Error("the statement holds the password")
+	}
+	got, err := evidence.VerifyStatement(line, public, nonce, "ns/db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if verdict := got.Findings.Verdict(); verdict != check.Affirming {
+		t.Errorf("got %v: %+v, want affirming", verdict, got.Findings)
+	}
+	if got.Server == nil || got.Server.CASPKISHA256 != evidence.SHA256(db.CA.Certificate.RawSubjectPublicKeyInfo) || got.Connections.Greeting == 0 || len(got.Limitations) == 0 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestStatementOfAnUnreachableServer(t *testing.T) {
+	files, public := injected(t)
+	files["target.json"].Data = bytes.ReplaceAll(files["target.json"].Data, []byte(db.Address), []byte("127.0.0.1:1"))
+	line, err := newRun(files).statement(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := evidence.VerifyStatement(line, public, nonce, "ns/db")
+	if err != nil || got.Server != nil || got.Findings.Verdict() != check.None {
+		t.Errorf("got %+v and %v, want a statement that proves nothing", got, err)
+	}
+}
+
+func TestAwaitExpiry(t *testing.T) {
+	now := time.Now()
+	var waited time.Duration
+	r := run{now: func() time.Time { return now }, wait: func(_ context.Context, d time.Duration) error { waited = d; return nil }}
+	if !r.awaitExpiry(t.Context(), now.Add(time.Second)) || waited != time.Second+expiryMargin {
+		t.Errorf("waited %v, want %v", waited, time.Second+expiryMargin)
+	}
+	if waited = 0; r.awaitExpiry(t.Context(), now.Add(time.Hour)) || waited != 0 {
+		t.Errorf("waited %v for a certificate of an hour", waited)
+	}
+}
+
+func TestInputThatIsRefused(t *testing.T) {
+	for name, change := range map[string]func(fstest.MapFS){
+		"no key":         func(f fstest.MapFS) { delete(f, "statement.key") },
+		"no password":    func(f fstest.MapFS) { f["verify.password"].Data = nil },
+		"unknown member": func(f fstest.MapFS) { f["target.json"].Data = []byte(`{"x":1}`) },
+		"wrong key":      func(f fstest.MapFS) { f["verify.key"] = f["stranger.key"] },
+		"no CA":          func(f fstest.MapFS) { f["ca.crt"].Data = []byte("x") },
+	} {
+		files, _ := injected(t)
+		change(files)
+		if line, err := newRun(files).statement(t.Context()); err == nil {
+			t.Errorf("%s: got %s, want an error", name, line)
+		}
+	}
+	var stdout, stderr bytes.Buffer
+	if code := Main([]string{"x"}, func(string) string { return "" }, &stdout, &stderr); code != 2 || stdout.Len() > 0 {
+		t.Errorf("got %d and %q, want 2", code, &stdout)
+	}
+	if code := Main(nil, func(string) string { return "" }, &stdout, &stderr); code != 1 || stdout.Len() > 0 {
+		t.Errorf("got %d and %q, want 1", code, &stdout)
+	}
+}

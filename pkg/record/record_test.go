@@ -1,0 +1,145 @@
+package record_test
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/confidb/confidb/pkg/record"
+)
+
+func TestReleaseIsKept(t *testing.T) {
+	store := record.Store{Dir: filepath.Join(t.TempDir(), "home")}
+	if _, err := store.Release("c", "ns", "db1"); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("an unknown release: got %v, want fs.ErrNotExist", err)
+	}
+	want := &record.Release{
+		Name: "db1", Namespace: "ns", CASAddress: "cas.scone-system.svc", Platforms: []string{"A"},
+		Owner: record.Session{Name: "o", Text: "name: o\n", Hash: "h"}, HelmStarted: time.Unix(1, 0).UTC(),
+		Values: map[string]any{"a": "b"}, Origins: map[string]string{"cas": "--cas"},
+		Trust: record.Trust{RootCA: []byte("pem"), Collateral: map[string][]byte{"x": {1, 2}}},
+	}
+	if err := store.SaveRelease("c", want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := store.Release("c", "ns", "db1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the record came back changed (-want +got):\n%s", diff)
+	}
+	if _, err := store.Release("another cluster", "ns", "db1"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a release of another cluster: got %v, want fs.ErrNotExist", err)
+	}
+	for range 2 { // forgetting is repeatable
+		if err := store.ForgetRelease("c", "ns", "db1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestFilesAreTheUsersAlone(t *testing.T) {
+	store := record.Store{Dir: filepath.Join(t.TempDir(), "home")}
+	if err := store.SavePin(&record.Pin{Address: "a", Report: []byte("r")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Identity(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	files := 0
+	err := filepath.WalkDir(store.Dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %04o", path, info.Mode().Perm())
+		}
+		if !d.IsDir() {
+			files++
+			if err := os.Chmod(path, 0o644); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil || files != 2 {
+		t.Fatalf("saw %d files, want 2 (%v)", files, err)
+	}
+	if _, err := store.Pin("a"); err == nil || !strings.Contains(err.Error(), "want 0600") {
+		t.Errorf("a pin that others can write: got %v", err)
+	}
+	if _, err := store.Identity(time.Now()); err == nil || !strings.Contains(err.Error(), "want 0600") {
+		t.Errorf("a private key that others can read: got %v", err)
+	}
+}
+
+func TestPinOfAnotherAddress(t *testing.T) {
+	store := record.Store{Dir: t.TempDir()}
+	if err := store.SavePin(&record.Pin{Address: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(store.Dir, "cas", "*.json"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	text, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(files[0], bytes.Replace(text, []byte(`"address": "a"`), []byte(`"address": "b"`), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Pin("a"); err == nil || !strings.Contains(err.Error(), "want kind") {
+		t.Errorf("a pin of another address under this name: got %v", err)
+	}
+}
+
+func TestIdentityIsMadeOnce(t *testing.T) {
+	store := record.Store{Dir: t.TempDir()}
+	first, err := store.Identity(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := store.Identity(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(first.Certificate[0], second.Certificate[0]) {
+		t.Error("a second call made another identity")
+	}
+}
+
+func TestLock(t *testing.T) {
+	store := record.Store{Dir: t.TempDir()}
+	unlock, err := store.LockRelease("c", "ns", "db1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.LockRelease("c", "ns", "db1"); !errors.Is(err, record.ErrLocked) {
+		t.Errorf("a second lock: got %v, want ErrLocked", err)
+	}
+	other, err := store.LockRelease("c", "ns", "db2")
+	if err != nil {
+		t.Errorf("another release: %v", err)
+	} else {
+		other()
+	}
+	unlock()
+	again, err := store.LockRelease("c", "ns", "db1")
+	if err != nil {
+		t.Fatalf("after unlocking: %v", err)
+	}
+	again()
+}

@@ -1,0 +1,113 @@
+package verify
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/evidence"
+	"github.com/confidb/confidb/pkg/record"
+)
+
+// maxStatementAge bounds how far the probe's clock and ours may be apart. The
+// nonce proves freshness; this notices a probe that waited before it spoke.
+const maxStatementAge = 10 * time.Minute
+
+// statement appraises what the probe signed. Its own findings only count when the
+// statement does.
+func statement(promised *record.Release, seen Observation) (check.Report, []evidence.Limitation) {
+	signed := check.Finding{ID: "probe-statement", Title: "an attested client of the client session looked at the database, for this run", Outcome: check.Pass}
+	predicate, err := openStatement(promised, seen)
+	var forged *forgedError
+	switch {
+	case errors.As(err, &forged):
+		signed.Outcome, signed.Reason = check.Fail, err.Error()
+		signed.Hint = "look at what answers in place of the probe: kubectl get pods,events"
+	case err != nil:
+		signed.Reason = err.Error()
+		signed.Outcome, signed.Hint = check.Skip, "kubectl confidb verify again, and look at the probe's pod if it does not start"
+	}
+	if err != nil {
+		return check.Report{signed, databaseUnseen()}, nil
+	}
+	report := check.Report{signed, databaseCA(predicate, seen.DatabaseCA)}
+	return append(append(report, predicate.Findings...), missing(predicate.Findings)...), predicate.Limitations
+}
+
+// forgedError means that there is a statement, and that it is not the probe's of this run.
+type forgedError struct{ error }
+
+func (e *forgedError) Unwrap() error { return e.error }
+
+func openStatement(promised *record.Release, seen Observation) (*evidence.Predicate, error) {
+	if seen.StatementKey.Err != nil {
+		return nil, fmt.Errorf("the public key for the statement is not known: %w", seen.StatementKey.Err)
+	}
+	if seen.Statement.Err != nil {
+		return nil, seen.Statement.Err
+	}
+	predicate, err := evidence.VerifyStatement(seen.Statement.Value, []byte(seen.StatementKey.Value), seen.Nonce, promised.Database.Name)
+	if err != nil {
+		return nil, &forgedError{err}
+	}
+	if age := seen.At.Sub(predicate.Time).Abs(); age > maxStatementAge {
+		return nil, &forgedError{fmt.Errorf("the statement's time and ours are %s apart, want at most %s", age.Round(time.Second), maxStatementAge)}
+	}
+	return predicate, nil
+}
+
+// databaseUnseen stands for all the checks of a statement that does not count.
+func databaseUnseen() check.Finding {
+	return skipped("database-seen", "the database is set up as promised", errors.New("no statement of the probe that counts"), "see probe-statement")
+}
+
+// databaseCA compares the authority that the probe relied on with what the
+// attested CAS exports, so that the probe's own view of the CA is not all there is.
+func databaseCA(predicate *evidence.Predicate, exported Fetched[string]) check.Finding {
+	const id, title = "statement-ca", "the database's certificate was issued by the CA that the attested CAS exports"
+	if exported.Err != nil {
+		return skipped(id, title, exported.Err, "kubectl confidb verify again")
+	}
+	if predicate.Server == nil {
+		return skipped(id, title, errors.New("the probe had no verified TLS connection"), "see tls-01")
+	}
+	block, _ := pem.Decode([]byte(exported.Value))
+	if block == nil {
+		return skipped(id, title, errors.New("CAS exports no certificate in PEM"), "kubectl confidb session get")
+	}
+	ca, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return skipped(id, title, fmt.Errorf("reading the certificate that CAS exports: %w", err), "kubectl confidb session get")
+	}
+	leaf, err := predicate.Server.Leaf()
+	if err != nil {
+		return skipped(id, title, err, "kubectl confidb verify again")
+	}
+	f := compare(id, title, predicate.Server.CASPKISHA256, evidence.SHA256(ca.RawSubjectPublicKeyInfo), "the database shows a certificate of another CA: see tls-01")
+	if err := leaf.CheckSignatureFrom(ca); err != nil {
+		f.Outcome, f.Reason, f.Hint = check.Fail, err.Error(), "the database shows a certificate of another CA: see tls-01"
+	}
+	return f
+}
+
+// required are the checks that a statement must answer. An older or a broken
+// probe that leaves one out must not look better than one that fails it.
+func required() []string {
+	return []string{
+		"tls-01", "tls-02", "tls-03", "mtls-01", "mtls-02", "mtls-03", "net-01",
+		"enc-01", "enc-02", "enc-03", "enc-06", "log-01", "acc-01", "acc-02", "file-01",
+	}
+}
+
+func missing(findings check.Report) check.Report {
+	var absent check.Report
+	for _, id := range required() {
+		if _, ok := findings.Find(id); !ok {
+			absent = append(absent, skipped(id, "the probe answers "+id, errors.New("the statement does not say"), "use a probe of this version"))
+		}
+	}
+	return absent
+}

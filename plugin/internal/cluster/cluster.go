@@ -1,0 +1,169 @@
+// Package cluster is how the plugins reach what runs in Kubernetes: Services
+// through a port-forward, and short-lived pods of their own. It decides nothing.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/portforward"
+	"k8s.io/client-go/transport/spdy"
+)
+
+// Cluster is one Kubernetes cluster as the user reaches it.
+type Cluster struct {
+	config    *rest.Config
+	clientset kubernetes.Interface
+	namespace string
+}
+
+// New builds the clients that the user's flags and kubeconfig describe.
+func New(getter genericclioptions.RESTClientGetter) (*Cluster, error) {
+	config, err := getter.ToRESTConfig()
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	namespace, _, err := getter.ToRawKubeConfigLoader().Namespace()
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	clientset, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	return &Cluster{config: config, clientset: clientset, namespace: namespace}, nil
+}
+
+// Namespace is the one that the user chose.
+func (c *Cluster) Namespace() string { return c.namespace }
+
+// ID tells this cluster from others, also when they are reached at the same
+// address. It is a name, not a proof.
+func (c *Cluster) ID(ctx context.Context) (string, error) {
+	ns, err := c.clientset.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("asking the cluster for its identity (namespace %s): %w", metav1.NamespaceSystem, err)
+	}
+	return string(ns.UID), nil
+}
+
+// ServiceAddress splits name.namespace.svc, with or without a cluster domain and
+// port. ok is false for any other address, which is dialled directly.
+func ServiceAddress(address string) (name, namespace string, ok bool) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	parts := strings.Split(host, ".")
+	if len(parts) < 3 || parts[2] != "svc" || parts[0] == "" || parts[1] == "" {
+		return "", "", false
+	}
+	return parts[0], parts[1], true
+}
+
+// Dial returns a dialer for a port of an address: through a port-forward to a
+// ready pod when the address is that of a Service, directly otherwise. close ends
+// the port-forward.
+func (c *Cluster) Dial(ctx context.Context, address, port string) (dial func(context.Context) (net.Conn, error), close func(), err error) {
+	name, namespace, ok := ServiceAddress(address)
+	if !ok {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			address = net.JoinHostPort(address, port)
+		}
+		return dialer(address), func() {}, nil
+	}
+	pod, err := c.readyPod(ctx, namespace, name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("finding a pod of Service %s/%s: %w", namespace, name, err)
+	}
+	local, close, err := c.forward(ctx, pod, port)
+	if err != nil {
+		return nil, nil, fmt.Errorf("forwarding a port to pod %s/%s: %w", pod.Namespace, pod.Name, err)
+	}
+	return dialer(local), close, nil
+}
+
+func dialer(address string) func(context.Context) (net.Conn, error) {
+	return func(ctx context.Context) (net.Conn, error) {
+		d := net.Dialer{Timeout: 10 * time.Second}
+		return d.DialContext(ctx, "tcp", address)
+	}
+}
+
+func (c *Cluster) readyPod(ctx context.Context, namespace, service string) (*corev1.Pod, error) {
+	s, err := c.clientset.CoreV1().Services(namespace).Get(ctx, service, metav1.GetOptions{})
+	if err != nil {
+		return nil, err
+	}
+	if len(s.Spec.Selector) == 0 {
+		return nil, errors.New("the Service selects no pods")
+	}
+	pods, err := c.clientset.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: s.Spec.Selector})})
+	if err != nil {
+		return nil, err
+	}
+	for i := range pods.Items {
+		if isReady(&pods.Items[i]) {
+			return &pods.Items[i], nil
+		}
+	}
+	return nil, fmt.Errorf("none of its %d pods is ready", len(pods.Items))
+}
+
+func isReady(pod *corev1.Pod) bool {
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodReady {
+			return condition.Status == corev1.ConditionTrue && pod.DeletionTimestamp == nil
+		}
+	}
+	return false
+}
+
+// forwardTimeout bounds how long a port-forward may take to be set up.
+const forwardTimeout = 20 * time.Second
+
+func (c *Cluster) forward(ctx context.Context, pod *corev1.Pod, port string) (local string, close func(), err error) {
+	roundTripper, upgrader, err := spdy.RoundTripperFor(c.config)
+	if err != nil {
+		return "", nil, err
+	}
+	url := c.clientset.CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("portforward").URL()
+	stop, ready, failed := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	forwarder, err := portforward.NewOnAddresses(spdy.NewDialer(upgrader, &http.Client{Transport: roundTripper}, http.MethodPost, url),
+		[]string{"127.0.0.1"}, []string{"0:" + port}, stop, ready, io.Discard, io.Discard)
+	if err != nil {
+		return "", nil, err
+	}
+	go func() { failed <- forwarder.ForwardPorts() }()
+	ctx, cancel := context.WithTimeout(ctx, forwardTimeout)
+	defer cancel()
+	select {
+	case <-ready:
+	case err := <-failed:
+		return "", nil, err
+	case <-ctx.Done():
+		forwarder.Close()
+		return "", nil, ctx.Err()
+	}
+	ports, err := forwarder.GetPorts()
+	if err != nil || len(ports) != 1 {
+		forwarder.Close()
+		return "", nil, fmt.Errorf("no local port: %w", err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", ports[0].Local), forwarder.Close, nil
+}
+
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

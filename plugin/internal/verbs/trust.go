@@ -1,0 +1,243 @@
+// Package verbs holds what both plugins do: attest, install, verify. The plugins
+// themselves only give it flags in their own style.
+package verbs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/record"
+	"github.com/confidb/confidb/pkg/sgx"
+)
+
+// DefaultCAS is where SCONE's operator and charts put a CAS.
+const DefaultCAS = "cas.scone-system.svc"
+
+// Trust are the flags by which the user says whom to believe.
+type Trust struct {
+	cas, casMRENCLAVE, policy, rootCA, collateral string
+	lookupEnv                                     func(string) (string, bool)
+}
+
+// NewTrust returns flags without values. lookupEnv reads the environment.
+func NewTrust(lookupEnv func(string) (string, bool)) *Trust { return &Trust{lookupEnv: lookupEnv} }
+
+// AddFlags registers the flags.
+func (t *Trust) AddFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&t.cas, "cas", "", "address of the CAS: NAME.NAMESPACE.svc (reached through a port-forward) or HOST[:PORT] (default $SCONE_CAS_ADDR, else "+DefaultCAS+")")
+	flags.StringVar(&t.policy, "policy", "", "file with reference values and accepted TCB deviations (kind "+policyKind+")")
+	flags.StringVar(&t.casMRENCLAVE, "cas-mrenclave", "", "measurement that the CAS must have, 64 hexadecimal digits (default $CAS_MRENCLAVE, else from --policy)")
+	flags.StringVar(&t.collateral, "collateral", "", "folder or bundle.json with Intel's TCB info, QE identity, certificate chains and CRLs")
+	flags.StringVar(&t.rootCA, "sgx-root-ca", "", "PEM root certificate to use instead of Intel's; everything becomes simulated (labs only)")
+}
+
+// trusted is what the flags, the files and the environment say.
+type trusted struct {
+	cas      string
+	trust    record.Trust
+	enclaves map[string][]sgx.Measurement
+	origins  map[string]string
+}
+
+// resolve reads the flags, the files they name and the environment. earlier is
+// what a former run recorded, or nil; it is used where nothing is said now.
+func (t *Trust) resolve(earlier *record.Trust) (*trusted, error) {
+	r := &trusted{origins: map[string]string{}, enclaves: map[string][]sgx.Measurement{}}
+	if earlier != nil {
+		r.trust = *earlier
+		r.origins["policy"], r.origins["collateral"] = "recorded", "recorded"
+	}
+	r.cas, r.origins["cas"] = t.first("cas", t.cas, "SCONE_CAS_ADDR", DefaultCAS)
+	if t.policy != "" {
+		policy, err := readPolicy(t.policy)
+		if err != nil {
+			return nil, err
+		}
+		r.trust.CAS, r.enclaves = policy.cas, policy.enclaves
+		r.origins["policy"] = "--policy"
+	}
+	if text, origin := t.first("cas-mrenclave", t.casMRENCLAVE, "CAS_MRENCLAVE", ""); text != "" {
+		m, err := sgx.ParseMeasurement(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", origin, err)
+		}
+		r.trust.CAS.ReferenceValues = attest.ReferenceValues{MRENCLAVEs: []sgx.Measurement{m}}
+		r.origins["cas-mrenclave"] = origin
+	}
+	return r, t.readAnchors(r)
+}
+
+func (t *Trust) readAnchors(r *trusted) error {
+	if t.rootCA != "" {
+		text, err := readBounded(t.rootCA)
+		if err != nil {
+			return fmt.Errorf("--sgx-root-ca: %w", err)
+		}
+		r.trust.RootCA, r.origins["sgx-root-ca"] = text, "--sgx-root-ca"
+	}
+	if t.collateral != "" {
+		files, err := readCollateral(t.collateral)
+		if err != nil {
+			return fmt.Errorf("--collateral: %w", err)
+		}
+		r.trust.Collateral, r.origins["collateral"] = files, "--collateral"
+	}
+	if len(r.trust.Collateral) == 0 {
+		return &MissingError{What: "collateral", Flag: "--collateral"}
+	}
+	return nil
+}
+
+// MissingError means that the user did not say something that has no safe default.
+type MissingError struct{ What, Flag string }
+
+func (e *MissingError) Error() string { return "no " + e.What + " given" }
+
+// Hint names the flag.
+func (e *MissingError) Hint() string { return "give it with " + e.Flag }
+
+// first returns the flag's value, else the environment's, else the default, and
+// the name of what it took.
+func (t *Trust) first(flag, value, variable, fallback string) (got, origin string) {
+	if value != "" {
+		return value, "--" + flag
+	}
+	if v, ok := t.lookupEnv(variable); ok && v != "" {
+		return v, "$" + variable
+	}
+	return fallback, "default"
+}
+
+// maxInput bounds one input file, in bytes.
+const maxInput = 4 << 20
+
+func readBounded(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxInput+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxInput {
+		return nil, fmt.Errorf("%s: longer than %d bytes", path, maxInput)
+	}
+	return text, nil
+}
+
+// readCollateral reads a folder in the form of Intel's sample data, or one bundle.
+func readCollateral(path string) (map[string][]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]string{"bundle.json": path}
+	if info.IsDir() {
+		names = map[string]string{}
+		for _, name := range []string{"bundle.json", "tcbInfo.json", "qeIdentity.json", "tcbSignChain.pem", "rootCaCrl.der", "pckCaCrl.der", "pckCert.pem", "pckSignChain.pem"} {
+			names[name] = filepath.Join(path, name)
+		}
+	}
+	files := map[string][]byte{}
+	for name, file := range names {
+		text, err := readBounded(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		files[name] = text
+	}
+	if _, err := sgx.CollateralFromFiles(files); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return maps.Clone(files), nil
+}
+
+// policyKind is the kind of a policy file.
+const policyKind = "confidb.policy/v1"
+
+type policy struct {
+	cas      attest.Policy
+	enclaves map[string][]sgx.Measurement
+}
+
+// policyFile is the document of a user's policy.
+type policyFile struct {
+	Kind     string                 `yaml:"kind"`
+	CAS      enclaveFile            `yaml:"cas"`
+	Enclaves map[string]enclaveFile `yaml:"enclaves"`
+	// AcceptTCB and AcceptAdvisories name each tolerated deviation.
+	AcceptTCB        []sgx.TCBStatus `yaml:"accept-tcb"`
+	AcceptAdvisories []string        `yaml:"accept-advisories"`
+}
+
+type enclaveFile struct {
+	MRENCLAVE []string `yaml:"mrenclave"`
+	Signer    *struct {
+		MRSIGNER  string `yaml:"mrsigner"`
+		ISVProdID uint16 `yaml:"isvprodid"`
+		MinISVSVN uint16 `yaml:"min-isvsvn"`
+	} `yaml:"signer"`
+}
+
+func readPolicy(path string) (*policy, error) {
+	text, err := readBounded(path)
+	if err != nil {
+		return nil, fmt.Errorf("--policy: %w", err)
+	}
+	var file policyFile
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&file); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if file.Kind != policyKind {
+		return nil, fmt.Errorf("%s: kind: got %q, want %q", path, file.Kind, policyKind)
+	}
+	p := &policy{enclaves: map[string][]sgx.Measurement{}}
+	if p.cas.ReferenceValues, err = file.CAS.reference(); err != nil {
+		return nil, fmt.Errorf("%s: cas: %w", path, err)
+	}
+	p.cas.AcceptTCB, p.cas.AcceptAdvisories = file.AcceptTCB, file.AcceptAdvisories
+	for name, e := range file.Enclaves {
+		reference, err := e.reference()
+		if err != nil {
+			return nil, fmt.Errorf("%s: enclaves: %s: %w", path, name, err)
+		}
+		p.enclaves[name] = reference.MRENCLAVEs
+	}
+	return p, nil
+}
+
+func (e enclaveFile) reference() (attest.ReferenceValues, error) {
+	var r attest.ReferenceValues
+	for _, text := range e.MRENCLAVE {
+		m, err := sgx.ParseMeasurement(text)
+		if err != nil {
+			return r, fmt.Errorf("mrenclave: %w", err)
+		}
+		r.MRENCLAVEs = append(r.MRENCLAVEs, m)
+	}
+	if e.Signer != nil {
+		m, err := sgx.ParseMeasurement(e.Signer.MRSIGNER)
+		if err != nil {
+			return r, fmt.Errorf("signer: mrsigner: %w", err)
+		}
+		r.Signer = &attest.SignerReference{MRSIGNER: m, ISVProdID: e.Signer.ISVProdID, MinISVSVN: e.Signer.MinISVSVN}
+	}
+	return r, nil
+}

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Writes the lab's container images to .lab/images: NAME.tar, and NAME.digest,
+# which changes exactly when the image does. MariaDB's root file system comes
+# from the distribution's packages and is kept in the cache.
+set -euo pipefail
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+packages=mariadb-server,mariadb-server-core,mariadb-client,mariadb-client-core,bash,dash,coreutils,findutils,grep,sed,hostname,libc-bin,base-files
+unwanted=( # of no use in a container; half of the size
+	/usr/share/doc/'*' /usr/share/man/'*' /usr/share/locale/'*' /usr/share/info/'*' /usr/share/lintian/'*'
+	/usr/share/perl'*' '/usr/lib/*/perl*' '/usr/lib/*/libperl*' '/usr/lib/*/gconv/*'
+	/usr/bin/aria_'*' /usr/bin/myisam'*' /usr/bin/mariadb-{conv,import,plugin,show,slap,waitpid} /usr/bin/resolve_stack_dump
+)
+release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+[ -n "$release" ] || fail "/etc/os-release names no VERSION_CODENAME" "use Debian or Ubuntu, or LAB=current-context with images of your own"
+
+# finish_rootfs runs on the unpacked root file system: no maintainer script has.
+finish_rootfs() {
+	cat <<'END'
+set -e
+root=$1
+printf '%s\n' root:x:0:0:root:/root:/bin/sh mysql:x:101:101::/nonexistent:/bin/false nobody:x:65534:65534::/nonexistent:/bin/false >"$root/etc/passwd"
+printf '%s\n' root:x:0: mysql:x:101: nogroup:x:65534: >"$root/etc/group"
+printf '%s\n' 'passwd: files' 'group: files' 'hosts: files dns' >"$root/etc/nsswitch.conf"
+install -d -o 101 -g 101 "$root/var/lib/mysql" "$root/run/mysqld" "$root/run/confidb"
+install -d "$root/usr/local/bin"
+ln -s /usr/bin/mariadb "$root/usr/local/bin/mariadb"
+ln -s /usr/sbin/mariadbd "$root/usr/local/bin/mariadbd"
+END
+}
+
+rootfs() {
+	local key file excludes=() path hook
+	key=$( (cat "$0" && echo "$release" && dpkg --print-architecture) | sha256sum | cut -c1-16)
+	file=$cache/mariadb-rootfs-$key.tar
+	if [ ! -e "$file" ]; then
+		say "making MariaDB's root file system from $release packages (about half a minute, once)"
+		for path in "${unwanted[@]}"; do
+			excludes+=(--dpkgopt="path-exclude=$path")
+		done
+		hook=$(mktemp)
+		finish_rootfs >"$hook"
+		mmdebstrap --quiet --variant=extract --aptopt='APT::Install-Recommends "false"' --include="$packages" \
+			"${excludes[@]}" --customize-hook="sh $hook \"\$1\"" "$release" "$file.part.tar" >&2 </dev/null
+		rm "$hook"
+		mv "$file.part.tar" "$file"
+	fi
+	echo "$file"
+}
+
+# image NAME ARGS… writes one image unless its inputs are those of last time.
+image() {
+	local name=$1 inputs
+	shift
+	inputs=$(printf '%s\n' "$binaries" "$@" | sha256sum)
+	if [ -e "$lab/images/$name.tar" ] && [ "$inputs" = "$(cat "$lab/images/$name.inputs" 2>/dev/null)" ]; then
+		return
+	fi
+	"$root/bin/confidb-lab" image --out "$lab/images/$name.tar" "$@" >"$lab/images/$name.digest"
+	echo "$inputs" >"$lab/images/$name.inputs"
+}
+
+mkdir -p "$lab/images" "$cache"
+binaries=$(cd "$root/bin" && sha256sum confidb-lab confidb-probe)
+base=$(rootfs)
+program=/usr/bin/confidb-lab=$root/bin/confidb-lab
+image pause --name lab.local/pause:1 --file "$program" --entrypoint /usr/bin/confidb-lab --entrypoint pause
+image confidb-lab --name lab.local/confidb-lab:1 --file "$program" --entrypoint /usr/bin/confidb-lab
+image mariadb --name lab.local/mariadb:10.11 --layer "$base" --file "$program" --file "/usr/bin/confidb-probe=$root/bin/confidb-probe" \
+	--entrypoint /usr/bin/confidb-lab --entrypoint run --user 101:101

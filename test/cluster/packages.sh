@@ -1,0 +1,23 @@
+# The Debian packages that the lab needs. Source it after lib.sh.
+# shellcheck shell=bash
+
+# install_packages installs those that are missing, and starts none of their services.
+install_packages() {
+	local package missing=() policy=/usr/sbin/policy-rc.d own=
+	command -v apt-get >/dev/null || fail "installing $*: this machine has no apt-get" "install them by other means, or use LAB=current-context"
+	for package in "$@"; do
+		[ "$(dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+	done
+	[ ${#missing[@]} -gt 0 ] || return 0
+	say "installing ${missing[*]}"
+	if [ ! -e "$policy" ]; then
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod +x "$policy"
+		own=$policy
+	fi
+	if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$lab/log/packages.log" 2>&1; then
+		[ -z "$own" ] || rm "$own"
+		fail "installing ${missing[*]}: $(tail -n 3 "$lab/log/packages.log")"
+	fi
+	[ -z "$own" ] || rm "$own"
+}
