@@ -25,8 +25,8 @@ printf '%s\n' root:x:0: mysql:x:101: nogroup:x:65534: >"$root/etc/group"
 printf '%s\n' 'passwd: files' 'group: files' 'hosts: files dns' >"$root/etc/nsswitch.conf"
 install -d -o 101 -g 101 "$root/var/lib/mysql" "$root/run/mysqld" "$root/run/confidb"
 install -d "$root/usr/local/bin"
-ln -s /usr/bin/mariadb "$root/usr/local/bin/mariadb"
-ln -s /usr/sbin/mariadbd "$root/usr/local/bin/mariadbd"
+ln -sf /usr/bin/mariadb "$root/usr/local/bin/mariadb"
+ln -sf /usr/sbin/mariadbd "$root/usr/local/bin/mariadbd"
 END
 }
 
@@ -42,7 +42,7 @@ rootfs() {
 		hook=$(mktemp)
 		finish_rootfs >"$hook"
 		mmdebstrap --quiet --variant=extract --aptopt='APT::Install-Recommends "false"' --include="$packages" \
-			"${excludes[@]}" --customize-hook="sh $hook \"\$1\"" "$release" "$file.part.tar" >&2 </dev/null
+			"${excludes[@]}" --extract-hook="sh $hook \"\$1\"" "$release" "$file.part.tar" >&2 </dev/null
 		rm "$hook"
 		mv "$file.part.tar" "$file"
 	fi
