@@ -41,7 +41,7 @@ rootfs() {
 		done
 		hook=$(mktemp)
 		finish_rootfs >"$hook"
-		mmdebstrap --quiet --variant=extract --aptopt='APT::Install-Recommends "false"' --include="$packages" \
+		mmdebstrap --quiet --variant=extract --skip=cleanup/run --aptopt='APT::Install-Recommends "false"' --include="$packages" \
 			"${excludes[@]}" --extract-hook="sh $hook \"\$1\"" "$release" "$file.part.tar" >&2 </dev/null
 		rm "$hook"
 		mv "$file.part.tar" "$file"
