@@ -7,7 +7,7 @@ RACE := ./pkg/lab/... ./pkg/mariadb/... ./pkg/probe/...
 GOTEST := go test -trimpath
 export CGO_ENABLED ?= 0
 
-.PHONY: build test unit race e2e lint golden demo lab lab-down bench package help
+.PHONY: build test unit race e2e lint lab lab-down bench help
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,20 +34,11 @@ lint: ## check the sources: gofmt, go vet, staticcheck
 	go vet -tags e2e ./test/...
 	go run $(STATICCHECK) ./...
 
-golden: ## write the golden files anew
-	$(GOTEST) ./plugin/... -update
-
-demo: build ## show the whole chain, from an empty machine to a verified database
-	scripts/demo
-
 lab: ## start the lab and write .lab/env
 	scripts/lab-up
 
 lab-down: ## stop the lab and remove all of it but the caches
 	scripts/lab-down
 
-bench: build ## measure what the README promises
-	scripts/bench
-
-package: ## build the release archives
-	scripts/package
+bench: ## measure one verification of a quote, with CRLs
+	$(GOTEST) -run '^$$' -bench . ./pkg/sgx

@@ -20,7 +20,7 @@ func layers() [][]string {
 	return [][]string{
 		{"pkg/check"},
 		{"pkg/sgx"},
-		{"pkg/internal/sgxmint", "pkg/attest"},
+		{"internal/sgxmint", "pkg/attest"},
 		{"pkg/session"},
 		{"pkg/record"},
 		{"pkg/platform", "pkg/cas", "pkg/release", "pkg/charts", "pkg/mariadb", "pkg/evidence"},
@@ -40,7 +40,7 @@ func owners() map[string][]string {
 		"k8s.io/kubectl":                    {"plugin"},
 		module + "/pkg/mariadb/mariadbtest": {},
 		module + "/pkg/lab":                 {"pkg/lab", "cmd/confidb-lab"},
-		module + "/pkg/internal":            {"pkg/lab"},
+		module + "/internal":                {"pkg/lab"},
 		"github.com/google/go-cmp":          {},
 		"github.com/rogpeppe/go-internal":   {},
 	}
@@ -73,7 +73,7 @@ func TestRefusedImports(t *testing.T) {
 		{"pkg/deploy", module + "/pkg/verify", true},
 		{"pkg/verify", "helm.sh/helm/v3/pkg/action", true},
 		{"plugin/confidb", module + "/pkg/lab/cas", true},
-		{"pkg/lab/cas", module + "/pkg/internal/sgxmint", false},
+		{"pkg/lab/cas", module + "/internal/sgxmint", false},
 		{"pkg/lab/cas", module + "/pkg/verify", true},
 	} {
 		if got := refuseImport(c.folder, c.imported, false) != ""; got != c.refused {

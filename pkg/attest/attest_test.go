@@ -13,7 +13,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/check"
-	"github.com/confidb/confidb/pkg/internal/sgxmint"
+	"github.com/confidb/confidb/internal/sgxmint"
 	"github.com/confidb/confidb/pkg/sgx"
 )
 

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/confidb/confidb/pkg/check"
-	"github.com/confidb/confidb/pkg/internal/sgxmint"
+	"github.com/confidb/confidb/internal/sgxmint"
 	"github.com/confidb/confidb/pkg/sgx"
 )
 

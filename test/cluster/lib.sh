@@ -45,7 +45,8 @@ start() {
 	shift
 	rm -f "$lab/pids/$name"
 	(
-		printf '%s %s\n' "$BASHPID" "$(start_time "$BASHPID")" >"$lab/pids/$name"
+		pid=$BASHPID # in $(…) it would be another process's
+		printf '%s %s\n' "$pid" "$(start_time "$pid")" >"$lab/pids/$name"
 		exec setsid "$@"
 	) >"$lab/log/$name.log" 2>&1 </dev/null 9>&- &
 	until [ -s "$lab/pids/$name" ]; do

@@ -21,7 +21,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/confidb/confidb/pkg/internal/sgxmint"
+	"github.com/confidb/confidb/internal/sgxmint"
 	"github.com/confidb/confidb/pkg/lab/enclave"
 	"github.com/confidb/confidb/pkg/sgx"
 )

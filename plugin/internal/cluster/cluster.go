@@ -74,16 +74,24 @@ func ServiceAddress(address string) (name, namespace string, ok bool) {
 	return parts[0], parts[1], true
 }
 
-// Dial returns a dialer for a port of an address: through a port-forward to a
-// ready pod when the address is that of a Service, directly otherwise. close ends
-// the port-forward.
-func (c *Cluster) Dial(ctx context.Context, address, port string) (dial func(context.Context) (net.Conn, error), close func(), err error) {
+// Direct returns a dialer for an address outside the cluster; one without port
+// gets the given one.
+func Direct(address, port string) (func(context.Context) (net.Conn, error), error) {
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		address = net.JoinHostPort(address, port)
+	}
+	if host, _, err := net.SplitHostPort(address); err != nil || host == "" {
+		return nil, fmt.Errorf("address: got %q, want HOST, HOST:PORT or NAME.NAMESPACE.svc", address)
+	}
+	return dialer(address), nil
+}
+
+// DialService returns a dialer for a port of a Service, through a port-forward to
+// one of its ready pods. close ends the port-forward.
+func (c *Cluster) DialService(ctx context.Context, address, port string) (dial func(context.Context) (net.Conn, error), close func(), err error) {
 	name, namespace, ok := ServiceAddress(address)
 	if !ok {
-		if _, _, err := net.SplitHostPort(address); err != nil {
-			address = net.JoinHostPort(address, port)
-		}
-		return dialer(address), func() {}, nil
+		return nil, nil, fmt.Errorf("address: got %q, want NAME.NAMESPACE.svc", address)
 	}
 	pod, err := c.readyPod(ctx, namespace, name)
 	if err != nil {

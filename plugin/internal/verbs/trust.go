@@ -83,6 +83,9 @@ func (t *Trust) readAnchors(r *trusted) error {
 		if err != nil {
 			return fmt.Errorf("--sgx-root-ca: %w", err)
 		}
+		if _, err := sgx.RootFromPEM(text); err != nil {
+			return fmt.Errorf("--sgx-root-ca: %s: %w", t.rootCA, err)
+		}
 		r.trust.RootCA, r.origins["sgx-root-ca"] = text, "--sgx-root-ca"
 	}
 	if t.collateral != "" {

@@ -1,0 +1,64 @@
+package confidb
+
+import (
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/printers"
+	"github.com/confidb/confidb/plugin/internal/verbs"
+)
+
+func newAttestCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
+	c := &cobra.Command{Use: "attest", Short: "Prove what a CAS is", Args: noArguments}
+	c.AddCommand(newAttestCASCommand(getter, streams))
+	return c
+}
+
+func newAttestCASCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
+	o := verbs.AttestCAS{Trust: verbs.NewTrust(os.LookupEnv), Now: time.Now}
+	var timeout time.Duration
+	c := &cobra.Command{
+		Use:   "cas [ADDRESS]",
+		Short: "Attest a CAS: genuine, current, the expected enclave, and this TLS peer",
+		Long: `Asks a CAS for a quote about itself with a fresh nonce, verifies the quote and
+compares it with the policy. The evidence of an accepted CAS is kept, and
+appraised again at every use.
+
+Needs the RBAC verbs: get services, list pods, create pods/portforward in the
+namespace of the CAS; none when ADDRESS is outside the cluster.`,
+		Example: `  # the CAS of the cluster, which must have this measurement
+  kubectl confidb attest cas --cas-mrenclave 0123…cdef --collateral collateral/
+
+  # a CAS elsewhere, by a policy
+  kubectl confidb attest cas cas.example.org:8081 --policy policy.yaml --collateral collateral/`,
+		Args: atMost(1),
+		RunE: func(c *cobra.Command, arguments []string) error {
+			if o.Output != "" && !slices.Contains(printers.Formats(), o.Output) {
+				return cli.NewUsageError("-o: got %q, want %s", o.Output, strings.Join(printers.Formats(), " or "))
+			}
+			if len(arguments) == 1 {
+				o.Address = arguments[0]
+			}
+			var err error
+			if o.Home, err = home(); err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(c.Context(), timeout)
+			defer cancel()
+			return o.Run(ctx, getter, streams)
+		},
+	}
+	o.Trust.AddFlags(c.Flags())
+	c.Flags().StringVarP(&o.Output, "output", "o", "", "output format: "+strings.Join(printers.Formats(), " or ")+" (default: a table)")
+	c.Flags().BoolVar(&o.AcceptSimulated, "accept-simulated", false, "exit 0 also when nothing rests on Intel's root")
+	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait at most")
+	return c
+}

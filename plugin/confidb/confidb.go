@@ -1,0 +1,97 @@
+// Package confidb is the command tree of kubectl confidb.
+package confidb
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	_ "k8s.io/client-go/plugin/pkg/client/auth" // every kubeconfig works
+
+	"github.com/confidb/confidb/plugin/internal/cli"
+)
+
+// Main runs a command line and returns the exit code.
+func Main(arguments []string, streams genericiooptions.IOStreams) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := newRootCommand(streams)
+	root.SetArgs(arguments)
+	return cli.Report(root.ExecuteContext(ctx), streams.ErrOut)
+}
+
+const glossary = `Glossary:
+  attest       prove to somebody which program runs on which hardware
+  session      the policy in CAS that says which enclave gets which secrets
+  MRENCLAVE    the measurement of an enclave: what runs
+  TCB          everything whose security the proof rests on: CPU, microcode, firmware
+  platform ID  identifies one machine with SGX`
+
+func newRootCommand(streams genericiooptions.IOStreams) *cobra.Command {
+	flags := genericclioptions.NewConfigFlags(true)
+	root := &cobra.Command{
+		Use:           "kubectl-confidb",
+		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl confidb"},
+		Short:         "Install a MariaDB in SGX enclaves, and prove what runs",
+		Long:          "Installs a MariaDB that runs in Intel SGX enclaves with SCONE, and proves link by\nlink that it is what was promised. What is not proven is said.\n\n" + glossary,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	flags.AddFlags(root.PersistentFlags())
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.ErrOut)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return cli.NewUsageError("%w (%s --help)", err, c.CommandPath())
+	})
+	root.AddCommand(newVersionCommand(streams), newAttestCommand(flags, streams))
+	return root
+}
+
+func newVersionCommand(streams genericiooptions.IOStreams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			version := "unknown"
+			if info, ok := debug.ReadBuildInfo(); ok {
+				version = info.Main.Version
+			}
+			_, err := fmt.Fprintln(streams.Out, version)
+			return err
+		},
+	}
+}
+
+func noArguments(c *cobra.Command, arguments []string) error { return atMost(0)(c, arguments) }
+
+// atMost makes a command refuse more than n arguments as a usage error.
+func atMost(n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, arguments []string) error {
+		if len(arguments) > n {
+			return cli.NewUsageError("got %d arguments, want at most %d (%s --help)", len(arguments), n, c.CommandPath())
+		}
+		return nil
+	}
+}
+
+// home is the folder of the user's records: $CONFIDB_HOME, or .confidb in the
+// home directory.
+func home() (string, error) {
+	if dir, ok := os.LookupEnv("CONFIDB_HOME"); ok && dir != "" {
+		return dir, nil
+	}
+	dir, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("finding the home directory: %w", err)
+	}
+	return filepath.Join(dir, ".confidb"), nil
+}

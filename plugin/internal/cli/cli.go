@@ -1,0 +1,76 @@
+// Package cli holds what every command of ours shares: exit codes and the one
+// place that prints an error.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/confidb/confidb/pkg/check"
+)
+
+// Exit codes. They are the same for every output format.
+const (
+	OK              = 0   // affirming, or a warning that the policy names
+	Failed          = 1   // could not do it
+	Usage           = 2   // the command line or an input is wrong
+	Contraindicated = 3   // something is not as promised
+	Unproven        = 4   // something could not be shown
+	Simulated       = 5   // everything holds, but nothing rests on Intel's root
+	TimedOut        = 124 // the time limit was reached
+)
+
+// UsageError is a command line that cannot be understood.
+type UsageError struct{ error }
+
+// NewUsageError makes a UsageError.
+func NewUsageError(format string, arguments ...any) error {
+	return &UsageError{fmt.Errorf(format, arguments...)}
+}
+
+// Unwrap returns the error inside.
+func (e *UsageError) Unwrap() error { return e.error }
+
+// VerdictError carries the exit code of a result that was printed already.
+type VerdictError struct{ Code int }
+
+func (e *VerdictError) Error() string { return fmt.Sprintf("the verdict is exit code %d", e.Code) }
+
+// Conclude turns a verdict into an error with its exit code, or nil.
+func Conclude(v check.Verdict, simulated, acceptSimulated bool) error {
+	switch {
+	case v == check.Contraindicated:
+		return &VerdictError{Contraindicated}
+	case v != check.Affirming && v != check.Warning:
+		return &VerdictError{Unproven}
+	case simulated && !acceptSimulated:
+		return &VerdictError{Simulated}
+	}
+	return nil
+}
+
+// Report prints an error, unless it was said already, and returns the exit code.
+func Report(err error, errOut io.Writer) int {
+	var verdict *VerdictError
+	if errors.As(err, &verdict) {
+		return verdict.Code
+	}
+	if err == nil {
+		return OK
+	}
+	fmt.Fprintf(errOut, "error: %v\n", err)
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) && hinted.Hint() != "" {
+		fmt.Fprintf(errOut, "hint: %s\n", hinted.Hint())
+	}
+	var usage *UsageError
+	switch {
+	case errors.As(err, &usage):
+		return Usage
+	case errors.Is(err, context.DeadlineExceeded):
+		return TimedOut
+	}
+	return Failed
+}
