@@ -146,7 +146,6 @@ func safe() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_./~+=:-]*$`)
 func (r *renderer) quote(n *yaml.Node, path, value string, list bool) string {
 	if list {
 		words := strings.FieldsFunc(strings.Trim(strings.TrimSpace(value), "[]"), func(c rune) bool { return strings.ContainsRune(", \t\r\n", c) })
-		value = strings.Join(words, ",")
 		if len(words) == 0 {
 			r.fail(n, path, "the variable holds no value")
 		}

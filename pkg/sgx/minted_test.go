@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/internal/sgxmint"
+	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/sgx"
 )
 

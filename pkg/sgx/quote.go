@@ -151,7 +151,7 @@ func stripOpenEnclave(raw []byte) ([]byte, error) {
 		return raw, nil
 	}
 	if n := binary.LittleEndian.Uint64(raw[8:]); n != uint64(len(raw)-size) {
-		return nil, fmt.Errorf("Open Enclave report: got %d bytes, its header says %d", len(raw)-size, n)
+		return nil, fmt.Errorf("report of Open Enclave: got %d bytes, its header says %d", len(raw)-size, n)
 	}
 	return raw[size:], nil
 }

@@ -10,7 +10,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"slices"
 	"time"
 
@@ -163,9 +162,9 @@ func (v *verification) qeReport() error {
 }
 
 func (v *verification) quoteSignature() error {
-	raw := v.quote.attestationKey
-	key := &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(raw[:32]), Y: new(big.Int).SetBytes(raw[32:])}
-	if _, err := key.ECDH(); err != nil {
+	const uncompressed = 4 // SEC 1 §2.3.3
+	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append([]byte{uncompressed}, v.quote.attestationKey...))
+	if err != nil {
 		return fmt.Errorf("attestation key: %w", err)
 	}
 	if !verifyRaw(key, v.quote.signed, v.quote.signature) {

@@ -38,7 +38,6 @@ type testCAS struct {
 	chain    []byte // PEM of what the evidence vouches for
 	replay   []byte // an old report, sent instead of a fresh one
 	identity tls.Certificate
-	server   *httptest.Server
 }
 
 func (c *testCAS) ServeHTTP(w http.ResponseWriter, r *http.Request) {

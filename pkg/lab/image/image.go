@@ -58,6 +58,18 @@ type layer struct {
 	size   int64
 }
 
+// writeSame writes the layer and fails when it is not what was measured.
+func (l layer) writeSame(w io.Writer) error {
+	hash := sha256.New()
+	if err := l.write(io.MultiWriter(w, hash)); err != nil {
+		return err
+	}
+	if got := "sha256:" + hex.EncodeToString(hash.Sum(nil)); got != l.digest {
+		return fmt.Errorf("a source has changed while it was read: got digest %s, want %s", got, l.digest)
+	}
+	return nil
+}
+
 type descriptor struct {
 	MediaType   string            `json:"mediaType"`
 	Digest      string            `json:"digest"`
@@ -101,7 +113,7 @@ func Write(w io.Writer, image Image) (string, error) {
 			continue
 		}
 		written[l.digest] = true
-		if err := writeBlob(archive, blobPath(l.digest), l.size, l.write); err != nil {
+		if err := writeBlob(archive, blobPath(l.digest), l.size, l.writeSame); err != nil {
 			return "", err
 		}
 	}

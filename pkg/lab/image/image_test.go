@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -47,8 +46,8 @@ func TestWriteNoticesAChangedSource(t *testing.T) {
 		return len(p), os.WriteFile(source, []byte("much longer than before"), 0o600)
 	})
 	_, err := Write(change, Image{Name: "lab.local/x:1", Files: []File{{"/x", source}}})
-	if !errors.Is(err, tar.ErrWriteTooLong) {
-		t.Errorf("Write: got error %v, want %v", err, tar.ErrWriteTooLong)
+	if err == nil || !strings.Contains(err.Error(), "changed while it was read") {
+		t.Errorf("Write: got error %v, want one that says so", err)
 	}
 }
 
