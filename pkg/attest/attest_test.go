@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/confidb/confidb/internal/sgxmint"
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/check"
-	"github.com/confidb/confidb/internal/sgxmint"
 	"github.com/confidb/confidb/pkg/sgx"
 )
 
