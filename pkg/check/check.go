@@ -91,6 +91,10 @@ const (
 	Contraindicated Verdict = "contraindicated"
 )
 
+// Accepted reports whether one may go on: everything passed, or the policy named
+// what did not.
+func (v Verdict) Accepted() bool { return v == Affirming || v == Warning }
+
 // Report is everything that was found, in the order in which it was asked.
 type Report []Finding
 

@@ -5,6 +5,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"embed"
@@ -54,10 +55,16 @@ type Plan struct {
 	Platforms []attest.PlatformID
 	// Enclaves are the accepted measurements by enclave name.
 	Enclaves map[string][]sgx.Measurement
-	// Trust, Chart, Values and Origins are kept for later verifications.
+	// BootstrapSQL makes MariaDB's system tables. It belongs to the version of the
+	// image and comes from whoever builds it; nobody else's SQL runs with every right.
+	BootstrapSQL string
+	// Host is the name under which pods reach the database; empty means Host().
+	Host string
+	// Trust, Chart, Values, Pod and Origins are kept for later verifications.
 	Trust   record.Trust
-	Chart   string
+	Chart   record.Chart
 	Values  map[string]any
+	Pod     record.Client
 	Origins map[string]string
 }
 
@@ -68,8 +75,8 @@ func Host(name, namespace string) string { return name + "-mariadb." + namespace
 // releaseName is what Helm and the names of sessions and Services both admit.
 func releaseName() *regexp.Regexp { return regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`) }
 
-// maxReleaseName leaves room for the suffix of the Service in 63 characters.
-const maxReleaseName = 45
+// maxReleaseName leaves room for the suffixes of the objects that Kubernetes makes.
+const maxReleaseName = 44
 
 // CheckName says what is wrong with the name of a release, if anything.
 func CheckName(name string) error {
@@ -96,7 +103,8 @@ func Prepare(plan Plan, earlier *record.Release) (*record.Release, error) {
 	if r.CASAddress != "" && r.CASAddress != plan.CASAddress {
 		return nil, &ChangedError{What: "CAS", Got: plan.CASAddress, Want: r.CASAddress}
 	}
-	r.CASAddress, r.Trust, r.Chart, r.Values, r.Origins = plan.CASAddress, plan.Trust, plan.Chart, plan.Values, plan.Origins
+	r.CASAddress, r.Trust, r.Chart, r.Values, r.Pod, r.Origins = plan.CASAddress, plan.Trust, plan.Chart, plan.Values, plan.Pod, plan.Origins
+	r.Enclaves, r.BootstrapSQL, r.Host = plan.Enclaves, plan.BootstrapSQL, cmp.Or(plan.Host, Host(plan.Name, plan.Namespace))
 	r.Platforms = nil
 	for _, id := range plan.Platforms {
 		r.Platforms = append(r.Platforms, id.String())
@@ -202,14 +210,18 @@ func (e *SessionChangedError) Hint() string {
 }
 
 func sessionVariables(r *record.Release, plan Plan) (map[string]string, error) {
-	host := Host(plan.Name, plan.Namespace)
+	short, _, _ := strings.Cut(r.Host, ".")
 	variables := map[string]string{
 		"NAMESPACE":           r.Owner.Name,
 		"DBSESSION":           r.Database.Name,
 		"DBCLIENT":            r.Client.Name,
-		"DATABASE_HOST":       host,
-		"DATABASE_HOST_SHORT": plan.Name + "-mariadb",
+		"DATABASE_HOST":       r.Host,
+		"DATABASE_HOST_SHORT": short,
 		"PLATFORMS":           strings.Join(r.Platforms, ","),
+		"BOOTSTRAP_SQL":       plan.BootstrapSQL,
+	}
+	if strings.TrimSpace(plan.BootstrapSQL) == "" {
+		return nil, errors.New("no SQL for the system tables: the database could not be made")
 	}
 	if len(plan.Platforms) == 0 {
 		return nil, errors.New("no platform ID: a session without platforms could be used on any machine")
@@ -230,22 +242,44 @@ func sessionVariables(r *record.Release, plan Plan) (map[string]string, error) {
 // there already, it must mean the same: then its hash is taken and nothing is
 // uploaded. It reports whether it created the session.
 func EnsureSession(ctx context.Context, c CAS, s *record.Session) (created bool, err error) {
-	stored, err := c.Session(ctx, s.Name)
+	stored, err := inspect(ctx, c, s)
 	switch {
-	case errors.Is(err, cas.ErrNotFound):
-		if s.Hash != "" {
-			return false, fmt.Errorf("session %q was created before, and this CAS does not have it: got another CAS, or one that lost its store", s.Name)
-		}
-		s.Hash, err = c.CreateSession(ctx, []byte(s.Text))
-		return err == nil, err
 	case err != nil:
 		return false, err
-	}
-	if err := SameSession(s, stored); err != nil {
-		return false, err
+	case stored == nil:
+		s.Hash, err = c.CreateSession(ctx, []byte(s.Text))
+		return err == nil, err
 	}
 	s.Hash = stored.Hash
 	return false, nil
+}
+
+// InspectSession says what EnsureSession would do, and changes nothing.
+func InspectSession(ctx context.Context, c CAS, s *record.Session) (string, error) {
+	stored, err := inspect(ctx, c, s)
+	if err != nil {
+		return "", err
+	}
+	if stored == nil {
+		return "would be created", nil
+	}
+	return "is there already, with the same meaning", nil
+}
+
+// inspect returns the session that CAS holds if it is the wanted one, and nil when
+// it holds none and may be given it.
+func inspect(ctx context.Context, c CAS, s *record.Session) (*cas.StoredSession, error) {
+	stored, err := c.Session(ctx, s.Name)
+	if errors.Is(err, cas.ErrNotFound) {
+		if s.Hash != "" {
+			return nil, fmt.Errorf("session %q was created before, and this CAS does not have it: got another CAS, or one that lost its store", s.Name)
+		}
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return stored, SameSession(s, stored)
 }
 
 // SameSession reports whether what CAS holds is what was uploaded: equal in
@@ -276,3 +310,17 @@ func Earlier(store record.Store, cluster, namespace, name string) (*record.Relea
 	}
 	return r, err
 }
+
+// Names in our session templates.
+const (
+	// SecretCA is the public CA certificate of the database session,
+	// SecretStatementKey the public key of the client session.
+	SecretCA           = "ca"
+	SecretStatementKey = "statement_public"
+	// ServiceProbe and ServiceSQL are services of the client session; ProgramProbe and
+	// ProgramSQL are what they run.
+	ServiceProbe = "probe"
+	ServiceSQL   = "sql"
+	ProgramProbe = "confidb-probe"
+	ProgramSQL   = "mariadb"
+)

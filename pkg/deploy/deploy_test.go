@@ -26,6 +26,7 @@ func plan(t *testing.T) deploy.Plan {
 		Enclaves: map[string][]sgx.Measurement{
 			deploy.EnclaveServer: {{1}}, deploy.EnclaveClient: {{2}}, deploy.EnclaveProbe: {{3}},
 		},
+		BootstrapSQL: "SET @a=\"x\";\nCREATE TABLE IF NOT EXISTS db (\tHost char(255)) COMMENT='$$ $VARIABLE \\n';\n",
 	}
 }
 
@@ -50,6 +51,15 @@ func TestOwnSessions(t *testing.T) {
 		}
 	}
 	client, database := parsed[r.Client.Name], parsed[r.Database.Name]
+	var bootstrap string
+	for _, f := range database.Images[0].InjectionFiles {
+		if strings.HasSuffix(f.Path, "bootstrap.sql") {
+			bootstrap = *f.Content
+		}
+	}
+	if bootstrap != "CREATE DATABASE mysql;\nUSE mysql;\n"+plan(t).BootstrapSQL+"\nSHUTDOWN;\n" {
+		t.Errorf("the SQL for the system tables arrives as %q", bootstrap)
+	}
 	exported := map[string]session.Kind{}
 	for _, s := range database.Secrets {
 		for _, e := range s.Exports {
@@ -99,8 +109,9 @@ func TestPrepareRefuses(t *testing.T) {
 	}{
 		"a name for no Service": {func(p *deploy.Plan) { p.Name = "DB_1" }, "release name"},
 		"an empty name":         {func(p *deploy.Plan) { p.Name = "" }, "release name"},
-		"a long name":           {func(p *deploy.Plan) { p.Name = strings.Repeat("a", 46) }, "release name"},
+		"a long name":           {func(p *deploy.Plan) { p.Name = strings.Repeat("a", 45) }, "release name"},
 		"no platform":           {func(p *deploy.Plan) { p.Platforms = nil }, "no platform ID"},
+		"no bootstrap SQL":      {func(p *deploy.Plan) { p.BootstrapSQL = "\n" }, "no SQL"},
 		"no measurement":        {func(p *deploy.Plan) { delete(p.Enclaves, deploy.EnclaveProbe) }, `"probe"`},
 		"two measurements":      {func(p *deploy.Plan) { p.Enclaves[deploy.EnclaveProbe] = []sgx.Measurement{{1}, {2}} }, "got 2"},
 	} {

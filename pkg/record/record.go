@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/sgx"
 )
 
 // Store is a folder of records. Its zero value is unusable.
@@ -78,15 +79,43 @@ type Release struct {
 	Database Session `json:"database"`
 	// Platforms are the platform IDs that the sessions admit.
 	Platforms []string `json:"platforms"`
-	// Chart and Values are what Helm installs, as the user named them.
-	Chart  string         `json:"chart"`
+	// Enclaves are the measurements that the sessions admit, by enclave name, and
+	// BootstrapSQL makes the system tables of the database.
+	Enclaves     map[string][]sgx.Measurement `json:"enclaves"`
+	BootstrapSQL string                       `json:"bootstrapSQL"`
+	// Host is the name in the database's certificate, under which pods reach it.
+	Host string `json:"host"`
+	// Chart says what Helm installs, as the user named it, and Values with which
+	// values.
+	Chart  Chart          `json:"chart"`
 	Values map[string]any `json:"values"`
+	// Pod says how clients of the database are started.
+	Pod Client `json:"pod"`
 	// HelmStarted is when this program last began to change the Helm release. It
 	// tells a release that was left pending by us from somebody else's.
 	HelmStarted time.Time `json:"helmStarted"`
 	// Origins says for each input where its value came from.
 	Origins map[string]string `json:"origins"`
 	Trust   Trust             `json:"trust"`
+}
+
+// Chart names a Helm chart. The zero value is our own.
+type Chart struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Repo    string `json:"repo"`
+}
+
+// Client says how a program of the client session is started in the cluster.
+type Client struct {
+	Image       string   `json:"image"`
+	PullSecrets []string `json:"pullSecrets"`
+	// Command comes before the program's name: what starts an enclave in this image.
+	Command []string `json:"command"`
+	// Environment are settings of SCONE's runtime, none of them secret.
+	Environment map[string]string `json:"environment"`
+	// SGXResource is what gives a pod access to SGX.
+	SGXResource string `json:"sgxResource"`
 }
 
 const (

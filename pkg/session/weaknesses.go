@@ -16,7 +16,7 @@ func Weaknesses(s *Session) []check.Finding {
 		ask("session-platforms", "every service demands a listed platform", "set platforms for each service", s.unplaced()),
 		ask("session-tolerations", "no weak state of a platform is tolerated", "remove tolerate and ignore_advisories", s.tolerated()),
 		ask("session-ca-key", "the keys of certificate authorities never leave CAS", "let CAS generate the key, do not export or inject it", s.exposedAuthorities()),
-		ask("session-secrets", "no secret is written in the session", "remove value: let CAS generate it", s.writtenSecrets()),
+		ask("session-secrets", "no secret is written in the session", "remove value: let CAS generate it", WrittenSecrets(s)),
 		ask("session-access", "only named keys may read or change the session", "use CREATOR, NONE or a certificate", s.openAccess()),
 	}
 }
@@ -115,7 +115,8 @@ func (s *Session) texts() []string {
 	return all
 }
 
-func (s *Session) writtenSecrets() []string {
+// WrittenSecrets names the secrets whose values are in the document itself.
+func WrittenSecrets(s *Session) []string {
 	var problems []string
 	for _, v := range s.Secrets {
 		if v.Value != nil && slices.Contains([]Kind{ASCII, Binary, PrivateKey}, v.Kind) {

@@ -86,7 +86,7 @@ func Appraise(promised *record.Release, seen Observation) Result {
 		add(seen.CAS.Value.Findings...)
 		result.Simulated = seen.CAS.Value.Simulated
 	}
-	trusted := seen.CAS.Err == nil && seen.CAS.Value.Findings.Verdict() != check.None && seen.CAS.Value.Findings.Verdict() != check.Contraindicated
+	trusted := seen.CAS.Err == nil && seen.CAS.Value.Findings.Verdict().Accepted()
 	if !trusted {
 		// what an untrusted CAS says is worth nothing
 		distrust := fmt.Errorf("the CAS is not proven, so its answers prove nothing")

@@ -62,7 +62,7 @@ func encode(kind string, der []byte) string {
 func newScene(t *testing.T) *scene {
 	t.Helper()
 	id := must[attest.PlatformID](t)(attest.ParsePlatformID("INTEL_QE_ID:" + nonce))
-	promised := must[*record.Release](t)(deploy.Prepare(deploy.Plan{
+	promised := must[*record.Release](t)(deploy.Prepare(deploy.Plan{BootstrapSQL: "SELECT 1;",
 		Name: "db1", Namespace: "shop", CASAddress: "cas.scone-system.svc", Platforms: []attest.PlatformID{id},
 		Enclaves: map[string][]sgx.Measurement{deploy.EnclaveServer: {{1}}, deploy.EnclaveClient: {{2}}, deploy.EnclaveProbe: {{3}}},
 	}, nil))

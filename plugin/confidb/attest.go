@@ -3,16 +3,12 @@ package confidb
 import (
 	"context"
 	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
-	"github.com/confidb/confidb/plugin/internal/cli"
-	"github.com/confidb/confidb/plugin/internal/printers"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
@@ -41,24 +37,22 @@ namespace of the CAS; none when ADDRESS is outside the cluster.`,
   kubectl confidb attest cas cas.example.org:8081 --policy policy.yaml --collateral collateral/`,
 		Args: atMost(1),
 		RunE: func(c *cobra.Command, arguments []string) error {
-			if o.Output != "" && !slices.Contains(printers.Formats(), o.Output) {
-				return cli.NewUsageError("-o: got %q, want %s", o.Output, strings.Join(printers.Formats(), " or "))
+			if err := checkFormat(o.Output); err != nil {
+				return err
 			}
 			if len(arguments) == 1 {
 				o.Address = arguments[0]
 			}
-			var err error
-			if o.Home, err = home(); err != nil {
-				return err
-			}
-			ctx, cancel := context.WithTimeout(c.Context(), timeout)
-			defer cancel()
-			return o.Run(ctx, getter, streams)
+			return withHome(func(home string) error {
+				o.Home = home
+				ctx, cancel := context.WithTimeout(c.Context(), timeout)
+				defer cancel()
+				return o.Run(ctx, getter, streams)
+			})
 		},
 	}
 	o.Trust.AddFlags(c.Flags())
-	c.Flags().StringVarP(&o.Output, "output", "o", "", "output format: "+strings.Join(printers.Formats(), " or ")+" (default: a table)")
-	c.Flags().BoolVar(&o.AcceptSimulated, "accept-simulated", false, "exit 0 also when nothing rests on Intel's root")
+	addResultFlags(c, &o.Output, &o.AcceptSimulated)
 	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait at most")
 	return c
 }

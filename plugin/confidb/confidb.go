@@ -51,7 +51,16 @@ func newRootCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return cli.NewUsageError("%w (%s --help)", err, c.CommandPath())
 	})
-	root.AddCommand(newVersionCommand(streams), newAttestCommand(flags, streams))
+	root.AddCommand(
+		newPlatformsCommand(flags, streams),
+		newAttestCommand(flags, streams),
+		newSessionCommand(flags, streams),
+		newInstallCommand(flags, streams),
+		newVerifyCommand(flags, streams),
+		newSQLCommand(flags, streams),
+		newEnvCommand(flags, streams),
+		newVersionCommand(streams),
+	)
 	return root
 }
 

@@ -19,6 +19,8 @@ write_environment() {
 		export HELM_CACHE_HOME='$lab/helm/cache'
 		export HELM_CONFIG_HOME='$lab/helm/config'
 		export HELM_DATA_HOME='$lab/helm/data'
+		export CONFIDB_HOME='$lab/home'
+		export CONFIDB_LAB_FLAGS='--policy $lab/policy.yaml --collateral $lab/sgx --sgx-root-ca $lab/sgx/trustedRootCaCert.pem --bootstrap-sql $lab/images/bootstrap.sql --values $lab/values.yaml'
 	END
 	mv "$lab/env.part" "$lab/env"
 }

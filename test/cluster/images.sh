@@ -61,7 +61,25 @@ image() {
 	echo "$inputs" >"$lab/images/$name.inputs"
 }
 
+# reference writes what whoever builds the images gives to their users: one line
+# "NAME MRENCLAVE" for each program, under the heap it gets, and the SQL of
+# MariaDB's system tables.
+reference() {
+	local name file folder
+	folder=$(mktemp -d)
+	for file in usr/sbin/mariadbd usr/bin/mariadb usr/share/mysql/mysql_{system,performance}_tables.sql; do
+		tar --extract --file "$base" --directory "$folder" "./$file"
+	done
+	cat "$folder"/usr/share/mysql/mysql_{system,performance}_tables.sql >"$lab/images/bootstrap.sql"
+	for name in mariadbd=$folder/usr/sbin/mariadbd mariadb=$folder/usr/bin/mariadb probe=$root/bin/confidb-probe; do
+		echo "${name%%=*} $(SCONE_HASH=1 SCONE_HEAP=$heap "$root/bin/confidb-lab" run "${name#*=}")"
+	done >"$lab/images/measurements"
+	echo "cas $(SCONE_HASH=1 "$root/bin/confidb-lab" cas)" >>"$lab/images/measurements"
+	rm -r "$folder"
+}
+
 mkdir -p "$lab/images" "$cache"
+heap=1G # as our chart sets it
 binaries=$(cd "$root/bin" && sha256sum confidb-lab confidb-probe)
 base=$(rootfs)
 program=/usr/bin/confidb-lab=$root/bin/confidb-lab
@@ -69,3 +87,8 @@ image pause --name lab.local/pause:1 --file "$program" --entrypoint /usr/bin/con
 image confidb-lab --name lab.local/confidb-lab:1 --file "$program" --entrypoint /usr/bin/confidb-lab
 image mariadb --name lab.local/mariadb:10.11 --layer "$base" --file "$program" --file "/usr/bin/confidb-probe=$root/bin/confidb-probe" \
 	--entrypoint /usr/bin/confidb-lab --entrypoint run --user 101:101
+inputs="$(sha256sum <"$0") $base $binaries"
+if [ "$inputs" != "$(cat "$lab/images/reference.inputs" 2>/dev/null)" ]; then
+	reference
+	echo "$inputs" >"$lab/images/reference.inputs"
+fi

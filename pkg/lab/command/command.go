@@ -5,11 +5,15 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
+	"github.com/confidb/confidb/pkg/lab/cas"
 	"github.com/confidb/confidb/pkg/lab/image"
+	"github.com/confidb/confidb/pkg/lab/las"
+	"github.com/confidb/confidb/pkg/lab/launch"
 	"github.com/confidb/confidb/pkg/lab/pki"
 	"github.com/confidb/confidb/pkg/lab/relay"
 	"github.com/spf13/cobra"
@@ -23,7 +27,12 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errOut)
-	if err := root.ExecuteContext(context.Background()); err != nil {
+	err := root.ExecuteContext(context.Background())
+	if refused, ok := errors.AsType[*launch.RefusedError](err); ok {
+		fmt.Fprintln(errOut, refused) // as SCONE's runtime writes it
+		return 1
+	}
+	if err != nil {
 		fmt.Fprintf(errOut, "error: %v\n", err)
 		return 1
 	}
@@ -43,7 +52,11 @@ func newRootCommand() *cobra.Command {
 		pki.NewCommand(time.Now),
 		relay.NewCommand(),
 		newPauseCommand(),
-		// What stands in for SCONE: las, cas, run, install go here.
+		// What stands in for SGX and SCONE.
+		las.NewAuthorityCommand(time.Now),
+		las.NewCommand(time.Now),
+		cas.NewCommand(time.Now),
+		launch.NewCommand(),
 	)
 	return root
 }

@@ -60,9 +60,6 @@ type Server struct{ platform *sgxmint.Platform }
 // NewServer returns the LAS of a platform.
 func NewServer(p *sgxmint.Platform) *Server { return &Server{p} }
 
-// QEID identifies the platform.
-func (s *Server) QEID() string { return hex.EncodeToString(s.platform.QEID[:]) }
-
 // Serve answers until the listener is closed or ctx ends.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { listener.Close() })
@@ -196,7 +193,28 @@ func OpenPlatform(folder string, authority *sgxmint.Authority, now time.Time) (*
 	return p, os.Rename(path+".new", path)
 }
 
+// SCONEKey is the platform ID up to SCONE 6: there it is the public key of SCONE's
+// own quoting enclave. The lab has none, so it derives one from the QE ID.
+func SCONEKey(qeID [16]byte) string {
+	key := sha256.Sum256(append([]byte("confidb lab SCONE QE"), qeID[:]...))
+	return strings.ToUpper(hex.EncodeToString(key[:]))
+}
+
+// Generation is the version of SCONE whose platform ID and wording LAS uses: 6 or 7.
+type Generation int
+
+// PlatformID is how a session names the platform.
+func (g Generation) PlatformID(qeID [16]byte) string {
+	if g == 6 {
+		return SCONEKey(qeID)
+	}
+	return "INTEL_QE_ID:" + hex.EncodeToString(qeID[:])
+}
+
 // Wording is how LAS writes its platform ID to its log.
-func Wording(qeID string, now time.Time) string {
-	return now.UTC().Format("2006-01-02T15:04:05.000000Z") + "  INFO Intel QE ID: " + strings.ToLower(qeID)
+func (g Generation) Wording(qeID [16]byte, now time.Time) string {
+	if g == 6 {
+		return fmt.Sprintf("[10000:INFO@%s] STARTER: SCONE QE has public key %s", now.UTC().Format("02.01.2006/15:04:05"), SCONEKey(qeID))
+	}
+	return now.UTC().Format("2006-01-02T15:04:05.000000Z") + "  INFO Intel QE ID: " + hex.EncodeToString(qeID[:])
 }

@@ -117,8 +117,19 @@ func serve(t *testing.T, platform *sgxmint.Platform) las.Client {
 }
 
 func TestWording(t *testing.T) {
-	got := las.Wording("EEE9E58DE65548E3778F4D5E42E30345", time.Unix(0, 0))
-	if !regexp.MustCompile(`Intel QE ID:\s*([0-9a-f]{32})\b`).MatchString(got) {
-		t.Errorf("log line %q", got)
+	qeID := [16]byte{0xee, 0xe9}
+	for generation, form := range map[las.Generation]string{6: `public key\s+([0-9A-Fa-f]{64})\b`, 7: `Intel QE ID:\s*([0-9A-Fa-f]{32})\b`} {
+		line := generation.Wording(qeID, time.Unix(0, 0))
+		found := regexp.MustCompile(form).FindStringSubmatch(line)
+		if found == nil {
+			t.Errorf("log line %q", line)
+			continue
+		}
+		if id := generation.PlatformID(qeID); !strings.HasSuffix(id, found[1]) {
+			t.Errorf("SCONE %d: the log says %s, sessions say %s", generation, found[1], id)
+		}
+	}
+	if las.SCONEKey(qeID) == las.SCONEKey([16]byte{}) {
+		t.Error("two platforms have one key")
 	}
 }

@@ -43,7 +43,7 @@ func Conclude(v check.Verdict, simulated, acceptSimulated bool) error {
 	switch {
 	case v == check.Contraindicated:
 		return &VerdictError{Contraindicated}
-	case v != check.Affirming && v != check.Warning:
+	case !v.Accepted():
 		return &VerdictError{Unproven}
 	case simulated && !acceptSimulated:
 		return &VerdictError{Simulated}
@@ -66,9 +66,12 @@ func Report(err error, errOut io.Writer) int {
 		fmt.Fprintf(errOut, "hint: %s\n", hinted.Hint())
 	}
 	var usage *UsageError
+	var coded interface{ ExitCode() int }
 	switch {
 	case errors.As(err, &usage):
 		return Usage
+	case errors.As(err, &coded):
+		return coded.ExitCode()
 	case errors.Is(err, context.DeadlineExceeded):
 		return TimedOut
 	}

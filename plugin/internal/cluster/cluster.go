@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +34,8 @@ func New(getter genericclioptions.RESTClientGetter) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
+	config = rest.CopyConfig(config)
+	config.QPS, config.Burst = 50, 100 // the default lets a dozen small questions take seconds
 	namespace, _, err := getter.ToRawKubeConfigLoader().Namespace()
 	if err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
@@ -173,5 +173,3 @@ func (c *Cluster) forward(ctx context.Context, pod *corev1.Pod, port string) (lo
 	}
 	return fmt.Sprintf("127.0.0.1:%d", ports[0].Local), forwarder.Close, nil
 }
-
-func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

@@ -6,11 +6,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"sigs.k8s.io/yaml"
 
 	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/evidence"
 )
 
 // Result is what a verification ends with.
@@ -25,7 +29,7 @@ type Result struct {
 	// Origins says where inputs came from.
 	Origins map[string]string `json:"origins,omitempty"`
 	// Limitations are what is not claimed.
-	Limitations any `json:"limitations,omitempty"`
+	Limitations []evidence.Limitation `json:"limitations,omitempty"`
 }
 
 // Formats lists the output formats; the empty one is the table.
@@ -57,13 +61,29 @@ func table(out io.Writer, r Result) error {
 	if r.Simulated {
 		b.WriteString("SIMULATED: nothing here rests on Intel's root; no hardware protects anything.\n\n")
 	}
+	ids := 0
 	for _, f := range r.Findings {
-		fmt.Fprintf(&b, "%s %-26s %s\n", strings.ToUpper(f.Outcome.String()), f.ID, f.Title)
+		ids = max(ids, len(f.ID))
+	}
+	for _, f := range r.Findings {
+		wrap(&b, fmt.Sprintf("%-4s %-*s ", strings.ToUpper(f.Outcome.String()), ids, f.ID), f.Title)
 		if f.Outcome != check.Pass {
 			detail(&b, "got", f.Got)
 			detail(&b, "want", f.Want)
 			detail(&b, "because", f.Reason)
 			detail(&b, "next", f.Hint)
+		}
+	}
+	if len(r.Limitations) > 0 {
+		b.WriteString("\nNot protected by the database itself, whatever is said above:\n")
+		for _, l := range r.Limitations {
+			wrap(&b, "  - ", l.Text)
+		}
+	}
+	if len(r.Origins) > 0 {
+		b.WriteString("\nWhere inputs came from:\n")
+		for _, name := range slices.Sorted(maps.Keys(r.Origins)) {
+			fmt.Fprintf(&b, "  %-17s %s\n", name, r.Origins[name])
 		}
 	}
 	fmt.Fprintf(&b, "\n%s: %s\n", r.Subject, Words(r.Verdict, r.Simulated))
@@ -79,23 +99,30 @@ func Words(v check.Verdict, simulated bool) string {
 	return string(v)
 }
 
+// detail writes what belongs to the finding above it.
 func detail(b *strings.Builder, label, text string) {
-	if text == "" {
-		return
+	if text != "" {
+		wrap(b, fmt.Sprintf("     %8s ", label), text)
 	}
-	const indent = 14
-	fmt.Fprintf(b, "     %8s ", label)
+}
+
+// wrap writes text after a label, in lines that begin below its first word.
+func wrap(b *strings.Builder, label, text string) {
+	b.WriteString(label)
+	indent := utf8.RuneCountInString(label)
 	column := indent
 	for i, word := range strings.Fields(text) {
-		if i > 0 && column+1+len(word) > width {
+		length := utf8.RuneCountInString(word)
+		switch {
+		case i > 0 && column+1+length > width:
 			fmt.Fprintf(b, "\n%*s", indent, "")
 			column = indent
-		} else if i > 0 {
+		case i > 0:
 			b.WriteByte(' ')
 			column++
 		}
 		b.WriteString(word)
-		column += len(word)
+		column += length
 	}
 	b.WriteByte('\n')
 }

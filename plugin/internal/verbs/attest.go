@@ -10,7 +10,6 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/confidb/confidb/pkg/cas"
-	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/cluster"
@@ -48,11 +47,7 @@ func (o AttestCAS) Run(ctx context.Context, getter genericclioptions.RESTClientG
 		return err
 	}
 	defer close()
-	var nonce [16]byte
-	if _, err := rand.Read(nonce[:]); err != nil {
-		return err
-	}
-	attested, err := cas.Attest(ctx, dial, resolved.cas, nonce, resolved.trust, o.Now)
+	attested, err := attestNow(ctx, dial, resolved.cas, resolved.trust, o.Now)
 	if err != nil {
 		return err
 	}
@@ -63,12 +58,19 @@ func (o AttestCAS) Run(ctx context.Context, getter genericclioptions.RESTClientG
 	}); err != nil {
 		return err
 	}
-	if verdict == check.Affirming || verdict == check.Warning {
+	if verdict.Accepted() {
 		if err := (record.Store{Dir: o.Home}).SavePin(&attested.Pin); err != nil {
 			return fmt.Errorf("keeping the evidence: %w", err)
 		}
 	}
 	return cli.Conclude(verdict, attested.Simulated, o.AcceptSimulated)
+}
+
+// attestNow fetches and appraises fresh evidence of the CAS at address.
+func attestNow(ctx context.Context, dial cas.Dialer, address string, trust record.Trust, now func() time.Time) (*cas.Attested, error) {
+	var nonce [16]byte
+	rand.Read(nonce[:]) // never fails
+	return cas.Attest(ctx, dial, address, nonce, trust, now)
 }
 
 // dialCAS returns a dialer for a CAS. The cluster is only asked when the address is

@@ -51,13 +51,17 @@ type trusted struct {
 
 // resolve reads the flags, the files they name and the environment. earlier is
 // what a former run recorded, or nil; it is used where nothing is said now.
-func (t *Trust) resolve(earlier *record.Trust) (*trusted, error) {
+func (t *Trust) resolve(earlier *record.Release) (*trusted, error) {
 	r := &trusted{origins: map[string]string{}, enclaves: map[string][]sgx.Measurement{}}
+	fallback := DefaultCAS
 	if earlier != nil {
-		r.trust = *earlier
-		r.origins["policy"], r.origins["collateral"] = "recorded", "recorded"
+		r.trust, r.enclaves, fallback = earlier.Trust, maps.Clone(earlier.Enclaves), earlier.CASAddress
+		r.origins = maps.Clone(earlier.Origins)
 	}
-	r.cas, r.origins["cas"] = t.first("cas", t.cas, "SCONE_CAS_ADDR", DefaultCAS)
+	var origin string
+	if r.cas, origin = t.first("cas", t.cas, "SCONE_CAS_ADDR", fallback); origin != byDefault || earlier == nil {
+		r.origins["cas"] = origin
+	}
 	if t.policy != "" {
 		policy, err := readPolicy(t.policy)
 		if err != nil {
@@ -118,8 +122,11 @@ func (t *Trust) first(flag, value, variable, fallback string) (got, origin strin
 	if v, ok := t.lookupEnv(variable); ok && v != "" {
 		return v, "$" + variable
 	}
-	return fallback, "default"
+	return fallback, byDefault
 }
+
+// byDefault is the origin of a value that nobody gave.
+const byDefault = "default"
 
 // maxInput bounds one input file, in bytes.
 const maxInput = 4 << 20

@@ -1,0 +1,347 @@
+package charts_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+	appsv1 "k8s.io/api/apps/v1"
+	kyaml "sigs.k8s.io/yaml"
+
+	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/mariadb"
+	"github.com/confidb/confidb/pkg/mariadb/mariadbtest"
+)
+
+// stage is what the init container sees: a volume, and a program in place of the
+// enclave. Everything is below one folder of the user that mariadbd runs as.
+type stage struct {
+	t      *testing.T
+	folder string
+	owner  *syscall.SysProcAttr
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "charts") // short: a socket's path has to fit
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(folder); err != nil {
+			t.Error(err)
+		}
+	})
+	s := &stage{t: t, folder: folder, owner: &syscall.SysProcAttr{Setpgid: true}}
+	for _, name := range []string{"volume", "tmp", "socket", "enclave/no-files"} {
+		s.must(os.MkdirAll(s.path(name), 0o700))
+	}
+	if os.Geteuid() == 0 { // mariadbd refuses to run as root
+		s.owner.Credential = s.mysql()
+	}
+	s.giveAway()
+	return s
+}
+
+func (s *stage) path(name string) string { return filepath.Join(s.folder, name) }
+
+func (s *stage) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *stage) mysql() *syscall.Credential {
+	account, err := user.Lookup("mysql")
+	s.must(err)
+	uid, err := strconv.ParseUint(account.Uid, 10, 32)
+	s.must(err)
+	gid, err := strconv.ParseUint(account.Gid, 10, 32)
+	s.must(err)
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+}
+
+func (s *stage) giveAway() {
+	if s.owner.Credential == nil {
+		return
+	}
+	uid, gid := int(s.owner.Credential.Uid), int(s.owner.Credential.Gid)
+	s.must(filepath.WalkDir(s.folder, func(path string, _ os.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(path, uid, gid))
+	}))
+}
+
+func (s *stage) write(name, text string, mode os.FileMode) {
+	s.t.Helper()
+	s.must(os.WriteFile(s.path(name), []byte(text), mode))
+	s.giveAway()
+}
+
+func (s *stage) exists(name string) bool {
+	_, err := os.Lstat(s.path(name))
+	return err == nil
+}
+
+// run runs the init container's command as the chart renders it, with a shell
+// script in place of what starts enclaves.
+func (s *stage) run(program string) (string, error) {
+	s.t.Helper()
+	s.write("program", "#!/bin/sh -e\n"+program+"\n", 0o700)
+	values := required()
+	values["command"] = []any{s.path("program")}
+	var set appsv1.StatefulSet
+	for _, document := range strings.Split(string(mustRender(s.t, values)), "\n---\n") {
+		if strings.Contains(document, "\nkind: StatefulSet\n") {
+			s.must(kyaml.Unmarshal([]byte(document), &set))
+		}
+	}
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	command := set.Spec.Template.Spec.InitContainers[0].Command
+	for i, argument := range command {
+		if argument == "/var/lib/mysql" {
+			command[i] = s.path("volume")
+		}
+	}
+	run := exec.CommandContext(ctx, command[0], command[1:]...)
+	run.Dir, run.SysProcAttr = s.folder, s.owner
+	run.Cancel = func() error { return syscall.Kill(-run.Process.Pid, syscall.SIGKILL) }
+	run.WaitDelay = 10 * time.Second
+	output, err := run.CombinedOutput()
+	return string(output), err
+}
+
+func (s *stage) want(data, half bool) {
+	s.t.Helper()
+	if s.exists("volume/data") != data || s.exists("volume/new") != half {
+		s.t.Errorf("got data %v, new %v, want data %v, new %v", s.exists("volume/data"), s.exists("volume/new"), data, half)
+	}
+}
+
+func TestInit(t *testing.T) {
+	const good = `[ "$*" = mariadbd ] && [ -z "$(cat)" ] && [ -z "$(ls volume/new)" ] && mkdir volume/new/mysql && touch volume/new/good`
+	t.Run("first run, then another", func(t *testing.T) {
+		s := newStage(t)
+		if output, err := s.run(good); err != nil || !strings.Contains(output, "made ") {
+			t.Fatalf("got %v: %s", err, output)
+		}
+		s.want(true, false)
+		if output, err := s.run("exit 1"); err != nil || !strings.Contains(output, "nothing to do") {
+			t.Errorf("second run: got %v: %s", err, output)
+		}
+	})
+	t.Run("the program fails", func(t *testing.T) {
+		s := newStage(t)
+		if output, err := s.run("mkdir volume/new/mysql; exit 3"); err == nil {
+			t.Errorf("got success: %s", output)
+		}
+		s.want(false, true)
+	})
+	t.Run("the program makes nothing", func(t *testing.T) {
+		s := newStage(t)
+		if output, err := s.run("exit 0"); err == nil || !strings.Contains(output, "no system tables") {
+			t.Errorf("got %v: %s", err, output)
+		}
+		s.want(false, true)
+	})
+	t.Run("killed, then another", func(t *testing.T) {
+		s := newStage(t)
+		if _, err := s.run("mkdir volume/new/mysql; touch volume/new/half; kill -KILL 0"); err == nil {
+			t.Error("it was not killed")
+		}
+		s.want(false, true)
+		if output, err := s.run(good); err != nil {
+			t.Fatalf("second run: %v: %s", err, output)
+		}
+		s.want(true, false)
+		if s.exists("volume/data/half") || !s.exists("volume/data/good") {
+			t.Error("the second run went on with what the first one left")
+		}
+	})
+}
+
+// document is the part of the database session that the enclaves see.
+type document struct {
+	Services []struct {
+		Name      string   `yaml:"name"`
+		ImageName string   `yaml:"image_name"`
+		Command   []string `yaml:"command"`
+	} `yaml:"services"`
+	Images []struct {
+		Name  string `yaml:"name"`
+		Files []struct {
+			Path    string `yaml:"path"`
+			Content string `yaml:"content"`
+		} `yaml:"injection_files"`
+	} `yaml:"images"`
+}
+
+// bootstrapSQL is what MariaDB's own installer feeds to mariadbd, without help
+// texts and without the database test.
+func (s *stage) bootstrapSQL() string {
+	s.t.Helper()
+	sql := "SET @auth_root_socket=NULL;\n"
+	for _, name := range []string{"mysql_system_tables", "mysql_performance_tables", "mysql_system_tables_data", "maria_add_gis_sp_bootstrap", "mysql_sys_schema"} {
+		text, err := os.ReadFile("/usr/share/mysql/" + name + ".sql")
+		s.must(err) // Debian's package mariadb-server-core
+		sql += string(text) + "\n"
+	}
+	return sql
+}
+
+// inject does what CAS does for a service: it fills in the files of the session
+// and returns the service's command. Paths are moved below the stage.
+func (s *stage) inject(service string, secrets *strings.Replacer) string {
+	s.t.Helper()
+	template, err := deploy.Template("database")
+	s.must(err)
+	var session document
+	s.must(yaml.Unmarshal(template, &session))
+	move := strings.NewReplacer("/var/lib/mysql-tmp", s.path("tmp"), "/var/lib/mysql", s.path("volume"),
+		"/run/mysqld", s.path("socket"), "/run/confidb", s.path("enclave"))
+	for _, one := range session.Services {
+		if one.Name != service {
+			continue
+		}
+		for _, image := range session.Images {
+			for _, file := range image.Files {
+				if image.Name == one.ImageName && !strings.HasSuffix(file.Path, ".keep") {
+					name, err := filepath.Rel(s.folder, move.Replace(file.Path))
+					s.must(err)
+					s.write(name, secrets.Replace(move.Replace(file.Content)), 0o600)
+				}
+			}
+		}
+		return move.Replace(strings.Join(one.Command, " "))
+	}
+	s.t.Fatalf("the session has no service %s", service)
+	return ""
+}
+
+func (s *stage) secrets(authority *mariadbtest.Authority, port string) *strings.Replacer {
+	s.t.Helper()
+	server, err := authority.Server("db1-mariadb", mariadbtest.ServerName)
+	s.must(err)
+	certificate, key, err := mariadbtest.PEM(server)
+	s.must(err)
+	atRest := make([]byte, 32)
+	rand.Read(atRest)
+	return strings.NewReplacer("$$SCONE::at_rest_key:hex$$", hex.EncodeToString(atRest), "$$SCONE::ca:crt$$", string(authority.PEM()),
+		"$$SCONE::server:crt$$", string(certificate), "$$SCONE::server:privatekey:pem$$", string(key),
+		"$$SCONE::verify_password:hex$$", mariadbtest.Password, "$$SCONE::app_password:hex$$", mariadbtest.Password,
+		"$BOOTSTRAP_SQL", s.bootstrapSQL(), "bind-address = 0.0.0.0", "bind-address = 127.0.0.1", "port = 3306", "port = "+port)
+}
+
+// The chart and the session together, on a real mariadbd that is not in an enclave:
+// a run that is killed half-way and one that is not make a database that starts,
+// and of which every check of the verification holds.
+func TestRealDatabase(t *testing.T) {
+	s := newStage(t)
+	authority, err := mariadbtest.NewAuthority("confidb-ca")
+	s.must(err)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	s.must(err)
+	address := listener.Addr().String()
+	s.must(listener.Close())
+	_, port, err := net.SplitHostPort(address)
+	s.must(err)
+	secrets := s.secrets(authority, port)
+
+	command := s.inject("init", secrets)
+	killed := command + " & while [ ! -e volume/new/mysql/proc.MAD ]; do kill -0 $!; done; kill -KILL 0"
+	if output, err := s.run(killed); err == nil || !s.exists("volume/new/mysql/proc.MAD") {
+		t.Fatalf("a killed run: got %v: %s, want half of a database", err, output)
+	}
+	s.want(false, true)
+	if output, err := s.run("exec " + command); err != nil {
+		t.Fatalf("init: %v: %s", err, output)
+	}
+	s.want(true, false)
+
+	server := s.start(s.inject("db", secrets))
+	defer server()
+	s.checkDatabase(authority, address)
+}
+
+// start starts the database and returns what ends it.
+func (s *stage) start(command string) (stop func()) {
+	s.t.Helper()
+	var log strings.Builder
+	arguments := strings.Fields(command)
+	server := exec.Command(arguments[0], arguments[1:]...)
+	server.Dir, server.SysProcAttr, server.Stdout, server.Stderr = s.folder, s.owner, &log, &log
+	s.must(server.Start())
+	return func() {
+		s.must(server.Process.Signal(syscall.SIGTERM))
+		if err := server.Wait(); err != nil || s.t.Failed() {
+			s.t.Errorf("mariadbd: %v; its log: %s", err, log.String())
+		}
+	}
+}
+
+func (s *stage) checkDatabase(authority *mariadbtest.Authority, address string) {
+	s.t.Helper()
+	certificate, err := authority.Client("confidb-verify")
+	s.must(err)
+	target := mariadb.Target{Address: address, ServerName: mariadbtest.ServerName, CA: authority.Certificate,
+		Account: mariadbtest.Account, Password: mariadbtest.Password, Certificate: certificate, Subject: mariadbtest.Subject,
+		Issuer: mariadbtest.Issuer, KeyDirectory: s.path("enclave") + "/", Now: time.Now}
+	s.await(address)
+	report := mariadb.Observe(s.t.Context(), target, mariadb.Impostors{}).Report()
+	for _, finding := range report {
+		if finding.Outcome != check.Pass && !strings.HasPrefix(finding.ID, "mtls-") { // no impostors here
+			s.t.Errorf("%s: got %v (%s; %s), want %s", finding.ID, finding.Outcome, finding.Got, finding.Reason, finding.Want)
+		}
+	}
+	s.wantDatabases("app", "mysql", "performance_schema", "sys")
+}
+
+// await waits until the database listens.
+func (s *stage) await(address string) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	defer cancel()
+	for {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+		if err == nil {
+			s.must(conn.Close())
+			return
+		}
+		select {
+		case <-ctx.Done():
+			s.t.Fatalf("the database does not listen: %v", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// wantDatabases checks that there is no database but these: none called test.
+func (s *stage) wantDatabases(want ...string) {
+	s.t.Helper()
+	entries, err := os.ReadDir(s.path("volume/data"))
+	s.must(err)
+	var got []string
+	for _, entry := range entries {
+		if entry.IsDir() {
+			got = append(got, entry.Name())
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		s.t.Errorf("databases (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,85 @@
+package deploy_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/record"
+)
+
+const rendered = `
+apiVersion: v1
+kind: Service
+metadata: {name: db1-mariadb}
+spec: {ports: [{port: 3306}], selector: {a: b}}
+---
+# Source: a comment only
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db1-mariadb}
+spec:
+  template:
+    spec:
+      imagePullSecrets: [{name: sconeapps}]
+      initContainers:
+        - {name: init, image: i, env: [{name: SCONE_CONFIG_ID, value: ns/db/init}, {name: SCONE_CAS_ADDR, value: cas}, {name: SCONE_LAS_ADDR, value: "10.0.0.1"}], resources: {limits: {sgx.intel.com/enclave: 1}}}
+      containers:
+        - name: mariadb
+          image: example/mariadb:1
+          env:
+            - {name: SCONE_CONFIG_ID, value: ns/db/db}
+            - {name: SCONE_CAS_ADDR, value: cas}
+            - {name: SCONE_LAS_ADDR, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}
+            - {name: SCONE_HEAP, value: 1G}
+            - {name: OTHER, value: x}
+          resources: {limits: {sgx.intel.com/enclave: 1}}
+`
+
+func TestCheckManifests(t *testing.T) {
+	client, err := deploy.CheckManifests([]byte(rendered), "ns/db", "cas")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &record.Client{Image: "example/mariadb:1", PullSecrets: []string{"sconeapps"}, SGXResource: "sgx.intel.com/enclave",
+		Environment: map[string]string{"SCONE_CAS_ADDR": "cas", "SCONE_HEAP": "1G"}}
+	if diff := cmp.Diff(want, client); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestCheckManifestsRefuses(t *testing.T) {
+	const cron = "---\napiVersion: batch/v1\nkind: CronJob\nmetadata: {name: late}\nspec: {jobTemplate: {spec: {template: {spec: {containers: [{name: c, image: i}]}}}}}\n"
+	for name, c := range map[string]struct{ old, new, want string }{
+		"another session":       {"ns/db/db", "ns/other/db", "want session ns/db"},
+		"a longer session name": {"ns/db/db", "ns/db2/db", "want session ns/db"},
+		"no session":            {"{name: SCONE_CONFIG_ID, value: ns/db/db}", "{name: X, value: z}", "SCONE_CONFIG_ID is not set"},
+		"the init container":    {"ns/db/init", "evil/init", "container init"},
+		"a later setting wins":  {"- {name: OTHER, value: x}", "- {name: SCONE_CAS_ADDR, value: evil}", `got "evil", want cas`},
+		"no LAS":                {"{name: SCONE_LAS_ADDR, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}", "{name: SCONE_LAS_ADDR}", "SCONE_LAS_ADDR"},
+		"no SGX":                {"          resources: {limits: {sgx.intel.com/enclave: 1}}\n", "", "no SGX resource"},
+		"SGX zero":              {"          resources: {limits: {sgx.intel.com/enclave: 1}}\n", "          resources: {limits: {sgx.intel.com/enclave: 0}}\n", "no SGX resource"},
+		"a second workload":     {"---\n# Source", cron + "---\n# Source", "CronJob/late"},
+		"no pod at all":         {"kind: StatefulSet", "kind: Something", "got no pod"},
+		"not a manifest":        {"apiVersion: apps/v1", "apiVersion: [", "reading the rendered chart"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Replace(rendered, c.old, c.new, 1)
+			if text == rendered {
+				t.Fatal("the test changes nothing")
+			}
+			_, err := deploy.CheckManifests([]byte(text), "ns/db", "cas")
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want an error with %q", err, c.want)
+			}
+			var hinted interface{ Hint() string }
+			if c.want != "reading the rendered chart" && !errors.As(err, &hinted) {
+				t.Errorf("%v has no hint", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,130 @@
+// Package platform finds the machines with SGX of a cluster and their platform
+// IDs. It reads what there is to read (Fetch), and then decides what that means
+// (Observation.Appraise), which does no I/O. What a cluster says about its own
+// machines is a claim and nothing here proves it; an attested CAS that enforces
+// the IDs, or a verified quote, does.
+package platform
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/confidb/confidb/pkg/attest"
+)
+
+// Source is where a platform ID was read.
+type Source string
+
+// The sources that are bound to nodes, the user's own first.
+const (
+	// SourceFile is a file of the user's.
+	SourceFile Source = "file"
+	// SourceResource is the LAS custom resource of SCONE's operator.
+	SourceResource Source = "las-resource"
+	// SourceLog is the log of a LAS pod.
+	SourceLog Source = "las-log"
+)
+
+// Node is one machine of the cluster. The zero Node has no SGX and no ID.
+type Node struct {
+	Name string
+	// SGX is true if a label or a resource of the node says so.
+	SGX bool
+	// Usable is true if nothing is known that keeps an enclave from starting and
+	// being attested there now; Reason says what does. An unusable node keeps its ID.
+	Usable bool
+	Reason string
+	// ID is the zero PlatformID if no source knows it.
+	ID         attest.PlatformID
+	Provenance attest.Provenance
+	// Sources are those that agree on ID.
+	Sources []Source
+	// LASPods are namespace/name of the LAS pods there.
+	LASPods []string
+	// Resources are the SGX resources as name=allocatable/capacity.
+	Resources []string
+}
+
+// Inventory is what a cluster has. It comes from Appraise, which returns none that
+// contradicts itself. The zero Inventory has no IDs, so it admits no machine.
+type Inventory struct {
+	// Nodes are all nodes by name, also those without SGX.
+	Nodes []Node
+	// Declared are the IDs of a plain list, which are not bound to nodes.
+	Declared []attest.PlatformID
+	// Warnings are what the user should know although it is no error.
+	Warnings []string
+}
+
+// IDs returns the distinct platform IDs of nodes with SGX, or the declared list,
+// sorted. A node that is cordoned or down is among them: it comes back, and the
+// sessions must admit it then.
+func (i *Inventory) IDs() []attest.PlatformID {
+	ids := slices.Clone(i.Declared)
+	for _, n := range i.Nodes {
+		if n.SGX && n.ID != (attest.PlatformID{}) {
+			ids = append(ids, n.ID)
+		}
+	}
+	return distinct(ids)
+}
+
+// WithoutSGX counts the nodes without SGX.
+func (i *Inventory) WithoutSGX() int {
+	count := 0
+	for _, n := range i.Nodes {
+		if !n.SGX {
+			count++
+		}
+	}
+	return count
+}
+
+func distinct(ids []attest.PlatformID) []attest.PlatformID {
+	slices.SortStableFunc(ids, func(a, b attest.PlatformID) int { return cmp.Compare(key(a), key(b)) })
+	return slices.CompactFunc(ids, attest.PlatformID.Equal)
+}
+
+// key is the same for IDs that are Equal.
+func key(id attest.PlatformID) string { return strings.ToLower(id.String()) }
+
+// Options say where to look besides the cluster, and where in the cluster.
+type Options struct {
+	// IDs are a plain list of the user's. If there are any they are the answer,
+	// and the cluster is not asked.
+	IDs []attest.PlatformID
+	// File are the entries of a file of the user's; they are compared with what
+	// the cluster says.
+	File []Claim
+	// LASNamespace restricts the search for LAS pods; empty means all namespaces.
+	LASNamespace string
+}
+
+// Discover returns the machines with SGX and their platform IDs. If the sources
+// contradict each other or say too little the error is an *InconsistentError; if
+// the cluster refused to be read it has the hint with the missing role. resources
+// may be nil, then the LAS custom resource is not read.
+func Discover(ctx context.Context, clientset kubernetes.Interface, resources dynamic.Interface, o Options) (*Inventory, error) {
+	if len(o.IDs) > 0 {
+		return Declare(o.IDs)
+	}
+	seen, err := Fetch(ctx, clientset, resources, o)
+	if err != nil {
+		return nil, err
+	}
+	return seen.Appraise()
+}
+
+// Declare returns the inventory of a plain list of the user's.
+func Declare(ids []attest.PlatformID) (*Inventory, error) {
+	i := &Inventory{Declared: distinct(slices.Clone(ids))}
+	var p problems
+	p.empty(i)
+	p.mixedList(i.Declared)
+	return p.conclude(i, nil)
+}

@@ -1,0 +1,241 @@
+// Package release installs, changes, reads and removes Helm releases in one
+// namespace, so that what it leaves is an ordinary release for the helm program.
+// It works again after a run that was killed. It waits for no pod and does not
+// know what a chart is for. Nothing here reads Helm's environment variables: the
+// caller passes Settings.
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/kube"
+	helm "helm.sh/helm/v3/pkg/release"
+	"helm.sh/helm/v3/pkg/storage/driver"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+)
+
+// ErrNotFound means that the namespace has no release of that name.
+var ErrNotFound = errors.New("release not found")
+
+// defaultTimeout bounds a chart's hooks when a Spec gives no timeout: Helm's own default.
+const defaultTimeout = 5 * time.Minute
+
+// defaultHistory is how many revisions Helm keeps unless told otherwise.
+const defaultHistory = 10
+
+// Settings are where Helm's files are and what it may do. The zero value has no
+// own chart and no repository, and reaches local charts only.
+type Settings struct {
+	// Own holds the files of the chart that an empty Spec.Chart means.
+	Own fs.FS
+	// RepositoryConfig is Helm's repositories.yaml, RepositoryCache the folder of
+	// indexes and downloaded charts, RegistryConfig the credentials for OCI registries.
+	RepositoryConfig, RepositoryCache, RegistryConfig string
+	// MaxHistory is how many revisions of a release are kept. Zero means 10.
+	MaxHistory int
+	// Log receives Helm's own messages. Nil discards them.
+	Log func(format string, v ...any)
+}
+
+// Places returns Settings with Helm's files where Helm keeps them when its
+// environment says nothing: in folders "helm" of the user's configuration and
+// cache folders.
+func Places(configuration, cache string) Settings {
+	return Settings{
+		RepositoryConfig: filepath.Join(configuration, "helm", "repositories.yaml"),
+		RegistryConfig:   filepath.Join(configuration, "helm", "registry", "config.json"),
+		RepositoryCache:  filepath.Join(cache, "helm", "repository"),
+	}
+}
+
+func (s Settings) log() action.DebugLog {
+	if s.Log == nil {
+		return func(string, ...any) {}
+	}
+	return s.Log
+}
+
+// Helm works on the releases of one namespace.
+type Helm struct {
+	namespace string
+	settings  Settings
+	// configuration returns a fresh one: Helm's actions change theirs.
+	configuration func() (*action.Configuration, error)
+}
+
+// New returns a Helm for the releases of namespace in the cluster behind getter.
+// Releases are stored in Secrets, as the helm program stores them unless told
+// otherwise. It does not talk to the cluster.
+func New(getter genericclioptions.RESTClientGetter, namespace string, settings Settings) (*Helm, error) {
+	if namespace == "" {
+		return nil, errors.New("preparing Helm: no namespace given")
+	}
+	h := &Helm{namespace: namespace, settings: settings}
+	h.configuration = func() (*action.Configuration, error) {
+		configuration := new(action.Configuration)
+		if err := configuration.Init(getter, namespace, "secrets", settings.log()); err != nil {
+			return nil, fmt.Errorf("preparing Helm: %w", err)
+		}
+		if client, ok := configuration.KubeClient.(*kube.Client); ok {
+			client.Namespace = namespace // not the one that the kubeconfig names
+		}
+		return configuration, nil
+	}
+	_, err := h.configuration()
+	return h, err
+}
+
+// Spec is a release as it shall be. Name is required.
+type Spec struct {
+	Name string
+	// Chart is a folder, a .tgz file, a URL, oci://… or repository/chart. Empty
+	// means the program's own chart.
+	Chart string
+	// Version is a version or a range of versions, and Repo the URL of a
+	// repository, for charts that are not local. Empty means newest, and none.
+	Version, Repo string
+	Values        map[string]any
+	// CreateNamespace creates the namespace when it is missing, at an installation only.
+	CreateNamespace bool
+	// Timeout bounds the chart's hooks. Zero means five minutes.
+	Timeout time.Duration
+	// Description is kept with the revision. Empty means Helm's own words.
+	Description string
+}
+
+func (s Spec) timeout() time.Duration {
+	if s.Timeout == 0 {
+		return defaultTimeout
+	}
+	return s.Timeout
+}
+
+// Did says what a call of Apply did.
+type Did string
+
+// What Apply did. The zero Did means that nothing was asked of it.
+const (
+	Installed Did = "installed"
+	Upgraded  Did = "upgraded"
+	Unchanged Did = "unchanged"
+)
+
+// Release is one revision of a release.
+type Release struct {
+	Name, Namespace string
+	Revision        int
+	// Status is Helm's word for it: deployed, failed, pending-install, uninstalling, …
+	Status string
+	// Chart and ChartVersion are the chart's name and version.
+	Chart, ChartVersion string
+	// Values are the user's, without the chart's defaults.
+	Values map[string]any
+	// Manifest is what was sent to Kubernetes, without hooks.
+	Manifest string
+	Notes    string
+	// Changed is when the revision was made, or when it was begun.
+	Changed     time.Time
+	Description string
+	// Did is set by Apply only.
+	Did Did
+}
+
+func newRelease(r *helm.Release) *Release {
+	out := &Release{Name: r.Name, Namespace: r.Namespace, Revision: r.Version, Values: r.Config, Manifest: r.Manifest, Chart: chartName(r)}
+	if r.Info != nil {
+		out.Status, out.Notes, out.Description = r.Info.Status.String(), r.Info.Notes, r.Info.Description
+		out.Changed = r.Info.LastDeployed.Time
+	}
+	if r.Chart != nil && r.Chart.Metadata != nil {
+		out.ChartVersion = r.Chart.Metadata.Version
+	}
+	return out
+}
+
+func chartName(r *helm.Release) string {
+	if r.Chart == nil {
+		return ""
+	}
+	return r.Chart.Name()
+}
+
+// Get reads the newest revision of a release. It returns ErrNotFound when there
+// is none; a release that was uninstalled with --keep-history is found, with
+// status uninstalled.
+func (h *Helm) Get(ctx context.Context, name string) (*Release, error) {
+	configuration, err := h.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	last, err := h.last(configuration, name)
+	if err != nil {
+		return nil, err
+	}
+	return newRelease(last), nil
+}
+
+// Uninstall removes a release, its resources and its history, and waits until
+// they are gone. Persistent volume claims of a StatefulSet stay, as with Helm.
+// It returns ErrNotFound when there is no such release.
+func (h *Helm) Uninstall(ctx context.Context, name string, timeout time.Duration) error {
+	configuration, err := h.start(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := h.last(configuration, name); err != nil {
+		return err
+	}
+	return h.uninstall(configuration, name, timeout)
+}
+
+func (h *Helm) uninstall(configuration *action.Configuration, name string, timeout time.Duration) error {
+	uninstall := action.NewUninstall(configuration)
+	uninstall.Timeout = timeout
+	uninstall.Wait = timeout > 0
+	uninstall.DeletionPropagation = "background"
+	if _, err := uninstall.Run(name); err != nil {
+		return fmt.Errorf("uninstalling release %s/%s: %w", h.namespace, name, err)
+	}
+	return nil
+}
+
+// start returns a configuration for one operation, unless ctx has ended: Helm's
+// storage takes no context.
+func (h *Helm) start(ctx context.Context) (*action.Configuration, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	configuration, err := h.configuration()
+	if err != nil {
+		return nil, err
+	}
+	configuration.HookOutputFunc = func(string, string, string) io.Writer { return io.Discard }
+	configuration.Releases.MaxHistory = h.maxHistory()
+	return configuration, nil
+}
+
+func (h *Helm) maxHistory() int {
+	if h.settings.MaxHistory == 0 {
+		return defaultHistory
+	}
+	return h.settings.MaxHistory
+}
+
+// last is the newest revision of a release, or ErrNotFound.
+func (h *Helm) last(configuration *action.Configuration, name string) (*helm.Release, error) {
+	last, err := configuration.Releases.Last(name)
+	switch {
+	case errors.Is(err, driver.ErrReleaseNotFound):
+		return nil, fmt.Errorf("reading release %s/%s: %w", h.namespace, name, ErrNotFound)
+	case err != nil:
+		return nil, fmt.Errorf("reading release %s/%s: %w", h.namespace, name, err)
+	}
+	return last, nil
+}

@@ -1,0 +1,127 @@
+package confidb
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/verbs"
+)
+
+func newSessionCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
+	c := &cobra.Command{Use: "session", Short: "Create and read sessions, the policies that CAS enforces", Args: noArguments}
+	c.AddCommand(newSessionCreateCommand(getter, streams), newSessionGetCommand(getter, streams), newSessionTemplateCommand(streams))
+	return c
+}
+
+func newSessionCreateCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
+	o := verbs.CreateSession{SessionFlags: verbs.SessionFlags{LookupEnv: os.LookupEnv, Now: time.Now}}
+	var timeout time.Duration
+	c := &cobra.Command{
+		Use:   "create FILE",
+		Short: "Create a session from a template",
+		Long: `Fills in the variables of a template as the SCONE CLI does, checks the document and
+creates the session at a CAS that was attested before. $NAME and ${NAME} in values
+are replaced; $$SCONE::…$$ and \@\@NAME stay. A variable without value is an error
+with its place, and nothing is uploaded. When CAS has a session of that name and
+meaning already, its hash is printed; another one is an error.
+
+Needs the RBAC verbs of attest cas.`,
+		Example: `  kubectl confidb session create dbsession.yml --use-env --name shop/db
+  kubectl confidb session create dbsession.yml -e PLATFORMS=INTEL_QE_ID:00… -e DBSESSION=db --dry-run=client`,
+		Args: func(c *cobra.Command, arguments []string) error {
+			if len(arguments) != 1 {
+				return cli.NewUsageError("got %d arguments, want one file, or - (%s --help)", len(arguments), c.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, arguments []string) error {
+			o.File = arguments[0]
+			if !slices.Contains([]string{verbs.DryRunNone, verbs.DryRunClient, verbs.DryRunServer}, o.DryRun) {
+				return cli.NewUsageError("--dry-run: got %q, want none, client or server", o.DryRun)
+			}
+			return withHome(func(home string) error {
+				o.Home = home
+				ctx, cancel := context.WithTimeout(c.Context(), timeout)
+				defer cancel()
+				return o.Run(ctx, getter, streams)
+			})
+		},
+	}
+	o.AddFlags(c.Flags())
+	c.Flags().BoolVar(&o.UseEnv, "use-env", false, "take variables from the environment")
+	c.Flags().StringArrayVarP(&o.Variables, "env", "e", nil, "VAR=VALUE, which wins over the environment; may be repeated")
+	c.Flags().StringVar(&o.Name, "name", "", "name that replaces the one in the template")
+	c.Flags().StringVar(&o.DryRun, "dry-run", verbs.DryRunNone, "none, client (print the document) or server (ask CAS; create nothing)")
+	c.Flags().Lookup("dry-run").NoOptDefVal = verbs.DryRunClient
+	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait at most")
+	return c
+}
+
+func newSessionGetCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
+	o := verbs.GetSession{SessionFlags: verbs.SessionFlags{LookupEnv: os.LookupEnv, Now: time.Now}}
+	var timeout time.Duration
+	c := &cobra.Command{
+		Use:   "get NAME",
+		Short: "Print a session as CAS holds it",
+		Long: `Reads a session from a CAS that was attested before. Generated secrets are not part
+of it: CAS gives those to enclaves only. A session in which somebody wrote secrets
+is not shown.
+
+Needs the RBAC verbs of attest cas.`,
+		Example: "  kubectl confidb session get shop/db -o json",
+		Args: func(c *cobra.Command, arguments []string) error {
+			if len(arguments) != 1 {
+				return cli.NewUsageError("got %d arguments, want the name of one session (%s --help)", len(arguments), c.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, arguments []string) error {
+			o.Name = arguments[0]
+			if !slices.Contains([]string{"", "yaml", "json"}, o.Output) {
+				return cli.NewUsageError("-o: got %q, want yaml or json", o.Output)
+			}
+			return withHome(func(home string) error {
+				o.Home = home
+				ctx, cancel := context.WithTimeout(c.Context(), timeout)
+				defer cancel()
+				return o.Run(ctx, getter, streams)
+			})
+		},
+	}
+	o.AddFlags(c.Flags())
+	c.Flags().StringVarP(&o.Output, "output", "o", "", "output format: yaml (default) or json")
+	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait at most")
+	return c
+}
+
+func newSessionTemplateCommand(streams genericiooptions.IOStreams) *cobra.Command {
+	names := []string{"namespace", "client", "database"}
+	return &cobra.Command{
+		Use:       "template namespace|client|database",
+		Short:     "Print one of the templates that install uses",
+		ValidArgs: names,
+		Args: func(c *cobra.Command, arguments []string) error {
+			if len(arguments) != 1 || !slices.Contains(names, arguments[0]) {
+				return cli.NewUsageError("got %q, want namespace, client or database (%s --help)", arguments, c.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, arguments []string) error {
+			text, err := deploy.Template(arguments[0])
+			if err != nil {
+				return fmt.Errorf("reading the template: %w", err)
+			}
+			_, err = streams.Out.Write(text)
+			return err
+		},
+	}
+}

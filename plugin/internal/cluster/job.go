@@ -1,0 +1,296 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/remotecommand"
+	watchtools "k8s.io/client-go/tools/watch"
+
+	"github.com/confidb/confidb/pkg/record"
+)
+
+// Client is one run of a program of the client session, as a Job.
+type Client struct {
+	// Name is the beginning of the Job's name; the cluster completes it.
+	Name, Namespace string
+	// How says how clients of this database are started.
+	How record.Client
+	// Program is started, with arguments and environment that the session decides.
+	Program string
+	// Environment are further variables of the host, such as SCONE_CONFIG_ID. They
+	// are not secret.
+	Environment map[string]string
+	// Interactive keeps standard input open; Terminal makes it a terminal.
+	Interactive, Terminal bool
+	// Lifetime ends the program whatever happens.
+	Lifetime time.Duration
+}
+
+// clientUser is the uid and gid of the pods; our images give it no privilege.
+const clientUser = 101
+
+// jobAge is how long a finished Job stays when this program was killed before it
+// could remove it.
+const jobAge = 60 // seconds
+
+const containerName = "client"
+
+func (d Client) job() *batchv1.Job {
+	once, age, lifetime := int32(0), int32(jobAge), int64(d.Lifetime.Seconds())
+	labels := map[string]string{"app.kubernetes.io/managed-by": "confidb", "app.kubernetes.io/name": d.Name}
+	return &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: d.Name + "-", Namespace: d.Namespace, Labels: labels},
+		Spec: batchv1.JobSpec{
+			BackoffLimit: &once, TTLSecondsAfterFinished: &age, ActiveDeadlineSeconds: &lifetime,
+			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: d.podSpec()},
+		},
+	}
+}
+
+func (d Client) podSpec() corev1.PodSpec {
+	user, yes, no := int64(clientUser), true, false
+	var secrets []corev1.LocalObjectReference
+	for _, s := range d.How.PullSecrets {
+		secrets = append(secrets, corev1.LocalObjectReference{Name: s})
+	}
+	return corev1.PodSpec{
+		RestartPolicy:                corev1.RestartPolicyNever,
+		AutomountServiceAccountToken: &no,
+		EnableServiceLinks:           &no,
+		ImagePullSecrets:             secrets,
+		SecurityContext:              &corev1.PodSecurityContext{RunAsNonRoot: &yes, RunAsUser: &user, RunAsGroup: &user, FSGroup: &user, SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
+		Containers: []corev1.Container{{
+			Name:            containerName,
+			Image:           d.How.Image,
+			Command:         append(slices.Clone(d.How.Command), d.Program),
+			Env:             d.environment(),
+			Stdin:           d.Interactive,
+			StdinOnce:       d.Interactive,
+			TTY:             d.Terminal,
+			Resources:       corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceName(d.How.SGXResource): resource.MustParse("1")}},
+			SecurityContext: &corev1.SecurityContext{AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes, Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}},
+			VolumeMounts:    []corev1.VolumeMount{{Name: "enclave", MountPath: "/run/confidb"}},
+		}},
+		// where the lab keeps injected files; an enclave keeps them in its own memory
+		Volumes: []corev1.Volume{{Name: "enclave", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory}}}},
+	}
+}
+
+func (d Client) environment() []corev1.EnvVar {
+	all := maps.Clone(d.How.Environment)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, d.Environment)
+	variables := []corev1.EnvVar{{Name: "SCONE_LAS_ADDR", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "status.hostIP"}}}}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		variables = append(variables, corev1.EnvVar{Name: name, Value: all[name]})
+	}
+	return variables
+}
+
+// maxLog bounds what is read of a pod's output, in bytes.
+const maxLog = 4 << 20
+
+// ExitError means that a program of the client session ended with a failure.
+type ExitError struct {
+	Code   int32
+	Output string
+}
+
+func (e *ExitError) Error() string {
+	return fmt.Sprintf("the client ended with exit code %d; peer says: %s", e.Code, e.Output)
+}
+
+// Run starts the client, waits for its end and returns what it wrote. The Job is
+// deleted whatever happens.
+func (c *Cluster) Run(ctx context.Context, d Client) ([]byte, error) {
+	job, remove, err := c.start(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	ended, err := c.await(ctx, job, finished)
+	if err != nil {
+		return nil, err
+	}
+	return c.outcome(ctx, ended)
+}
+
+// Attach starts an interactive client and connects it to the streams until it ends.
+func (c *Cluster) Attach(ctx context.Context, d Client, options remotecommand.StreamOptions) error {
+	job, remove, err := c.start(ctx, d)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	pod, err := c.await(ctx, job, func(p *corev1.Pod) bool { return p.Status.Phase != corev1.PodPending })
+	if err != nil {
+		return err
+	}
+	if pod.Status.Phase == corev1.PodRunning {
+		if err := c.attach(ctx, pod, d.Terminal, options); err != nil {
+			return err
+		}
+	}
+	if pod, err = c.await(ctx, job, finished); err != nil {
+		return err
+	}
+	_, err = c.outcome(ctx, pod)
+	return err
+}
+
+func finished(p *corev1.Pod) bool {
+	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+}
+
+func (c *Cluster) outcome(ctx context.Context, pod *corev1.Pod) ([]byte, error) {
+	output, err := c.log(ctx, pod, containerName)
+	if err != nil {
+		return nil, err
+	}
+	if pod.Status.Phase == corev1.PodFailed {
+		return nil, &ExitError{Code: exitCode(pod), Output: tail(output)}
+	}
+	return output, nil
+}
+
+func (c *Cluster) attach(ctx context.Context, pod *corev1.Pod, terminal bool, options remotecommand.StreamOptions) error {
+	request := c.clientset.CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("attach").
+		VersionedParams(&corev1.PodAttachOptions{Container: containerName, Stdin: true, Stdout: true, Stderr: !terminal, TTY: terminal}, scheme.ParameterCodec)
+	executor, err := remotecommand.NewSPDYExecutor(c.config, "POST", request.URL())
+	if err == nil {
+		err = executor.StreamWithContext(ctx, options)
+	}
+	if err != nil {
+		return fmt.Errorf("attaching to pod %s/%s: %w", pod.Namespace, pod.Name, err)
+	}
+	return nil
+}
+
+func (c *Cluster) start(ctx context.Context, d Client) (*batchv1.Job, func(), error) {
+	job, err := c.clientset.BatchV1().Jobs(d.Namespace).Create(ctx, d.job(), metav1.CreateOptions{})
+	if err != nil {
+		return nil, nil, fmt.Errorf("creating a Job in namespace %s: %w", d.Namespace, err)
+	}
+	remove := func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		grace, background := int64(0), metav1.DeletePropagationBackground
+		_ = c.clientset.BatchV1().Jobs(job.Namespace).Delete(ctx, job.Name, metav1.DeleteOptions{GracePeriodSeconds: &grace, PropagationPolicy: &background}) // its age ends it too
+	}
+	return job, remove, nil
+}
+
+// await waits until the pod of a Job is as wanted, and returns it. When ctx ends
+// first, or the pod cannot start, the error says what it was waiting for.
+func (c *Cluster) await(ctx context.Context, job *batchv1.Job, wanted func(*corev1.Pod) bool) (*corev1.Pod, error) {
+	pods := c.clientset.CoreV1().Pods(job.Namespace)
+	selector := "batch.kubernetes.io/job-name=" + job.Name
+	watcher := &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			o.LabelSelector = selector
+			return pods.List(ctx, o)
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			o.LabelSelector = selector
+			return pods.Watch(ctx, o)
+		},
+	}
+	var last *corev1.Pod
+	_, err := watchtools.UntilWithSync(ctx, watcher, &corev1.Pod{}, nil, func(event watch.Event) (bool, error) {
+		p, ok := event.Object.(*corev1.Pod)
+		if !ok {
+			return false, nil
+		}
+		if last = p; event.Type == watch.Deleted {
+			return false, errors.New("it was deleted by somebody else")
+		}
+		if wanted(p) {
+			return true, nil
+		}
+		return false, hopeless(p)
+	})
+	if err != nil && last == nil {
+		return nil, fmt.Errorf("waiting for the pod of Job %s/%s: %w", job.Namespace, job.Name, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("waiting for pod %s/%s (%s): %w", last.Namespace, last.Name, state(last), err)
+	}
+	return last, nil
+}
+
+// hopeless is an error if a pod waits for something that does not come by itself.
+func hopeless(p *corev1.Pod) error {
+	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if w := s.State.Waiting; w != nil && slices.Contains([]string{"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError"}, w.Reason) {
+			return fmt.Errorf("container %s cannot start: %s", s.Name, w.Reason)
+		}
+	}
+	return nil
+}
+
+// state says in a few words why a pod is where it is.
+func state(pod *corev1.Pod) string {
+	for _, s := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		if w := s.State.Waiting; w != nil && w.Reason != "" && w.Reason != "PodInitializing" {
+			return strings.TrimSpace(w.Reason + " " + w.Message)
+		}
+	}
+	for _, condition := range pod.Status.Conditions {
+		if condition.Status == corev1.ConditionFalse && condition.Message != "" {
+			return condition.Reason + ": " + condition.Message
+		}
+	}
+	return string(pod.Status.Phase)
+}
+
+func exitCode(pod *corev1.Pod) int32 {
+	for _, s := range pod.Status.ContainerStatuses {
+		if s.State.Terminated != nil {
+			return s.State.Terminated.ExitCode
+		}
+	}
+	return -1
+}
+
+func (c *Cluster) log(ctx context.Context, pod *corev1.Pod, container string) ([]byte, error) {
+	stream, err := c.clientset.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Container: container}).Stream(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the output of pod %s/%s: %w", pod.Namespace, pod.Name, err)
+	}
+	defer stream.Close()
+	return io.ReadAll(io.LimitReader(stream, maxLog))
+}
+
+// tail returns the end of an output, for an error message.
+func tail(output []byte) string {
+	output = bytes.TrimSpace(output)
+	return printable(string(output[max(0, len(output)-2000):]))
+}
+
+// printable replaces what could move the cursor; lines stay.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, text)
+}

@@ -1,0 +1,215 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/verify"
+)
+
+// rollout is how far a workload is.
+type rollout struct {
+	selector        *metav1.LabelSelector
+	current         bool // the controller has seen the newest specification
+	wanted, updated int32
+	ready           int32
+}
+
+func (r rollout) done() bool { return r.current && r.updated == r.wanted && r.ready == r.wanted }
+
+func (c *Cluster) rollout(ctx context.Context, namespace string, w deploy.Workload) (rollout, error) {
+	wanted := func(replicas *int32) int32 {
+		if replicas == nil {
+			return 1
+		}
+		return *replicas
+	}
+	switch w.Kind {
+	case "StatefulSet":
+		s, err := c.clientset.AppsV1().StatefulSets(namespace).Get(ctx, w.Name, metav1.GetOptions{})
+		if err != nil {
+			return rollout{}, err
+		}
+		return rollout{s.Spec.Selector, s.Status.ObservedGeneration >= s.Generation, wanted(s.Spec.Replicas), s.Status.UpdatedReplicas, s.Status.ReadyReplicas}, nil
+	case "Deployment":
+		s, err := c.clientset.AppsV1().Deployments(namespace).Get(ctx, w.Name, metav1.GetOptions{})
+		if err != nil {
+			return rollout{}, err
+		}
+		return rollout{s.Spec.Selector, s.Status.ObservedGeneration >= s.Generation, wanted(s.Spec.Replicas), s.Status.UpdatedReplicas, s.Status.ReadyReplicas}, nil
+	case "DaemonSet":
+		s, err := c.clientset.AppsV1().DaemonSets(namespace).Get(ctx, w.Name, metav1.GetOptions{})
+		if err != nil {
+			return rollout{}, err
+		}
+		return rollout{s.Spec.Selector, s.Status.ObservedGeneration >= s.Generation, s.Status.DesiredNumberScheduled, s.Status.UpdatedNumberScheduled, s.Status.NumberReady}, nil
+	}
+	return rollout{}, fmt.Errorf("waiting for %s %s: want a StatefulSet, Deployment or DaemonSet", w.Kind, w.Name)
+}
+
+// pollEvery is how often the API server is asked while a workload starts.
+const pollEvery = 500 * time.Millisecond
+
+// AwaitReady waits until every pod of the workloads is ready. It returns early
+// when an enclave is refused its configuration, which does not mend itself.
+// progress is told when what is waited for changes.
+func (c *Cluster) AwaitReady(ctx context.Context, namespace string, workloads []deploy.Workload, progress func(string)) error {
+	last := ""
+	for _, w := range workloads {
+		err := wait.PollUntilContextCancel(ctx, pollEvery, true, func(ctx context.Context) (bool, error) {
+			r, err := c.rollout(ctx, namespace, w)
+			if err != nil {
+				return false, err
+			}
+			pods, err := c.podsOf(ctx, namespace, r)
+			if err != nil || r.done() {
+				return r.done(), err
+			}
+			waiting := waitingFor(w, r, pods)
+			if waiting != last {
+				last = waiting
+				progress(waiting)
+			}
+			return false, c.refused(ctx, pods)
+		})
+		if ctx.Err() != nil {
+			return fmt.Errorf("waiting for %s: %w", last, ctx.Err())
+		}
+		if err != nil {
+			return fmt.Errorf("waiting for %s %s: %w", w.Kind, w.Name, err)
+		}
+	}
+	return nil
+}
+
+func waitingFor(w deploy.Workload, r rollout, pods []corev1.Pod) string {
+	text := fmt.Sprintf("%s %s: %d of %d pods ready", w.Kind, w.Name, r.ready, r.wanted)
+	for _, p := range pods {
+		if !isReady(&p) {
+			return text + "; pod " + p.Name + ": " + printable(strings.Join(strings.Fields(state(&p)), " "))
+		}
+	}
+	return text
+}
+
+func (c *Cluster) podsOf(ctx context.Context, namespace string, r rollout) ([]corev1.Pod, error) {
+	pods, err := c.clientset.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(r.selector)})
+	if err != nil {
+		return nil, err
+	}
+	return pods.Items, nil
+}
+
+// RefusedError means that a program of the release cannot run as an enclave here.
+type RefusedError struct{ Pod, Container, Output string }
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("container %s of pod %s does not start; peer says: %s", e.Container, e.Pod, e.Output)
+}
+
+// Hint says where to look.
+func (e *RefusedError) Hint() string {
+	return "compare the measurements of the policy and the platform IDs (kubectl confidb platforms) with what is said above; then run the same command again"
+}
+
+// attestationRefused is in what SCONE's runtime writes when CAS was reached and
+// gave nothing; patience is how many restarts other failures are given.
+const (
+	attestationRefused = "CAS sent an attestation/configuration error"
+	patience           = 3
+)
+
+// refused looks at containers that ended with a failure.
+func (c *Cluster) refused(ctx context.Context, pods []corev1.Pod) error {
+	for _, p := range pods {
+		if err := hopeless(&p); err != nil {
+			return err
+		}
+		for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+			if s.Ready || s.RestartCount == 0 && (s.State.Terminated == nil || s.State.Terminated.ExitCode == 0) {
+				continue
+			}
+			output, err := c.log(ctx, &p, s.Name)
+			if err != nil {
+				return nil // it has just started again
+			}
+			if strings.Contains(string(output), attestationRefused) || s.RestartCount >= patience {
+				return &RefusedError{Pod: p.Namespace + "/" + p.Name, Container: s.Name, Output: tail(output)}
+			}
+		}
+	}
+	return nil
+}
+
+// Containers lists what runs in the pods of the workloads.
+func (c *Cluster) Containers(ctx context.Context, namespace string, workloads []deploy.Workload) ([]verify.Container, error) {
+	var all []verify.Container
+	for _, w := range workloads {
+		r, err := c.rollout(ctx, namespace, w)
+		if err != nil {
+			return nil, err
+		}
+		pods, err := c.podsOf(ctx, namespace, r)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range pods {
+			for _, container := range p.Spec.InitContainers {
+				all = append(all, describe(&p, &container, true))
+			}
+			for _, container := range p.Spec.Containers {
+				all = append(all, describe(&p, &container, false))
+			}
+		}
+	}
+	return all, nil
+}
+
+func describe(p *corev1.Pod, container *corev1.Container, init bool) verify.Container {
+	d := verify.Container{Pod: p.Name, Name: container.Name, Init: init, Environment: map[string]string{}}
+	for _, v := range container.Env {
+		d.Environment[v.Name] = v.Value
+	}
+	return d
+}
+
+// RestartStuck deletes pods of the workloads that wait before their next start
+// after failures, so that what was mended is tried at once.
+func (c *Cluster) RestartStuck(ctx context.Context, namespace string, workloads []deploy.Workload) error {
+	for _, w := range workloads {
+		r, err := c.rollout(ctx, namespace, w)
+		if err != nil {
+			return err
+		}
+		pods, err := c.podsOf(ctx, namespace, r)
+		if err != nil {
+			return err
+		}
+		for _, p := range pods {
+			if !stuck(&p) {
+				continue
+			}
+			if err := c.clientset.CoreV1().Pods(namespace).Delete(ctx, p.Name, metav1.DeleteOptions{}); err != nil {
+				return fmt.Errorf("restarting pod %s/%s: %w", namespace, p.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func stuck(p *corev1.Pod) bool {
+	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if s.State.Waiting != nil && s.State.Waiting.Reason == "CrashLoopBackOff" {
+			return true
+		}
+	}
+	return false
+}

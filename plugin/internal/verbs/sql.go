@@ -1,0 +1,81 @@
+package verbs
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/kubectl/pkg/util/term"
+
+	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/cluster"
+)
+
+// SQL are the options of a shell at the database.
+type SQL struct {
+	Name string
+	// Arguments are those after --: -e STATEMENT, or nothing for a shell.
+	Arguments []string
+	Home      string
+	// Lifetime ends the shell whatever happens.
+	Lifetime time.Duration
+}
+
+// statement returns what -e says, and whether there is one.
+func (o SQL) statement() (string, bool, error) {
+	switch {
+	case len(o.Arguments) == 0:
+		return "", false, nil
+	case len(o.Arguments) == 2 && (o.Arguments[0] == "-e" || o.Arguments[0] == "--execute"):
+		return o.Arguments[1], true, nil
+	case len(o.Arguments) == 1 && strings.HasPrefix(o.Arguments[0], "--execute="):
+		return strings.TrimPrefix(o.Arguments[0], "--execute="), true, nil
+	}
+	return "", false, cli.NewUsageError("arguments after --: got %q, want -e STATEMENT: the session decides about every other option, so that none turns a check off", o.Arguments)
+}
+
+// Run starts the attested client and connects it to the streams.
+func (o SQL) Run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) error {
+	statement, given, err := o.statement()
+	if err != nil {
+		return err
+	}
+	known, err := openRelease(ctx, getter, o.Home, o.Name)
+	if err != nil {
+		return err
+	}
+	d := cluster.Client{
+		Name: "confidb-sql", Namespace: known.promised.Namespace, How: known.promised.Pod, Program: deploy.ProgramSQL,
+		Environment: map[string]string{"SCONE_CONFIG_ID": known.promised.Client.Name + "/" + deploy.ServiceSQL},
+		Interactive: true, Lifetime: o.Lifetime,
+	}
+	if given {
+		streams.In = strings.NewReader(statement + "\n")
+	}
+	tty := term.TTY{In: streams.In, Out: streams.Out}
+	if d.Terminal = !given && tty.IsTerminalIn() && tty.IsTerminalOut(); !d.Terminal {
+		return known.cluster.Attach(ctx, d, remotecommand.StreamOptions{Stdin: streams.In, Stdout: streams.Out, Stderr: streams.ErrOut})
+	}
+	tty.Raw = true
+	d.Environment["TERM"] = "xterm"
+	sizes := tty.MonitorSize(tty.GetSize())
+	return tty.Safe(func() error {
+		return known.cluster.Attach(ctx, d, remotecommand.StreamOptions{Stdin: streams.In, Stdout: streams.Out, Tty: true, TerminalSizeQueue: sizeQueue{sizes}})
+	})
+}
+
+// sizeQueue passes on the sizes of the terminal.
+type sizeQueue struct{ term.TerminalSizeQueue }
+
+// Next waits for the next size.
+func (q sizeQueue) Next() *remotecommand.TerminalSize {
+	size := q.TerminalSizeQueue.Next()
+	if size == nil {
+		return nil
+	}
+	return &remotecommand.TerminalSize{Width: size.Width, Height: size.Height}
+}

@@ -1,0 +1,229 @@
+package verbs
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/record"
+	"github.com/confidb/confidb/pkg/release"
+	"github.com/confidb/confidb/pkg/verify"
+	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/cluster"
+	"github.com/confidb/confidb/plugin/internal/printers"
+)
+
+// Verify are the options of proving a release.
+type Verify struct {
+	Name      string
+	Platforms *PlatformFlags
+	// Home is the folder of the user's records.
+	Home string
+	// Output is one of printers.Formats, or empty.
+	Output string
+	// AcceptSimulated makes a simulated result a success.
+	AcceptSimulated bool
+	Helm            release.Settings
+	Now             func() time.Time
+}
+
+// Run proves the release link by link and prints what was found.
+func (o Verify) Run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) error {
+	progress := cli.NewProgress(streams.ErrOut, o.Now)
+	defer progress.Done()
+	return o.run(ctx, getter, streams, progress)
+}
+
+func (o Verify) run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams, progress *cli.Progress) error {
+	known, err := openRelease(ctx, getter, o.Home, o.Name)
+	if err != nil {
+		return err
+	}
+	v := &verification{Verify: o, openedRelease: known, getter: getter, progress: progress}
+	seen, origin := v.observe(ctx)
+	result := verify.Appraise(known.promised, seen)
+	progress.Done()
+	origins := maps.Clone(result.Origins)
+	origins["platforms now"] = origin
+	verdict := result.Findings.Verdict()
+	if err := printers.Print(streams.Out, o.Output, printers.Result{
+		Kind: "confidb.verification/v1", Subject: "release " + known.promised.Namespace + "/" + o.Name, Verdict: verdict, Simulated: result.Simulated,
+		Findings: result.Findings, Origins: origins, Limitations: result.Limitations,
+	}); err != nil {
+		return err
+	}
+	return cli.Conclude(verdict, result.Simulated, o.AcceptSimulated)
+}
+
+// openedRelease is a release that this user installed.
+type openedRelease struct {
+	cluster   *cluster.Cluster
+	clusterID string
+	store     record.Store
+	promised  *record.Release
+}
+
+func openRelease(ctx context.Context, getter genericclioptions.RESTClientGetter, home, name string) (*openedRelease, error) {
+	c, err := cluster.New(getter)
+	if err != nil {
+		return nil, err
+	}
+	id, err := c.ID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	store := record.Store{Dir: home}
+	promised, err := deploy.Earlier(store, id, c.Namespace(), name)
+	if err != nil {
+		return nil, err
+	}
+	if promised == nil {
+		return nil, &UnknownReleaseError{Namespace: c.Namespace(), Name: name}
+	}
+	return &openedRelease{c, id, store, promised}, nil
+}
+
+// UnknownReleaseError means that this user's records hold no such release.
+type UnknownReleaseError struct{ Namespace, Name string }
+
+func (e *UnknownReleaseError) Error() string {
+	return fmt.Sprintf("nothing is recorded of a release %s/%s: it is not known what was promised", e.Namespace, e.Name)
+}
+
+// Hint says how to go on.
+func (e *UnknownReleaseError) Hint() string {
+	return "check the name and -n; install it with kubectl confidb install; or set CONFIDB_HOME to the folder of whoever did"
+}
+
+// verification is one run of Verify.
+type verification struct {
+	Verify
+	*openedRelease
+	getter   genericclioptions.RESTClientGetter
+	progress *cli.Progress
+}
+
+// observe fetches everything and judges nothing. It returns where the platform
+// IDs came from, too.
+func (v *verification) observe(ctx context.Context) (verify.Observation, string) {
+	var seen verify.Observation
+	v.progress.Step("asking for the platforms")
+	origin := v.observePlatforms(ctx, &seen)
+	v.progress.Step("attesting the CAS %s, and reading the sessions", v.promised.CASAddress)
+	v.observeCAS(ctx, &seen)
+	v.progress.Step("reading the Helm release and its pods")
+	v.observeRelease(ctx, &seen)
+	v.progress.Step("the attested client looks at the database")
+	v.observeDatabase(ctx, &seen)
+	seen.At = v.Now()
+	return seen, origin
+}
+
+func (v *verification) observePlatforms(ctx context.Context, seen *verify.Observation) string {
+	options, err := v.Platforms.Resolve()
+	if err != nil {
+		seen.Platforms = verify.Fetch[[]attest.PlatformID](nil, err)
+		return options.Origin
+	}
+	inventory, err := FindPlatforms(ctx, v.getter, options)
+	if err != nil {
+		seen.Platforms = verify.Fetch[[]attest.PlatformID](nil, err)
+		return options.Origin
+	}
+	seen.Platforms = verify.Fetch(inventory.IDs(), nil)
+	return options.Origin
+}
+
+func (v *verification) observeCAS(ctx context.Context, seen *verify.Observation) {
+	fail := func(err error) {
+		seen.CAS.Err, seen.Owner.Err, seen.Client.Err, seen.Database.Err = err, err, err, err
+		seen.DatabaseCA.Err, seen.StatementKey.Err = err, err
+	}
+	dial, close, err := dialCAS(ctx, v.getter, v.promised.CASAddress)
+	if err != nil {
+		fail(err)
+		return
+	}
+	attested, err := attestNow(ctx, dial, v.promised.CASAddress, v.promised.Trust, v.Now)
+	if err != nil {
+		close()
+		fail(err)
+		return
+	}
+	if !attested.Findings.Verdict().Accepted() {
+		close()
+		fail(errors.New("the CAS is not proven, so it was not asked"))
+		seen.CAS = verify.Fetch(attested, nil)
+		return
+	}
+	c, err := newConnection(dial, close, attested, v.store, v.Now)
+	if err != nil {
+		fail(err)
+		return
+	}
+	defer c.close()
+	seen.CAS = verify.Fetch(attested, nil)
+	if v.promised.Owner.Name != "" {
+		seen.Owner = verify.Fetch(c.Session(ctx, v.promised.Owner.Name))
+	}
+	seen.Client = verify.Fetch(c.Session(ctx, v.promised.Client.Name))
+	seen.Database = verify.Fetch(c.Session(ctx, v.promised.Database.Name))
+	seen.DatabaseCA = verify.Fetch(c.PublicValue(ctx, v.promised.Database.Name, v.promised.Database.Hash, deploy.SecretCA))
+	seen.StatementKey = verify.Fetch(c.PublicValue(ctx, v.promised.Client.Name, v.promised.Client.Hash, deploy.SecretStatementKey))
+}
+
+func (v *verification) observeRelease(ctx context.Context, seen *verify.Observation) {
+	fail := func(err error) { seen.Release.Err, seen.Containers.Err = err, err }
+	helm, err := release.New(v.getter, v.promised.Namespace, v.Helm)
+	if err != nil {
+		fail(err)
+		return
+	}
+	r, err := helm.Get(ctx, v.Name)
+	if err != nil {
+		fail(err)
+		return
+	}
+	seen.Release = verify.Fetch(&verify.HelmRelease{Status: r.Status, Revision: r.Revision}, nil)
+	workloads, err := deploy.Workloads([]byte(r.Manifest))
+	if err != nil {
+		seen.Containers.Err = err
+		return
+	}
+	seen.Containers = verify.Fetch(v.cluster.Containers(ctx, v.promised.Namespace, workloads))
+}
+
+// probeLifetime bounds one run of the probe.
+const probeLifetime = 4 * time.Minute
+
+func (v *verification) observeDatabase(ctx context.Context, seen *verify.Observation) {
+	var nonce [16]byte
+	rand.Read(nonce[:]) // never fails
+	seen.Nonce = hex.EncodeToString(nonce[:])
+	output, err := v.cluster.Run(ctx, cluster.Client{
+		Name: "confidb-probe", Namespace: v.promised.Namespace, How: v.promised.Pod, Program: deploy.ProgramProbe, Lifetime: probeLifetime,
+		Environment: map[string]string{"SCONE_CONFIG_ID": v.promised.Client.Name + "/" + deploy.ServiceProbe, "CONFIDB_NONCE": seen.Nonce},
+	})
+	seen.Statement = verify.Fetch(statementLine(output), err)
+}
+
+// statementLine is the line of the probe's output that could be its statement; the
+// runtime of the enclave writes lines of its own.
+func statementLine(output []byte) []byte {
+	for line := range bytes.Lines(output) {
+		if bytes.HasPrefix(line, []byte("{")) {
+			return line
+		}
+	}
+	return nil
+}

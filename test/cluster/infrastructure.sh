@@ -1,0 +1,53 @@
+# What a SCONE cluster has before MariaDB is installed, CAS and LAS, and what its
+# user has: reference values, collateral, values for the chart. Source it after
+# lib.sh; kubectl is a function of the caller's.
+# shellcheck shell=bash
+
+namespace=scone-system
+scone=${LAB_SCONE:-7} # the version whose platform IDs and log lines LAS has
+
+# apply creates or updates what "kubectl create ARGS…" would create.
+apply() {
+	kubectl create "$@" --dry-run=client -o yaml | kubectl apply -f - >/dev/null
+}
+
+write_reference_values() {
+	{
+		echo "# The lab's own reference values: they come from whoever built its images."
+		echo "kind: confidb.policy/v1"
+		awk '$1 == "cas" { print "cas: {mrenclave: [" $2 "]}" }' "$lab/images/measurements"
+		echo "enclaves:"
+		awk '$1 != "cas" { print "  " $1 ": {mrenclave: [" $2 "]}" }' "$lab/images/measurements"
+	} >"$lab/policy.yaml"
+	cat >"$lab/values.yaml" <<-END
+		image: lab.local/mariadb:10.11
+		command: [confidb-lab, run] # starts a program as the lab's kind of enclave
+	END
+}
+
+install_infrastructure() {
+	local node
+	[ "$scone" = 6 ] || [ "$scone" = 7 ] || fail "LAB_SCONE=$scone: want 6 or 7"
+	write_reference_values
+	if [ ! -e "$lab/authority/authority.json" ]; then
+		say "the lab's certificate authority for SGX platforms (everything under it is simulated)"
+		"$root/bin/confidb-lab" authority --keys "$lab/authority" --collateral "$lab/sgx"
+	fi
+	say "CAS and LAS"
+	apply namespace "$namespace"
+	apply secret generic lab-authority --namespace "$namespace" --from-file "$lab/authority"
+	apply configmap lab-collateral --namespace "$namespace" --from-file "$lab/sgx"
+	node=$(kubectl get nodes -l sgx.intel.com/capable=true -o 'jsonpath={.items[0].metadata.name}')
+	[ -n "$node" ] || fail "no node has the label sgx.intel.com/capable=true" "kubectl label node --all sgx.intel.com/capable=true"
+	kubectl apply -f "$root/test/lab/operator.yaml" >/dev/null
+	kubectl wait --for=condition=Established --timeout=30s crd/las.base.scone.cloud >/dev/null
+	kubectl apply -f - >/dev/null <<<'{"apiVersion": "base.scone.cloud/v1beta1", "kind": "LAS", "metadata": {"name": "las"}}'
+	sed -e "s/@GENERATION@/$scone/" -e "s/@CAS_NODE@/$node/" "$root/test/lab/infrastructure.yaml" | kubectl apply -f - >/dev/null
+	kubectl rollout status --namespace "$namespace" --timeout=120s daemonset/las >/dev/null || blame las
+	kubectl rollout status --namespace "$namespace" --timeout=120s statefulset/cas >/dev/null || blame cas
+}
+
+# blame NAME ends with what the pods of one of both say.
+blame() {
+	fail "starting $1: $(kubectl get pods --namespace "$namespace" -l "app.kubernetes.io/name=$1" --no-headers; kubectl logs --namespace "$namespace" -l "app.kubernetes.io/name=$1" --tail 5)"
+}
