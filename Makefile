@@ -7,7 +7,7 @@ RACE := ./pkg/lab/... ./pkg/mariadb/... ./pkg/probe/...
 GOTEST := go test -trimpath
 export CGO_ENABLED ?= 0
 
-.PHONY: build test unit race e2e lint lab lab-down bench help
+.PHONY: build test unit race e2e lint demo lab lab-down bench help
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ lint: ## check the sources: gofmt, go vet, staticcheck
 	go vet ./...
 	go vet -tags e2e ./test/...
 	go run $(STATICCHECK) ./...
+
+demo: ## the main job on the embedded lab, from nothing to a proven database
+	scripts/demo
 
 lab: ## start the lab and write .lab/env
 	scripts/lab-up

@@ -55,6 +55,8 @@ type Plan struct {
 	Platforms []attest.PlatformID
 	// Enclaves are the accepted measurements by enclave name.
 	Enclaves map[string][]sgx.Measurement
+	// Templates replace our own, by name (client, database). They get the same variables.
+	Templates map[string]string
 	// BootstrapSQL makes MariaDB's system tables. It belongs to the version of the
 	// image and comes from whoever builds it; nobody else's SQL runs with every right.
 	BootstrapSQL string
@@ -104,6 +106,7 @@ func Prepare(plan Plan, earlier *record.Release) (*record.Release, error) {
 		return nil, &ChangedError{What: "CAS", Got: plan.CASAddress, Want: r.CASAddress}
 	}
 	r.CASAddress, r.Trust, r.Chart, r.Values, r.Pod, r.Origins = plan.CASAddress, plan.Trust, plan.Chart, plan.Values, plan.Pod, plan.Origins
+	r.Templates = plan.Templates
 	r.Enclaves, r.BootstrapSQL, r.Host = plan.Enclaves, plan.BootstrapSQL, cmp.Or(plan.Host, Host(plan.Name, plan.Namespace))
 	r.Platforms = nil
 	for _, id := range plan.Platforms {
@@ -165,7 +168,7 @@ func renderSessions(r *record.Release, plan Plan) error {
 		if s.into.Name == "" {
 			continue // the user named both sessions, so there is no namespace of ours
 		}
-		text, err := renderSession(s.template, variables)
+		text, err := renderSession(s.template, plan.Templates, variables)
 		if err != nil {
 			return err
 		}
@@ -177,12 +180,15 @@ func renderSessions(r *record.Release, plan Plan) error {
 	return nil
 }
 
-func renderSession(template string, variables map[string]string) (string, error) {
+func renderSession(template string, others, variables map[string]string) (string, error) {
 	source, err := Template(template)
 	if err != nil {
 		return "", err
 	}
 	file := template + ".yml"
+	if other, ok := others[template]; ok {
+		file, source = template+" template", []byte(other)
+	}
 	text, err := session.Render(file, source, func(name string) (string, bool) {
 		value, ok := variables[name]
 		return value, ok

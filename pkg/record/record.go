@@ -83,6 +83,8 @@ type Release struct {
 	// BootstrapSQL makes the system tables of the database.
 	Enclaves     map[string][]sgx.Measurement `json:"enclaves"`
 	BootstrapSQL string                       `json:"bootstrapSQL"`
+	// Templates are those of the user's that replace our own, by name.
+	Templates map[string]string `json:"templates"`
 	// Host is the name in the database's certificate, under which pods reach it.
 	Host string `json:"host"`
 	// Chart says what Helm installs, as the user named it, and Values with which

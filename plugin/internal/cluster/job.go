@@ -47,7 +47,7 @@ const clientUser = 101
 
 // jobAge is how long a finished Job stays when this program was killed before it
 // could remove it.
-const jobAge = 60 // seconds
+const jobAge = 15 // seconds
 
 const containerName = "client"
 
@@ -110,11 +110,15 @@ const maxLog = 4 << 20
 
 // ExitError means that a program of the client session ended with a failure.
 type ExitError struct {
-	Code   int32
+	Code int32
+	// Output is what it wrote, unless that was shown already.
 	Output string
 }
 
 func (e *ExitError) Error() string {
+	if e.Output == "" {
+		return fmt.Sprintf("the client ended with exit code %d", e.Code)
+	}
 	return fmt.Sprintf("the client ended with exit code %d; peer says: %s", e.Code, e.Output)
 }
 
@@ -144,16 +148,20 @@ func (c *Cluster) Attach(ctx context.Context, d Client, options remotecommand.St
 	if err != nil {
 		return err
 	}
-	if pod.Status.Phase == corev1.PodRunning {
-		if err := c.attach(ctx, pod, d.Terminal, options); err != nil {
-			return err
-		}
+	if pod.Status.Phase != corev1.PodRunning { // it was refused before it could speak
+		_, err := c.outcome(ctx, pod)
+		return err
+	}
+	if err := c.attach(ctx, pod, d.Terminal, options); err != nil {
+		return err
 	}
 	if pod, err = c.await(ctx, job, finished); err != nil {
 		return err
 	}
-	_, err = c.outcome(ctx, pod)
-	return err
+	if pod.Status.Phase == corev1.PodFailed {
+		return &ExitError{Code: exitCode(pod)}
+	}
+	return nil
 }
 
 func finished(p *corev1.Pod) bool {

@@ -215,8 +215,7 @@ func (i *installation) makePlan() error {
 		Trust: i.trusted.trust, Chart: record.Chart{Name: i.spec.Chart, Version: i.spec.Version, Repo: i.spec.Repo}, Values: i.spec.Values,
 		Origins: i.trusted.origins,
 	}
-	i.Sessions.fill(&i.plan, i.trusted.origins)
-	return nil
+	return i.Sessions.fill(&i.plan, i.earlier, i.trusted.origins)
 }
 
 // render makes the manifests and checks them, before anything is created.
@@ -346,13 +345,29 @@ func (i *installation) await(ctx context.Context, r *record.Release, manifests [
 	return i.cluster.AwaitReady(ctx, r.Namespace, workloads, i.progress.Detail)
 }
 
-// SessionNames are names of the user's choice for the sessions.
+// SessionNames are names and templates of the user's choice for the sessions.
 type SessionNames struct {
 	Database, Client string
-	LookupEnv        func(string) (string, bool)
+	// DatabaseTemplate and ClientTemplate are files.
+	DatabaseTemplate, ClientTemplate string
+	LookupEnv                        func(string) (string, bool)
 }
 
-func (n *SessionNames) fill(plan *deploy.Plan, origins map[string]string) {
+func (n *SessionNames) fill(plan *deploy.Plan, earlier *record.Release, origins map[string]string) error {
+	plan.Templates = map[string]string{}
+	if earlier != nil {
+		maps.Copy(plan.Templates, earlier.Templates)
+	}
+	for name, file := range map[string]string{"database": n.DatabaseTemplate, "client": n.ClientTemplate} {
+		if file == "" {
+			continue
+		}
+		text, err := readBounded(file)
+		if err != nil {
+			return fmt.Errorf("--%s-template: %w", name, err)
+		}
+		plan.Templates[name] = string(text)
+	}
 	trust := Trust{lookupEnv: n.LookupEnv}
 	plan.DatabaseSession, origins["database-session"] = trust.first("database-session", n.Database, "DBSESSION", "")
 	plan.ClientSession, origins["client-session"] = trust.first("client-session", n.Client, "DBCLIENT", "")
@@ -361,6 +376,7 @@ func (n *SessionNames) fill(plan *deploy.Plan, origins map[string]string) {
 			origins[name] = "chosen at random, and recorded"
 		}
 	}
+	return nil
 }
 
 // ClientFlags say how clients of the database are started, where that cannot be

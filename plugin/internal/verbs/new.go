@@ -38,6 +38,8 @@ func (o *Install) AddFlags(flags *pflag.FlagSet) {
 	o.Verify.Platforms = o.Platforms
 	flags.StringVar(&o.Sessions.Database, "database-session", "", "name for the database session (default $DBSESSION, else one that nobody can guess)")
 	flags.StringVar(&o.Sessions.Client, "client-session", "", "name for the client session (default $DBCLIENT, else one that nobody can guess)")
+	flags.StringVar(&o.Sessions.DatabaseTemplate, "database-template", "", "file that replaces our template of the database session (kubectl confidb session template database prints ours)")
+	flags.StringVar(&o.Sessions.ClientTemplate, "client-template", "", "file that replaces our template of the client session")
 	flags.StringVar(&o.Clients.BootstrapSQL, "bootstrap-sql", "", "file with the SQL of the database's system tables, from whoever builds the image")
 	flags.StringVar(&o.Clients.Host, "database-host", "", "name under which pods reach the database (default NAME-mariadb.NAMESPACE.svc)")
 	flags.StringVar(&o.Clients.Image, "client-image", "", "image of the attested clients (default: that of the database)")
