@@ -21,8 +21,8 @@ terminal, or runs one statement. The client checks that it speaks to the databas
 of the session. What you type and see passes through the Kubernetes API server in
 clear; the connection from the client to the database does not.
 
-Needs the RBAC verbs, in the namespace: create and delete jobs, list and watch
-pods, create pods/attach, get pods/log.`,
+Needs the RBAC verbs, in the namespace: list secrets, get statefulsets, create and
+delete jobs, list and watch pods, create pods/attach, get pods/log.`,
 		Example: `  kubectl confidb sql db1
   kubectl confidb sql db1 -- -e 'select 1'
   kubectl confidb sql db1 <script.sql`,
@@ -52,7 +52,7 @@ func newEnvCommand(getter genericclioptions.RESTClientGetter, streams genericioo
 		Long: `Prints SCONE_CAS_ADDR, CAS_MRENCLAVE, DBSESSION, DBCLIENT and PLATFORMS of a release,
 the variables of SCONE's own recipe. None of them is a secret.
 
-Needs the RBAC verb: get namespace kube-system.`,
+Needs no RBAC verb.`,
 		Example: `  eval "$(kubectl confidb env db1)"`,
 		Args:    exactlyOneName,
 		RunE: func(c *cobra.Command, arguments []string) error {

@@ -50,14 +50,18 @@ func New(getter genericclioptions.RESTClientGetter) (*Cluster, error) {
 // Namespace is the one that the user chose.
 func (c *Cluster) Namespace() string { return c.namespace }
 
-// ID tells this cluster from others, also when they are reached at the same
-// address. It is a name, not a proof.
-func (c *Cluster) ID(ctx context.Context) (string, error) {
-	ns, err := c.clientset.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
-	if err != nil {
-		return "", fmt.Errorf("asking the cluster for its identity (namespace %s): %w", metav1.NamespaceSystem, err)
+// ID tells this cluster from others: by the certificate authority of its API
+// server, or by the address where a public authority vouches for it. That needs no
+// permission. It is a name, not a proof.
+func (c *Cluster) ID() (string, error) {
+	config := rest.CopyConfig(c.config)
+	if err := rest.LoadTLSFiles(config); err != nil {
+		return "", fmt.Errorf("reading the kubeconfig: %w", err)
 	}
-	return string(ns.UID), nil
+	if len(config.CAData) > 0 {
+		return string(config.CAData), nil
+	}
+	return config.Host, nil
 }
 
 // ServiceAddress splits name.namespace.svc, with or without a cluster domain and

@@ -38,6 +38,9 @@ type Client struct {
 	Environment map[string]string
 	// Interactive keeps standard input open; Terminal makes it a terminal.
 	Interactive, Terminal bool
+	// Nodes are the machines on which it may run; empty means any. A machine that
+	// runs the database is one that the sessions admit.
+	Nodes []string
 	// Lifetime ends the program whatever happens.
 	Lifetime time.Duration
 }
@@ -71,6 +74,7 @@ func (d Client) podSpec() corev1.PodSpec {
 	}
 	return corev1.PodSpec{
 		RestartPolicy:                corev1.RestartPolicyNever,
+		Affinity:                     onNodes(d.Nodes),
 		AutomountServiceAccountToken: &no,
 		EnableServiceLinks:           &no,
 		ImagePullSecrets:             secrets,
@@ -90,6 +94,19 @@ func (d Client) podSpec() corev1.PodSpec {
 		// where the lab keeps injected files; an enclave keeps them in its own memory
 		Volumes: []corev1.Volume{{Name: "enclave", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory}}}},
 	}
+}
+
+func onNodes(names []string) *corev1.Affinity {
+	if len(names) == 0 {
+		return nil
+	}
+	var terms []corev1.NodeSelectorTerm // one each: a field takes one value only
+	for _, name := range names {
+		terms = append(terms, corev1.NodeSelectorTerm{MatchFields: []corev1.NodeSelectorRequirement{
+			{Key: "metadata.name", Operator: corev1.NodeSelectorOpIn, Values: []string{name}},
+		}})
+	}
+	return &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: terms}}}
 }
 
 func (d Client) environment() []corev1.EnvVar {

@@ -130,11 +130,14 @@ const (
 // refused looks at containers that ended with a failure.
 func (c *Cluster) refused(ctx context.Context, pods []corev1.Pod) error {
 	for _, p := range pods {
+		if p.DeletionTimestamp != nil {
+			continue
+		}
 		if err := hopeless(&p); err != nil {
 			return err
 		}
 		for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
-			if s.Ready || s.RestartCount == 0 && (s.State.Terminated == nil || s.State.Terminated.ExitCode == 0) {
+			if !failed(s) {
 				continue
 			}
 			output, err := c.log(ctx, &p, s.Name)
@@ -181,8 +184,8 @@ func describe(p *corev1.Pod, container *corev1.Container, init bool) verify.Cont
 	return d
 }
 
-// RestartStuck deletes pods of the workloads that wait before their next start
-// after failures, so that what was mended is tried at once.
+// RestartStuck deletes pods of the workloads that have failed, so that what was
+// mended is tried at once: a StatefulSet does not replace a pod that never was ready.
 func (c *Cluster) RestartStuck(ctx context.Context, namespace string, workloads []deploy.Workload) error {
 	for _, w := range workloads {
 		r, err := c.rollout(ctx, namespace, w)
@@ -206,10 +209,36 @@ func (c *Cluster) RestartStuck(ctx context.Context, namespace string, workloads 
 }
 
 func stuck(p *corev1.Pod) bool {
-	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
-		if s.State.Waiting != nil && s.State.Waiting.Reason == "CrashLoopBackOff" {
-			return true
+	return slices.ContainsFunc(slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses), failed)
+}
+
+// failed reports whether a container has ended with a failure and does not run well
+// since then.
+func failed(s corev1.ContainerStatus) bool {
+	if s.Ready || s.State.Terminated != nil && s.State.Terminated.ExitCode == 0 {
+		return false
+	}
+	return s.State.Terminated != nil || s.RestartCount > 0
+}
+
+// Nodes lists the machines on which pods of the workloads are ready.
+func (c *Cluster) Nodes(ctx context.Context, namespace string, workloads []deploy.Workload) ([]string, error) {
+	var names []string
+	for _, w := range workloads {
+		r, err := c.rollout(ctx, namespace, w)
+		if err != nil {
+			return nil, err
+		}
+		pods, err := c.podsOf(ctx, namespace, r)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range pods {
+			if isReady(&p) {
+				names = append(names, p.Spec.NodeName)
+			}
 		}
 	}
-	return false
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }

@@ -104,7 +104,7 @@ func (i *installation) prepare(ctx context.Context) (unlock func(), err error) {
 	if i.cluster, err = cluster.New(i.getter); err != nil {
 		return nil, err
 	}
-	if i.clusterID, err = i.cluster.ID(ctx); err != nil {
+	if i.clusterID, err = i.cluster.ID(); err != nil {
 		return nil, err
 	}
 	unlock, err = i.store.LockRelease(i.clusterID, i.cluster.Namespace(), i.Name)

@@ -11,6 +11,7 @@ import (
 	"k8s.io/kubectl/pkg/util/term"
 
 	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/cluster"
 )
@@ -48,8 +49,16 @@ func (o SQL) Run(ctx context.Context, getter genericclioptions.RESTClientGetter,
 	if err != nil {
 		return err
 	}
+	_, workloads, err := known.release(ctx, getter, release.Settings{})
+	if err != nil {
+		return err
+	}
+	nodes, err := known.cluster.Nodes(ctx, known.promised.Namespace, workloads)
+	if err != nil {
+		return err
+	}
 	d := cluster.Client{
-		Name: "confidb-sql", Namespace: known.promised.Namespace, How: known.promised.Pod, Program: deploy.ProgramSQL,
+		Name: "confidb-sql", Namespace: known.promised.Namespace, How: known.promised.Pod, Nodes: nodes, Program: deploy.ProgramSQL,
 		Environment: map[string]string{"SCONE_CONFIG_ID": known.promised.Client.Name + "/" + deploy.ServiceSQL},
 		Interactive: true, Lifetime: o.Lifetime,
 	}

@@ -78,7 +78,7 @@ func openRelease(ctx context.Context, getter genericclioptions.RESTClientGetter,
 	if err != nil {
 		return nil, err
 	}
-	id, err := c.ID(ctx)
+	id, err := c.ID()
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +111,7 @@ type verification struct {
 	*openedRelease
 	getter   genericclioptions.RESTClientGetter
 	progress *cli.Progress
+	nodes    []string // that run the database
 }
 
 // observe fetches everything and judges nothing. It returns where the platform
@@ -183,24 +184,28 @@ func (v *verification) observeCAS(ctx context.Context, seen *verify.Observation)
 }
 
 func (v *verification) observeRelease(ctx context.Context, seen *verify.Observation) {
-	fail := func(err error) { seen.Release.Err, seen.Containers.Err = err, err }
-	helm, err := release.New(v.getter, v.promised.Namespace, v.Helm)
+	r, workloads, err := v.release(ctx, v.getter, v.Helm)
 	if err != nil {
-		fail(err)
-		return
-	}
-	r, err := helm.Get(ctx, v.Name)
-	if err != nil {
-		fail(err)
+		seen.Release.Err, seen.Containers.Err = err, err
 		return
 	}
 	seen.Release = verify.Fetch(&verify.HelmRelease{Status: r.Status, Revision: r.Revision}, nil)
-	workloads, err := deploy.Workloads([]byte(r.Manifest))
-	if err != nil {
-		seen.Containers.Err = err
-		return
-	}
 	seen.Containers = verify.Fetch(v.cluster.Containers(ctx, v.promised.Namespace, workloads))
+	v.nodes, _ = v.cluster.Nodes(ctx, v.promised.Namespace, workloads) // then the probe runs anywhere
+}
+
+// release reads what Helm has of a release, and what makes its pods.
+func (o *openedRelease) release(ctx context.Context, getter genericclioptions.RESTClientGetter, settings release.Settings) (*release.Release, []deploy.Workload, error) {
+	helm, err := release.New(getter, o.promised.Namespace, settings)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := helm.Get(ctx, o.promised.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	workloads, err := deploy.Workloads([]byte(r.Manifest))
+	return r, workloads, err
 }
 
 // probeLifetime bounds one run of the probe.
@@ -211,7 +216,7 @@ func (v *verification) observeDatabase(ctx context.Context, seen *verify.Observa
 	rand.Read(nonce[:]) // never fails
 	seen.Nonce = hex.EncodeToString(nonce[:])
 	output, err := v.cluster.Run(ctx, cluster.Client{
-		Name: "confidb-probe", Namespace: v.promised.Namespace, How: v.promised.Pod, Program: deploy.ProgramProbe, Lifetime: probeLifetime,
+		Name: "confidb-probe", Namespace: v.promised.Namespace, How: v.promised.Pod, Nodes: v.nodes, Program: deploy.ProgramProbe, Lifetime: probeLifetime,
 		Environment: map[string]string{"SCONE_CONFIG_ID": v.promised.Client.Name + "/" + deploy.ServiceProbe, "CONFIDB_NONCE": seen.Nonce},
 	})
 	seen.Statement = verify.Fetch(statementLine(output), err)
