@@ -162,6 +162,7 @@ func TestDryRun(t *testing.T) {
 func TestBadInput(t *testing.T) {
 	installed(t, "db1")
 	run(t, "bash", "-c", "kubectl create namespace taken --dry-run=client -o yaml | kubectl apply -f -")
+	defer run(t, "kubectl", "delete", "namespace", "taken", "--wait=false")
 	other := filepath.Join(t.TempDir(), "other")
 	if err := os.MkdirAll(filepath.Join(other, "templates"), 0o700); err != nil {
 		t.Fatal(err)

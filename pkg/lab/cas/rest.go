@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"time"
@@ -26,8 +27,10 @@ const (
 // ServeREST answers users over TLS until ctx ends. Any client certificate is
 // taken: its key is the user's identity, whoever issued it.
 func (c *CAS) ServeREST(ctx context.Context, listener net.Listener) error {
+	// what net/http itself would log are handshakes that came to nothing, such as
+	// those of a readiness probe
 	server := &http.Server{
-		Handler: c.routes(), ErrorLog: c.Log, MaxHeaderBytes: maxHeader,
+		Handler: c.routes(), ErrorLog: log.New(io.Discard, "", 0), MaxHeaderBytes: maxHeader,
 		ReadHeaderTimeout: requestTimeout, ReadTimeout: requestTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
 		TLSConfig: &tls.Config{
 			MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{c.own.tlsCertificate()}, ClientAuth: tls.RequestClientCert,

@@ -1,0 +1,52 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"os/exec"
+	"testing"
+)
+
+// From nothing to a proven database, on a running lab with warm caches.
+func BenchmarkInstallToVerified(b *testing.B) {
+	for n := range b.N {
+		name := fmt.Sprintf("bench%d", n)
+		installed(b, name)
+		b.StopTimer()
+		run(b, "helm", "uninstall", name, "--wait")
+		run(b, "kubectl", "delete", "pvc", "-l", "app.kubernetes.io/instance="+name, "--wait=false")
+		b.StartTimer()
+	}
+}
+
+func benchmarkProgram(b *testing.B, program string, arguments ...string) {
+	for range b.N {
+		if out, err := exec.Command(program, arguments...).CombinedOutput(); err != nil {
+			b.Fatalf("%v: %s", err, out)
+		}
+	}
+}
+
+// The start of our program against kubectl's, in one run.
+func BenchmarkStart(b *testing.B) {
+	b.Run("kubectl-version-client", func(b *testing.B) { benchmarkProgram(b, lab+"/bin/kubectl", "version", "--client") })
+	b.Run("kubectl-confidb-version", func(b *testing.B) { benchmarkProgram(b, "../../bin/kubectl-confidb", "version") })
+	b.Run("kubectl-confidb-help", func(b *testing.B) { benchmarkProgram(b, "../../bin/kubectl-confidb", "--help") })
+}
+
+// The lab from nothing, with warm caches.
+func BenchmarkLabUp(b *testing.B) {
+	for range b.N {
+		b.StopTimer()
+		benchmarkOnce(b, "../../scripts/lab-down")
+		b.StartTimer()
+		benchmarkOnce(b, "../../scripts/lab-up")
+	}
+}
+
+func benchmarkOnce(b *testing.B, program string) {
+	if out, err := exec.Command(program).CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+}
