@@ -3,11 +3,11 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-RACE := ./pkg/lab/... ./pkg/mariadb/... ./pkg/probe/...
+RACE := ./pkg/lab/... ./pkg/mariadb/... ./pkg/platform/... ./pkg/probe/... ./plugin/internal/cluster/...
 GOTEST := go test -trimpath
 export CGO_ENABLED ?= 0
 
-.PHONY: build test unit race e2e lint demo lab lab-down bench help
+.PHONY: build test unit race e2e lint golden demo lab lab-down bench help
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,5 +43,11 @@ lab: ## start the lab and write .lab/env
 lab-down: ## stop the lab and remove all of it but the caches
 	scripts/lab-down
 
-bench: ## measure one verification of a quote, with CRLs
+golden: ## rewrite the golden files from what the code says now
+	$(GOTEST) ./pkg/charts ./plugin/internal/printers -update
+
+bench: build ## measure: quotes, start of the program, lab up, install to verified
 	$(GOTEST) -run '^$$' -bench . ./pkg/sgx
+	$(GOTEST) -tags e2e -run '^$$' -bench Start -benchtime 20x ./test/e2e
+	$(GOTEST) -tags e2e -run '^$$' -bench InstallToVerified -benchtime 3x ./test/e2e
+	$(GOTEST) -tags e2e -run '^$$' -bench LabUp -benchtime 1x -timeout 40m ./test/e2e

@@ -6,7 +6,7 @@ set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-packages=mariadb-server,mariadb-server-core,mariadb-client,mariadb-client-core,bash,dash,coreutils,findutils,grep,sed,hostname,libc-bin,base-files
+packages=ncurses-base,mariadb-server,mariadb-server-core,mariadb-client,mariadb-client-core,bash,dash,coreutils,findutils,grep,sed,hostname,libc-bin,base-files
 unwanted=( # of no use in a container; half of the size
 	/usr/share/doc/'*' /usr/share/man/'*' /usr/share/locale/'*' /usr/share/info/'*' /usr/share/lintian/'*'
 	/usr/share/perl'*' '/usr/lib/*/perl*' '/usr/lib/*/libperl*' '/usr/lib/*/gconv/*'

@@ -25,10 +25,10 @@ const resourcePath = "/apis/base.scone.cloud/v1beta1/las/las/status"
 // nodeStatus is what the operator writes of one node. From SCONE 7 it knows no
 // public key.
 type nodeStatus struct {
-	PublicKey      string `json:"publicKey,omitempty"`
-	IsReady        bool   `json:"isReady"`
-	LastProbedAt   string `json:"lastProbedAt"`
-	LastComputedAt string `json:"lastComputedAt"`
+	PublicKey      *string `json:"publicKey"` // null removes an earlier one
+	IsReady        bool    `json:"isReady"`
+	LastProbedAt   string  `json:"lastProbedAt"`
+	LastComputedAt string  `json:"lastComputedAt"`
 }
 
 // errNoResource means that the cluster has no custom resource for LAS.
@@ -40,7 +40,8 @@ func fillResource(ctx context.Context, node string, generation Generation, qeID 
 	stamp := now.UTC().Format(time.RFC3339)
 	status := nodeStatus{IsReady: true, LastProbedAt: stamp, LastComputedAt: stamp}
 	if generation == 6 {
-		status.PublicKey = SCONEKey(qeID)
+		key := SCONEKey(qeID)
+		status.PublicKey = &key
 	}
 	patch, err := json.Marshal(map[string]any{"status": map[string]any{"state": "HEALTHY", "nodes": map[string]any{node: status}}})
 	if err != nil {

@@ -56,7 +56,7 @@ func (t *Trust) resolve(earlier *record.Release) (*trusted, error) {
 	fallback := DefaultCAS
 	if earlier != nil {
 		r.trust, r.enclaves, fallback = earlier.Trust, maps.Clone(earlier.Enclaves), earlier.CASAddress
-		r.origins = maps.Clone(earlier.Origins)
+		maps.Copy(r.origins, earlier.Origins)
 	}
 	var origin string
 	if r.cas, origin = t.first("cas", t.cas, "SCONE_CAS_ADDR", fallback); origin != byDefault || earlier == nil {
@@ -209,6 +209,11 @@ func readPolicy(path string) (*policy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--policy: %w", err)
 	}
+	return parsePolicy(path, text)
+}
+
+// parsePolicy reads the document of a user's policy; path is for errors.
+func parsePolicy(path string, text []byte) (*policy, error) {
 	var file policyFile
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
@@ -218,6 +223,7 @@ func readPolicy(path string) (*policy, error) {
 	if file.Kind != policyKind {
 		return nil, fmt.Errorf("%s: kind: got %q, want %q", path, file.Kind, policyKind)
 	}
+	var err error
 	p := &policy{enclaves: map[string][]sgx.Measurement{}}
 	if p.cas.ReferenceValues, err = file.CAS.reference(); err != nil {
 		return nil, fmt.Errorf("%s: cas: %w", path, err)

@@ -1,0 +1,53 @@
+package verbs
+
+import (
+	"strings"
+	"testing"
+)
+
+const goodPolicy = `kind: confidb.policy/v1
+cas:
+  mrenclave: [fb79b3766882160275288bd9937a3aef4e774d1f1b8c513e2bc2a1d471953f18]
+  signer: {mrsigner: 195e5a6df987d6a515dd083750c1ea352283f8364d3ec9142b0d593988c6ed2d, isvprodid: 41316, min-isvsvn: 5}
+enclaves:
+  probe: {mrenclave: [22f619e871cb0efef29ba6eaf8ea9c70dc1c7314c17469dd3f79a7c39bb73040]}
+accept-tcb: [SWHardeningNeeded]
+accept-advisories: [INTEL-SA-00615]
+`
+
+func TestParsePolicy(t *testing.T) {
+	p, err := parsePolicy("policy.yaml", []byte(goodPolicy))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := p.cas.ReferenceValues; len(v.MRENCLAVEs) != 1 || v.Signer == nil || v.Signer.MinISVSVN != 5 || v.Signer.ISVProdID != 41316 {
+		t.Errorf("reference values: %+v", v)
+	}
+	if len(p.enclaves["probe"]) != 1 || len(p.cas.AcceptTCB) != 1 || len(p.cas.AcceptAdvisories) != 1 || p.cas.AllowDebugEnclave {
+		t.Errorf("got %+v", p)
+	}
+	for name, c := range map[string]struct{ old, new, want string }{
+		"another kind":            {"confidb.policy/v1", "confidb.policy/v2", "kind: got"},
+		"an unknown key":          {"accept-tcb", "accept-everything", "accept-everything"},
+		"a short measurement":     {"22f6", "", "enclaves: probe: mrenclave"},
+		"a status of nobody":      {"SWHardeningNeeded", "Fine", "Fine"},
+		"a wildcard for statuses": {"[SWHardeningNeeded]", "['*']", "*"},
+		"a big number":            {"41316", "65536", "65536"},
+	} {
+		_, err := parsePolicy("policy.yaml", []byte(strings.Replace(goodPolicy, c.old, c.new, 1)))
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "policy.yaml") {
+			t.Errorf("%s: got %v, want an error with the file and %q", name, err, c.want)
+		}
+	}
+}
+
+func FuzzParsePolicy(f *testing.F) {
+	f.Add([]byte(goodPolicy))
+	f.Add([]byte("kind: confidb.policy/v1\nenclaves: {x: {}}\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		p, err := parsePolicy("policy.yaml", text)
+		if err == nil && p.cas.AllowDebugEnclave {
+			t.Error("a policy file allows debug enclaves, which it cannot say")
+		}
+	})
+}
