@@ -36,6 +36,21 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+func TestAccepted(t *testing.T) {
+	for v, want := range map[check.Verdict]bool{
+		check.Affirming: true, check.Warning: true,
+		check.None: false, check.Contraindicated: false, "": false, "Affirming": false, "affirming ": false,
+	} {
+		if got := v.Accepted(); got != want {
+			t.Errorf("%q: got %v, want %v", v, got, want)
+		}
+	}
+	var nothing check.Report
+	if nothing.Verdict().Accepted() {
+		t.Error("nothing was asked, and that was accepted")
+	}
+}
+
 func TestOutcomeAsText(t *testing.T) {
 	for _, o := range []check.Outcome{check.Skip, check.Pass, check.Warn, check.Fail} {
 		text, err := json.Marshal(o)

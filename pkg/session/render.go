@@ -79,6 +79,9 @@ func (r *renderer) walk(n *yaml.Node, path string, alone bool) {
 
 // scalar replaces the variables of one value, line by line in the source.
 func (r *renderer) scalar(n *yaml.Node, path string, alone bool) {
+	if r.err != nil {
+		return // the first error keeps its place
+	}
 	first, last := n.Line-1, n.Line-1
 	block := n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0
 	if block {
@@ -164,7 +167,8 @@ func (r *renderer) quote(n *yaml.Node, path, value string, list bool) string {
 	case safe().MatchString(value) && value != "" && !strings.HasSuffix(value, ":"):
 		return value
 	}
-	r.fail(n, path, "the value %q would change the document here: put the variable between double quotes", clip(value))
+	// the value may be a secret, so it is not shown
+	r.fail(n, path, "the value of the variable would change the document here: put the variable between double quotes")
 	return ""
 }
 

@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -198,12 +199,24 @@ func (s *Session) checkReferences(d *decoder, n *yaml.Node) error {
 	for _, image := range s.Images {
 		images[image.Name] = true
 		for _, file := range image.InjectionFiles {
-			if err := s.checkContent(d, n, kinds, file); err != nil {
+			if file.Content == nil {
+				continue
+			}
+			if err := s.checkContent(d, n, "images", "file "+clip(file.Path), kinds, *file.Content); err != nil {
 				return err
 			}
 		}
 	}
 	for _, service := range s.Services {
+		texts := slices.Clone(service.Command)
+		for _, name := range slices.Sorted(maps.Keys(service.Environment)) {
+			texts = append(texts, service.Environment[name])
+		}
+		for _, text := range texts {
+			if err := s.checkContent(d, n, "services", "service "+service.Name, kinds, text); err != nil {
+				return err
+			}
+		}
 		if service.ImageName != "" && !images[service.ImageName] {
 			return s.reference(d, n, "services", "service %q: image_name %q is not among the images", service.Name, clip(service.ImageName))
 		}
@@ -211,17 +224,16 @@ func (s *Session) checkReferences(d *decoder, n *yaml.Node) error {
 	return nil
 }
 
-func (s *Session) checkContent(d *decoder, n *yaml.Node, kinds map[string]Kind, file InjectionFile) error {
-	if file.Content == nil {
-		return nil
-	}
-	placeholders, err := Placeholders(*file.Content)
+// checkContent finds placeholders in a text that name no secret. key is where the
+// text is in the document, owner what it belongs to.
+func (s *Session) checkContent(d *decoder, n *yaml.Node, key, owner string, kinds map[string]Kind, text string) error {
+	placeholders, err := Placeholders(text)
 	if err != nil {
-		return s.reference(d, n, "images", "file %s: %v", clip(file.Path), err)
+		return s.reference(d, n, key, "%s: %v", owner, err)
 	}
 	for _, p := range placeholders {
 		if _, ok := kinds[p.Secret]; !ok {
-			return s.reference(d, n, "images", "file %s: %s names no secret of this session", clip(file.Path), p.Text)
+			return s.reference(d, n, key, "%s: %s names no secret of this session", owner, p.Text)
 		}
 	}
 	return nil

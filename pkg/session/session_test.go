@@ -76,6 +76,7 @@ func TestParseRefuses(t *testing.T) {
 		"no platform":             {"[" + platform + "]", "[]", "want at least one platform ID", ""},
 		"no factor":               {"mrenclave: [" + mrenclave + "]", "{}", "admit any enclave", ""},
 		"an unknown secret":       {"$$SCONE::ca:crt$$", "$$SCONE::cb:crt$$", "names no secret", ""},
+		"one in the environment":  {"image_name: i", "image_name: i\n    environment: {X: '$$SCONE::none$$'}", "service db: $$SCONE::none$$ names no secret", ""},
 		"a broken placeholder":    {"$$SCONE::ca:crt$$", "$$SCONE::ca:crt", "want $$SCONE::secret$$", ""},
 		"an unknown issuer key":   {"private_key: ca_key", "private_key: other", "no secret of kind private-key", ""},
 		"an unknown image":        {"image_name: i", "image_name: j", "not among the images", ""},

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -27,20 +25,13 @@ func Main(arguments []string, streams genericiooptions.IOStreams) int {
 	return cli.Report(root.ExecuteContext(ctx), streams.ErrOut)
 }
 
-const glossary = `Glossary:
-  attest       prove to somebody which program runs on which hardware
-  session      the policy in CAS that says which enclave gets which secrets
-  MRENCLAVE    the measurement of an enclave: what runs
-  TCB          everything whose security the proof rests on: CPU, microcode, firmware
-  platform ID  identifies one machine with SGX`
-
 func newRootCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	flags := genericclioptions.NewConfigFlags(true)
 	root := &cobra.Command{
 		Use:           "kubectl-confidb",
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl confidb"},
 		Short:         "Install a MariaDB in SGX enclaves, and prove what runs",
-		Long:          "Installs a MariaDB that runs in Intel SGX enclaves with SCONE, and proves link by\nlink that it is what was promised. What is not proven is said.\n\n" + glossary,
+		Long:          "Installs a MariaDB that runs in Intel SGX enclaves with SCONE, and proves link by\nlink that it is what was promised. What is not proven is said.\n\n" + cli.Glossary,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -70,11 +61,7 @@ func newVersionCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		Short: "Print the version",
 		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
-			version := "unknown"
-			if info, ok := debug.ReadBuildInfo(); ok {
-				version = info.Main.Version
-			}
-			_, err := fmt.Fprintln(streams.Out, version)
+			_, err := fmt.Fprintln(streams.Out, cli.Version())
 			return err
 		},
 	}
@@ -90,17 +77,4 @@ func atMost(n int) cobra.PositionalArgs {
 		}
 		return nil
 	}
-}
-
-// home is the folder of the user's records: $CONFIDB_HOME, or .confidb in the
-// home directory.
-func home() (string, error) {
-	if dir, ok := os.LookupEnv("CONFIDB_HOME"); ok && dir != "" {
-		return dir, nil
-	}
-	dir, err := os.UserHomeDir()
-	if err != nil {
-		return "", fmt.Errorf("finding the home directory: %w", err)
-	}
-	return filepath.Join(dir, ".confidb"), nil
 }

@@ -33,7 +33,7 @@ stopped. What it knows is kept in $CONFIDB_HOME (default ~/.confidb), 0600.
 $SCONE_CAS_ADDR, $CAS_MRENCLAVE, $DBSESSION, $DBCLIENT and $PLATFORMS are
 defaults, as in SCONE's own recipe; flags win, and the report says what was used.
 
-` + glossary + `
+` + cli.Glossary + `
 
 Needs the RBAC verbs of platforms and attest cas, and in the namespace: get, list,
 watch, create, update, patch, delete of secrets, services and statefulsets; get,
@@ -141,7 +141,7 @@ func exactlyOneName(c *cobra.Command, arguments []string) error {
 
 // withHome calls run with the folder of the user's records.
 func withHome(run func(home string) error) error {
-	dir, err := home()
+	dir, err := cli.Home(os.LookupEnv)
 	if err != nil {
 		return err
 	}

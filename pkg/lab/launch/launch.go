@@ -192,7 +192,7 @@ func (h Host) process(c *enclave.Configuration, path string) (*Process, error) {
 
 // argument resolves @@1, the host's first argument after the program, and so on.
 func (h Host) argument(word string) (string, error) {
-	found := regexp.MustCompile(`^@@([0-9]{1,3})$`).FindStringSubmatch(word)
+	found := regexp.MustCompile(`^@@([1-9][0-9]{0,2})$`).FindStringSubmatch(word)
 	if found == nil {
 		return word, nil
 	}

@@ -53,7 +53,7 @@ func Serve(ctx context.Context, listener net.Listener, dial Dialer, report func(
 			continue
 		}
 		open.Go(func() {
-			if err := join(ctx, client, dial); err != nil {
+			if err := join(ctx, client, dial); err != nil && ctx.Err() == nil {
 				report(err)
 			}
 		})

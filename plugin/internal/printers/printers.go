@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"sigs.k8s.io/yaml"
@@ -111,7 +112,8 @@ func wrap(b *strings.Builder, label, text string) {
 	b.WriteString(label)
 	indent := utf8.RuneCountInString(label)
 	column := indent
-	for i, word := range strings.Fields(text) {
+	// what a peer wrote must not move the cursor and forge a line of ours
+	for i, word := range strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
 		length := utf8.RuneCountInString(word)
 		switch {
 		case i > 0 && column+1+length > width:

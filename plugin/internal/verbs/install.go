@@ -41,6 +41,8 @@ type Install struct {
 	Helm release.Settings
 	// DryRun is none, client or server.
 	DryRun string
+	// MustExist refuses a release that Helm does not have: an upgrade.
+	MustExist bool
 	// Home is the folder of the user's records.
 	Home string
 	// Verify says how to prove the result.
@@ -124,6 +126,11 @@ func (i *installation) gather(ctx context.Context) error {
 	if i.earlier, err = deploy.Earlier(i.store, i.clusterID, namespace, i.Name); err != nil {
 		return err
 	}
+	if i.MustExist {
+		if err := i.refuseMissing(ctx); err != nil {
+			return err
+		}
+	}
 	if i.trusted, err = i.Trust.resolve(i.earlier); err != nil {
 		return err
 	}
@@ -137,6 +144,9 @@ func (i *installation) gather(ctx context.Context) error {
 	}
 	if err := i.loadChart(); err != nil {
 		return err
+	}
+	if i.MustExist {
+		i.warnDropped()
 	}
 	if err := i.refuseForeign(ctx); err != nil {
 		return err

@@ -99,10 +99,10 @@ func (o CreateSession) render(in io.Reader) (text []byte, name string, err error
 		return nil, "", fmt.Errorf("reading the template: %w", err)
 	}
 	variables := map[string]string{}
-	for _, v := range o.Variables {
+	for i, v := range o.Variables {
 		name, value, ok := strings.Cut(v, "=")
-		if !ok || name == "" {
-			return nil, "", cli.NewUsageError("-e: got %q, want VAR=VALUE", v)
+		if !ok || name == "" { // the rest may be a secret, so it is not shown
+			return nil, "", cli.NewUsageError("-e: number %d is not VAR=VALUE", i+1)
 		}
 		variables[name] = value
 	}

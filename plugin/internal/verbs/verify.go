@@ -53,8 +53,8 @@ func (o Verify) run(ctx context.Context, getter genericclioptions.RESTClientGett
 	seen, origin := v.observe(ctx)
 	result := verify.Appraise(known.promised, seen)
 	progress.Done()
-	origins := maps.Clone(result.Origins)
-	origins["platforms now"] = origin
+	origins := map[string]string{"platforms now": origin}
+	maps.Copy(origins, result.Origins)
 	verdict := result.Findings.Verdict()
 	if err := printers.Print(streams.Out, o.Output, printers.Result{
 		Kind: "confidb.verification/v1", Subject: "release " + known.promised.Namespace + "/" + o.Name, Verdict: verdict, Simulated: result.Simulated,

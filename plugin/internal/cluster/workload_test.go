@@ -1,0 +1,246 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/verify"
+)
+
+func database() []deploy.Workload { return []deploy.Workload{{Kind: "StatefulSet", Name: "db"}} }
+
+func TestRollout(t *testing.T) {
+	three, selector := int32(3), &metav1.LabelSelector{MatchLabels: labels()}
+	meta := func(name string) metav1.ObjectMeta {
+		return metav1.ObjectMeta{Name: name, Namespace: namespace, Generation: 2}
+	}
+	old := statefulSet("old", 1, 1)
+	old.Status.ObservedGeneration = 1
+	byDefault := statefulSet("default", 1, 1)
+	byDefault.Spec.Replicas = nil
+	halfway := statefulSet("halfway", 2, 2)
+	halfway.Status.UpdatedReplicas = 1
+	c, _ := newFake(statefulSet("db", 2, 2), statefulSet("starting", 2, 1), old, byDefault, halfway,
+		&appsv1.Deployment{ObjectMeta: meta("proxy"), Spec: appsv1.DeploymentSpec{Replicas: &three, Selector: selector}, Status: appsv1.DeploymentStatus{ObservedGeneration: 2, UpdatedReplicas: 3, ReadyReplicas: 3}},
+		&appsv1.DaemonSet{ObjectMeta: meta("las"), Spec: appsv1.DaemonSetSpec{Selector: selector}, Status: appsv1.DaemonSetStatus{ObservedGeneration: 2, DesiredNumberScheduled: 4, UpdatedNumberScheduled: 4, NumberReady: 3}},
+	)
+	for w, want := range map[deploy.Workload]bool{
+		{Kind: "StatefulSet", Name: "db"}: true, {Kind: "StatefulSet", Name: "starting"}: false, {Kind: "StatefulSet", Name: "old"}: false,
+		{Kind: "StatefulSet", Name: "default"}: true, {Kind: "StatefulSet", Name: "halfway"}: false,
+		{Kind: "Deployment", Name: "proxy"}: true, {Kind: "DaemonSet", Name: "las"}: false,
+	} {
+		if r, err := c.rollout(t.Context(), namespace, w); err != nil || r.done() != want {
+			t.Errorf("%v: got %+v, %v, want done %v", w, r, err, want)
+		}
+	}
+	for _, kind := range []string{"StatefulSet", "Deployment", "DaemonSet"} {
+		if _, err := c.rollout(t.Context(), namespace, deploy.Workload{Kind: kind, Name: "none"}); !apierrors.IsNotFound(err) {
+			t.Errorf("%s: got %v", kind, err)
+		}
+	}
+	if _, err := c.rollout(t.Context(), namespace, deploy.Workload{Kind: "Job", Name: "x"}); err == nil || !strings.Contains(err.Error(), "Job x: want a StatefulSet, Deployment or DaemonSet") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAwaitReady(t *testing.T) {
+	c, _ := newFake(statefulSet("db", 1, 1), readyPodOf("db-0"))
+	err := c.AwaitReady(limited(t), namespace, database(), func(text string) { t.Errorf("there is nothing to wait for: %s", text) })
+	if err != nil {
+		t.Error(err)
+	}
+	if err := c.AwaitReady(limited(t), namespace, nil, nil); err != nil {
+		t.Errorf("no workload: %v", err)
+	}
+}
+
+// The database becomes ready after the first look; the same state is said once.
+func TestAwaitReadyWaits(t *testing.T) {
+	c, clientset := newFake(statefulSet("db", 1, 0), pod("db-0", waitingBecause("ContainerCreating", "")))
+	looks := 0
+	clientset.PrependReactor("get", "statefulsets", func(clienttesting.Action) (bool, runtime.Object, error) {
+		if looks++; looks < 3 {
+			return true, statefulSet("db", 1, 0), nil
+		}
+		return true, statefulSet("db", 1, 1), nil
+	})
+	var said []string
+	if err := c.AwaitReady(limited(t), namespace, database(), func(text string) { said = append(said, text) }); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"StatefulSet db: 0 of 1 pods ready; pod db-0: ContainerCreating"}, said); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAwaitReadyEnds(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	c, _ := newFake(statefulSet("db", 1, 0), pod("db-0", waitingBecause("ContainerCreating", "")))
+	err := c.AwaitReady(ctx, namespace, database(), func(string) {})
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "waiting for StatefulSet db: 0 of 1 pods ready; pod db-0: ContainerCreating: ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAwaitReadyGivesUp(t *testing.T) {
+	init := pod("db-0")
+	init.Status.InitContainerStatuses = []corev1.ContainerStatus{terminated(1, patience)}
+	for name, c := range map[string]struct {
+		pod  *corev1.Pod
+		want string
+	}{
+		"failures that do not end": {pod("db-0", terminated(1, patience)), "container mariadb of pod shop/db-0 does not start; peer says: fake logs"},
+		"an init container":        {init, "container mariadb of pod shop/db-0 does not start; peer says: fake logs"},
+		"an image that is none":    {pod("db-0", waitingBecause("ImagePullBackOff", "")), "container mariadb cannot start: ImagePullBackOff"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cluster, _ := newFake(statefulSet("db", 1, 0), c.pod)
+			err := cluster.AwaitReady(limited(t), namespace, database(), func(string) {})
+			if err == nil || err.Error() != "waiting for StatefulSet db: "+c.want {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+	c, _ := newFake()
+	if err := c.AwaitReady(limited(t), namespace, database(), func(string) {}); !apierrors.IsNotFound(errors.Unwrap(err)) {
+		t.Errorf("no workload: got %v", err)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	completed := terminated(0, 0)
+	ready := terminated(0, patience)
+	ready.Ready = true
+	for name, c := range map[string]struct {
+		status  corev1.ContainerStatus
+		refused bool
+	}{
+		"a first failure":              {terminated(1, 0), false}, // its log shows no refusal of CAS
+		"a restart":                    {waitingBecause("CrashLoopBackOff", ""), false},
+		"as many as one puts up with":  {terminated(1, patience), true},
+		"one less":                     {terminated(1, patience-1), false},
+		"it completed":                 {completed, false},
+		"it is ready after many tries": {ready, false},
+		"it waits for a machine":       {waitingBecause("ContainerCreating", ""), false},
+	} {
+		cluster, _ := newFake()
+		err := cluster.refused(t.Context(), []corev1.Pod{*readyPodOf("other"), *pod("db-0", c.status)})
+		var refused *RefusedError
+		if errors.As(err, &refused) != c.refused || !c.refused && err != nil {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if refused != nil && (refused.Container != "mariadb" || refused.Hint() == "") {
+			t.Errorf("%s: got %+v", name, refused)
+		}
+	}
+}
+
+// A pod on its way out says nothing about the one that follows.
+func TestRefusedLeavesOutDeletedPods(t *testing.T) {
+	leaving := pod("db-0", terminated(1, patience))
+	leaving.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
+	cluster, _ := newFake()
+	if err := cluster.refused(t.Context(), []corev1.Pod{*leaving}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNodes(t *testing.T) {
+	on := func(p *corev1.Pod, node string) *corev1.Pod {
+		p.Spec.NodeName = node
+		return p
+	}
+	c, _ := newFake(statefulSet("db", 4, 3), on(readyPodOf("db-0"), "b"), on(readyPodOf("db-1"), "a"), on(readyPodOf("db-2"), "b"), on(pod("db-3"), "c"))
+	got, err := c.Nodes(t.Context(), namespace, database())
+	if diff := cmp.Diff([]string{"a", "b"}, got); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	if _, err := c.Nodes(t.Context(), namespace, []deploy.Workload{{Kind: "StatefulSet", Name: "none"}}); !apierrors.IsNotFound(err) {
+		t.Errorf("no such workload: got %v", err)
+	}
+}
+
+func TestWaitingFor(t *testing.T) {
+	unscheduled := pod("db-0")
+	unscheduled.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "0/3 nodes:\n\tno SGX"}}
+	leaving := readyPodOf("db-0")
+	leaving.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
+	for name, c := range map[string]struct {
+		pods []corev1.Pod
+		want string
+	}{
+		"no pod yet":         {nil, ""},
+		"all are ready":      {[]corev1.Pod{*readyPodOf("db-0")}, ""},
+		"the first is ready": {[]corev1.Pod{*readyPodOf("db-0"), *pod("db-1", waitingBecause("ErrImagePull", "no such image"))}, "; pod db-1: ErrImagePull no such image"},
+		"no machine":         {[]corev1.Pod{*unscheduled}, "; pod db-0: Unschedulable: 0/3 nodes: no SGX"},
+		"a phase":            {[]corev1.Pod{*pod("db-0")}, "; pod db-0: Pending"},
+		"initializing":       {[]corev1.Pod{*pod("db-0", waitingBecause("PodInitializing", ""))}, "; pod db-0: Pending"},
+		"on its way out":     {[]corev1.Pod{*leaving}, "; pod db-0: Running"},
+		"escape sequences":   {[]corev1.Pod{*pod("db-0", waitingBecause("Bad", "\x1b[2Jerror:\r\x7fforged\nhint: run this"))}, "; pod db-0: Bad  [2Jerror:  forged hint: run this"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := waitingFor(database()[0], rollout{wanted: 3, ready: 1}, c.pods)
+			if diff := cmp.Diff("StatefulSet db: 1 of 3 pods ready"+c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestContainers(t *testing.T) {
+	own := readyPodOf("db-0")
+	own.Spec = corev1.PodSpec{
+		InitContainers: []corev1.Container{{Name: "prepare"}},
+		Containers:     []corev1.Container{{Name: "mariadb", Env: []corev1.EnvVar{{Name: "SCONE_CONFIG_ID", Value: "shop/db/mariadbd"}, {Name: "SCONE_LAS_ADDR", ValueFrom: &corev1.EnvVarSource{}}}}, {Name: "sidecar"}},
+	}
+	other := readyPodOf("other")
+	other.Labels = nil
+	elsewhere := own.DeepCopy()
+	elsewhere.Namespace = "default"
+	c, _ := newFake(statefulSet("db", 1, 1), own, other, elsewhere)
+	got, err := c.Containers(t.Context(), namespace, database())
+	want := []verify.Container{
+		{Pod: "db-0", Name: "prepare", Init: true, Environment: map[string]string{}},
+		{Pod: "db-0", Name: "mariadb", Environment: map[string]string{"SCONE_CONFIG_ID": "shop/db/mariadbd", "SCONE_LAS_ADDR": ""}},
+		{Pod: "db-0", Name: "sidecar", Environment: map[string]string{}},
+	}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	if got, err := c.Containers(t.Context(), namespace, []deploy.Workload{{Kind: "StatefulSet", Name: "none"}}); got != nil || !apierrors.IsNotFound(err) {
+		t.Errorf("no such workload: got %v, %v", got, err)
+	}
+}
+
+func TestRestartStuck(t *testing.T) {
+	crashed := waitingBecause("CrashLoopBackOff", "")
+	crashed.RestartCount = 1
+	c, clientset := newFake(statefulSet("db", 4, 1), readyPodOf("db-0"), pod("db-1", crashed), pod("db-2", waitingBecause("ContainerCreating", "")), pod("db-3", terminated(1, 0)))
+	if err := c.RestartStuck(t.Context(), namespace, database()); err != nil {
+		t.Fatal(err)
+	}
+	left, err := clientset.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range left.Items {
+		names = append(names, p.Name)
+	}
+	if diff := cmp.Diff([]string{"db-0", "db-2"}, names); diff != "" {
+		t.Error(diff)
+	}
+}
