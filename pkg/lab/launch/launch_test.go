@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,7 +36,7 @@ type machine struct {
 	cas       string
 	authority *sgxmint.Authority
 	// talk is CAS's side of one connection after the listener accepted it.
-	talk func(c net.Conn)
+	talk atomic.Pointer[func(net.Conn)]
 }
 
 func newMachine(t *testing.T) *machine {
@@ -62,7 +63,7 @@ func newMachine(t *testing.T) *machine {
 				return
 			}
 			connection.SetDeadline(time.Now().Add(20 * time.Second))
-			m.talk(connection)
+			(*m.talk.Load())(connection)
 			connection.Close()
 		}
 	}()
@@ -81,7 +82,7 @@ func listen(t *testing.T) net.Listener {
 
 // speak makes CAS speak the protocol: answer makes the answer to a request.
 func (m *machine) speak(t *testing.T, answer func(r *enclave.Request, challenge []byte) any) {
-	m.talk = func(c net.Conn) {
+	m.talks(func(c net.Conn) {
 		challenge := make([]byte, 32)
 		rand.Read(challenge)
 		if err := json.NewEncoder(c).Encode(enclave.Challenge{Challenge: challenge}); err != nil {
@@ -101,8 +102,10 @@ func (m *machine) speak(t *testing.T, answer func(r *enclave.Request, challenge 
 		if err := json.NewEncoder(c).Encode(answer(&request, challenge)); err != nil {
 			t.Error(err)
 		}
-	}
+	})
 }
+
+func (m *machine) talks(talk func(net.Conn)) { m.talk.Store(&talk) }
 
 // admits makes CAS give a configuration to whoever has the right quote.
 func (m *machine) admits(t *testing.T, configuration *enclave.Configuration) {
@@ -264,7 +267,7 @@ func TestPrepareIsRefused(t *testing.T) {
 	refusal(t, m.host([]string{"p"}, nil), "CAS sent an attestation/configuration error: Attestation failed$", "Unexpected MRENCLAVE$", "platform not admitted$")
 
 	t.Run("without asking anybody", func(t *testing.T) {
-		m.talk = func(net.Conn) { t.Error("CAS was asked") }
+		m.talks(func(net.Conn) { t.Error("CAS was asked") })
 		for _, mode := range []string{"sim", "SIM", "debug", " "} {
 			refusal(t, m.host([]string{"p"}, map[string]string{"SCONE_MODE": mode}), `SCONE_MODE is "`+mode+`"`)
 		}
@@ -279,7 +282,7 @@ func TestPrepareIsRefused(t *testing.T) {
 	t.Run("no LAS", func(t *testing.T) {
 		gone := listen(t)
 		gone.Close()
-		m.talk = func(c net.Conn) { fmt.Fprintln(c, `{"challenge":"AAAA"}`); bufio.NewReader(c).ReadByte() }
+		m.talks(func(c net.Conn) { fmt.Fprintln(c, `{"challenge":"AAAA"}`); bufio.NewReader(c).ReadByte() })
 		refusal(t, m.host([]string{"p"}, map[string]string{"SCONE_LAS_ADDR": gone.Addr().String()}), ".*connection refused")
 	})
 }
@@ -306,11 +309,11 @@ func TestPrepareDoesNotBelieveCAS(t *testing.T) {
 		"an empty answer":               {"{\"challenge\":\"AAAA\"}\n{}\n", "reading CAS's key: "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m.talk = func(connection net.Conn) {
+			m.talks(func(connection net.Conn) {
 				fmt.Fprint(connection, c.text)
 				connection.(*net.TCPConn).CloseWrite()
 				bufio.NewReader(connection).ReadBytes('\n') // what the program sends
-			}
+			})
 			refusal(t, h, c.cause)
 		})
 	}
