@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -11,7 +12,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/yaml"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
 
 	"github.com/confidb/confidb/pkg/record"
 )
@@ -90,7 +92,7 @@ type pod struct {
 }
 
 func podsOf(manifests []byte) ([]pod, error) {
-	reader := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifests), 4096)
+	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(manifests)))
 	var pods []pod
 	for {
 		var object struct {
@@ -98,9 +100,12 @@ func podsOf(manifests []byte) ([]pod, error) {
 			metav1.ObjectMeta `json:"metadata"`
 			Spec              json.RawMessage `json:"spec"`
 		}
-		err := reader.Decode(&object)
+		document, err := reader.Read()
 		if errors.Is(err, io.EOF) {
 			return pods, nil
+		}
+		if err == nil {
+			err = yaml.Unmarshal(document, &object)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading the rendered chart: %w", err)

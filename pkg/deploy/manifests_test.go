@@ -83,3 +83,14 @@ func TestCheckManifestsRefuses(t *testing.T) {
 		})
 	}
 }
+
+func FuzzCheckManifests(f *testing.F) {
+	f.Add([]byte(rendered))
+	f.Add([]byte("kind: Pod\nspec: {containers: [{name: c}]}\n---\n[]\n"))
+	f.Fuzz(func(t *testing.T, manifests []byte) {
+		client, err := deploy.CheckManifests(manifests, "ns/db", "cas")
+		if err == nil && client.SGXResource == "" {
+			t.Error("a chart without SGX is admitted")
+		}
+	})
+}

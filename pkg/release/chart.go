@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 
 	"helm.sh/helm/v3/pkg/action"
@@ -44,6 +46,21 @@ func (c *Chart) HasValue(path string) bool {
 	}
 	_, ok := at[keys[len(keys)-1]]
 	return ok
+}
+
+// FindValue returns the keys under which the chart's default values have path: the
+// path itself, or else that path in each part of the values, such as a subchart.
+func (c *Chart) FindValue(path string) []string {
+	if c.HasValue(path) {
+		return []string{path}
+	}
+	var found []string
+	for _, part := range slices.Sorted(maps.Keys(c.defaults)) {
+		if c.HasValue(part + "." + path) {
+			found = append(found, part+"."+path)
+		}
+	}
+	return found
 }
 
 // load returns a chart of its own for each use: rendering changes charts.

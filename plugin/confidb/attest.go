@@ -37,22 +37,20 @@ namespace of the CAS; none when ADDRESS is outside the cluster.`,
   kubectl confidb attest cas cas.example.org:8081 --policy policy.yaml --collateral collateral/`,
 		Args: atMost(1),
 		RunE: func(c *cobra.Command, arguments []string) error {
-			if err := checkFormat(o.Output); err != nil {
+			if err := verbs.CheckFormat(o.Output); err != nil {
 				return err
 			}
 			if len(arguments) == 1 {
 				o.Address = arguments[0]
 			}
-			return withHome(func(home string) error {
+			return bounded(c, timeout, func(ctx context.Context, home string) error {
 				o.Home = home
-				ctx, cancel := context.WithTimeout(c.Context(), timeout)
-				defer cancel()
 				return o.Run(ctx, getter, streams)
 			})
 		},
 	}
 	o.Trust.AddFlags(c.Flags())
-	addResultFlags(c, &o.Output, &o.AcceptSimulated)
+	verbs.AddResultFlags(c.Flags(), &o.Output, &o.AcceptSimulated)
 	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait at most")
 	return c
 }

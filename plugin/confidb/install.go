@@ -3,8 +3,6 @@ package confidb
 import (
 	"context"
 	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,7 +11,6 @@ import (
 
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/plugin/internal/cli"
-	"github.com/confidb/confidb/plugin/internal/printers"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
@@ -50,17 +47,15 @@ list, watch, delete of pods; get pods/log; create and delete of jobs.`,
 		Args: exactlyOneName,
 		RunE: func(c *cobra.Command, arguments []string) error {
 			o.Name = arguments[0]
-			if err := checkFormat(o.Verify.Output); err != nil {
+			if err := verbs.CheckFormat(o.Verify.Output); err != nil {
 				return err
 			}
-			if !slices.Contains([]string{verbs.DryRunNone, verbs.DryRunClient, verbs.DryRunServer}, o.DryRun) {
-				return cli.NewUsageError("--dry-run: got %q, want none, client or server", o.DryRun)
+			if err := verbs.CheckDryRun(o.DryRun); err != nil {
+				return err
 			}
-			return withHome(func(home string) error {
+			return bounded(c, timeout, func(ctx context.Context, home string) error {
 				o.SetHome(home)
 				o.SetHelm(helmPlaces())
-				ctx, cancel := context.WithTimeout(c.Context(), timeout)
-				defer cancel()
 				return o.Run(ctx, getter, streams)
 			})
 		},
@@ -68,9 +63,8 @@ list, watch, delete of pods; get pods/log; create and delete of jobs.`,
 	o.AddFlags(c.Flags())
 	o.Chart.AddFlags(c.Flags())
 	c.Flags().StringVar(&o.Chart.Chart, "chart", "", "another chart: a folder, a .tgz file, oci://… or REPOSITORY/CHART (default: the one that is built in)")
-	c.Flags().StringVar(&o.DryRun, "dry-run", verbs.DryRunNone, "none, client (print what would be created) or server (also ask the CAS and the API server; create nothing)")
-	c.Flags().Lookup("dry-run").NoOptDefVal = verbs.DryRunClient
-	addResultFlags(c, &o.Verify.Output, &o.Verify.AcceptSimulated)
+	verbs.AddDryRunFlag(c.Flags(), &o.DryRun, "none, client (print what would be created) or server (also ask the CAS and the API server; create nothing)")
+	verbs.AddResultFlags(c.Flags(), &o.Verify.Output, &o.Verify.AcceptSimulated)
 	c.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "how long to wait at most, for all of it")
 	return c
 }
@@ -94,33 +88,19 @@ delete jobs. A check that lacks them is skipped, and says so.`,
 		Args: exactlyOneName,
 		RunE: func(c *cobra.Command, arguments []string) error {
 			o.Name = arguments[0]
-			if err := checkFormat(o.Output); err != nil {
+			if err := verbs.CheckFormat(o.Output); err != nil {
 				return err
 			}
-			return withHome(func(home string) error {
+			return bounded(c, timeout, func(ctx context.Context, home string) error {
 				o.Home = home
-				ctx, cancel := context.WithTimeout(c.Context(), timeout)
-				defer cancel()
 				return o.Run(ctx, getter, streams)
 			})
 		},
 	}
 	o.Platforms.AddFlags(c.Flags())
-	addResultFlags(c, &o.Output, &o.AcceptSimulated)
+	verbs.AddResultFlags(c.Flags(), &o.Output, &o.AcceptSimulated)
 	c.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "how long to wait at most")
 	return c
-}
-
-func addResultFlags(c *cobra.Command, output *string, acceptSimulated *bool) {
-	c.Flags().StringVarP(output, "output", "o", "", "output format: "+strings.Join(printers.Formats(), " or ")+" (default: a table)")
-	c.Flags().BoolVar(acceptSimulated, "accept-simulated", false, "exit 0 also when nothing rests on Intel's root")
-}
-
-func checkFormat(output string) error {
-	if output != "" && !slices.Contains(printers.Formats(), output) {
-		return cli.NewUsageError("-o: got %q, want %s", output, strings.Join(printers.Formats(), " or "))
-	}
-	return nil
 }
 
 // helmPlaces is where Helm keeps its files. Helm's environment variables are for
@@ -139,11 +119,13 @@ func exactlyOneName(c *cobra.Command, arguments []string) error {
 	return nil
 }
 
-// withHome calls run with the folder of the user's records.
-func withHome(run func(home string) error) error {
-	dir, err := cli.Home(os.LookupEnv)
+// bounded calls run with the folder of the user's records, for so long at most.
+func bounded(c *cobra.Command, timeout time.Duration, run func(ctx context.Context, home string) error) error {
+	home, err := cli.Home(os.LookupEnv)
 	if err != nil {
 		return err
 	}
-	return run(dir)
+	ctx, cancel := context.WithTimeout(c.Context(), timeout)
+	defer cancel()
+	return run(ctx, home)
 }

@@ -45,13 +45,11 @@ Needs the RBAC verbs of attest cas.`,
 		},
 		RunE: func(c *cobra.Command, arguments []string) error {
 			o.File = arguments[0]
-			if !slices.Contains([]string{verbs.DryRunNone, verbs.DryRunClient, verbs.DryRunServer}, o.DryRun) {
-				return cli.NewUsageError("--dry-run: got %q, want none, client or server", o.DryRun)
+			if err := verbs.CheckDryRun(o.DryRun); err != nil {
+				return err
 			}
-			return withHome(func(home string) error {
+			return bounded(c, timeout, func(ctx context.Context, home string) error {
 				o.Home = home
-				ctx, cancel := context.WithTimeout(c.Context(), timeout)
-				defer cancel()
 				return o.Run(ctx, getter, streams)
 			})
 		},
@@ -60,8 +58,7 @@ Needs the RBAC verbs of attest cas.`,
 	c.Flags().BoolVar(&o.UseEnv, "use-env", false, "take variables from the environment")
 	c.Flags().StringArrayVarP(&o.Variables, "env", "e", nil, "VAR=VALUE, which wins over the environment; may be repeated")
 	c.Flags().StringVar(&o.Name, "name", "", "name that replaces the one in the template")
-	c.Flags().StringVar(&o.DryRun, "dry-run", verbs.DryRunNone, "none, client (print the document) or server (ask CAS; create nothing)")
-	c.Flags().Lookup("dry-run").NoOptDefVal = verbs.DryRunClient
+	verbs.AddDryRunFlag(c.Flags(), &o.DryRun, "none, client (print the document) or server (ask CAS; create nothing)")
 	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait at most")
 	return c
 }
@@ -89,10 +86,8 @@ Needs the RBAC verbs of attest cas.`,
 			if !slices.Contains([]string{"", "yaml", "json"}, o.Output) {
 				return cli.NewUsageError("-o: got %q, want yaml or json", o.Output)
 			}
-			return withHome(func(home string) error {
+			return bounded(c, timeout, func(ctx context.Context, home string) error {
 				o.Home = home
-				ctx, cancel := context.WithTimeout(c.Context(), timeout)
-				defer cancel()
 				return o.Run(ctx, getter, streams)
 			})
 		},

@@ -1,6 +1,7 @@
 package confidb
 
 import (
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,10 +35,11 @@ delete jobs, list and watch pods, create pods/attach, get pods/log.`,
 		},
 		RunE: func(c *cobra.Command, arguments []string) error {
 			o.Name, o.Arguments = arguments[0], arguments[1:]
-			return withHome(func(home string) error {
-				o.Home = home
-				return o.Run(c.Context(), getter, streams)
-			})
+			var err error
+			if o.Home, err = cli.Home(os.LookupEnv); err != nil {
+				return err
+			}
+			return o.Run(c.Context(), getter, streams)
 		},
 	}
 	c.Flags().DurationVar(&o.Lifetime, "lifetime", time.Hour, "end the client after this time")
@@ -57,10 +59,11 @@ Needs no RBAC verb.`,
 		Args:    exactlyOneName,
 		RunE: func(c *cobra.Command, arguments []string) error {
 			o.Name = arguments[0]
-			return withHome(func(home string) error {
-				o.Home = home
-				return o.Run(c.Context(), getter, streams)
-			})
+			var err error
+			if o.Home, err = cli.Home(os.LookupEnv); err != nil {
+				return err
+			}
+			return o.Run(c.Context(), getter, streams)
 		},
 	}
 }

@@ -54,7 +54,7 @@ func newInstallation(env *environment, streams genericiooptions.IOStreams) (*cob
 	c := &cobra.Command{
 		Args: between(1, 2, "the name of one release, and perhaps a chart"),
 		RunE: func(c *cobra.Command, arguments []string) error {
-			for _, err := range []error{checkFormat(o.Verify.Output), checkDryRun(o.DryRun), checkWait(c), take(o, env, streams, arguments)} {
+			for _, err := range []error{verbs.CheckFormat(o.Verify.Output), verbs.CheckDryRun(o.DryRun), checkWait(c), take(o, env, streams, arguments)} {
 				if err != nil {
 					return err
 				}
@@ -66,8 +66,8 @@ func newInstallation(env *environment, streams genericiooptions.IOStreams) (*cob
 	}
 	o.AddFlags(c.Flags())
 	o.Chart.AddFlags(c.Flags())
-	addDryRunFlag(c, &o.DryRun, "none, client (print what would be created) or server (also ask the CAS and the API server; create nothing)")
-	addResultFlags(c, &o.Verify.Output, &o.Verify.AcceptSimulated)
+	verbs.AddDryRunFlag(c.Flags(), &o.DryRun, "none, client (print what would be created) or server (also ask the CAS and the API server; create nothing)")
+	verbs.AddResultFlags(c.Flags(), &o.Verify.Output, &o.Verify.AcceptSimulated)
 	addWaitFlag(c)
 	c.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "how long to wait at most, for all of it")
 	return c, o

@@ -27,7 +27,7 @@ list, watch, delete of services and statefulsets.`,
 		Args: between(1, 1, "the name of one release"),
 		RunE: func(c *cobra.Command, arguments []string) error {
 			o.Name = arguments[0]
-			if err := checkDryRun(o.DryRun); err != nil {
+			if err := verbs.CheckDryRun(o.DryRun); err != nil {
 				return err
 			}
 			var err error
@@ -42,7 +42,7 @@ list, watch, delete of services and statefulsets.`,
 			return o.Run(ctx, env, streams)
 		},
 	}
-	addDryRunFlag(c, &o.DryRun, "none, client or server: say what would be removed; both look whether the release exists")
+	verbs.AddDryRunFlag(c.Flags(), &o.DryRun, "none, client or server: say what would be removed; both look whether the release exists")
 	c.Flags().DurationVar(&o.Timeout, "timeout", 5*time.Minute, "how long to wait at most")
 	return c
 }

@@ -31,7 +31,7 @@ check that lacks them is skipped, and says so.`,
 		Args: between(1, 1, "the name of one release"),
 		RunE: func(c *cobra.Command, arguments []string) error {
 			o.Name = arguments[0]
-			if err := checkFormat(o.Output); err != nil {
+			if err := verbs.CheckFormat(o.Output); err != nil {
 				return err
 			}
 			var err error
@@ -47,7 +47,7 @@ check that lacks them is skipped, and says so.`,
 		},
 	}
 	o.Platforms.AddFlags(c.Flags())
-	addResultFlags(c, &o.Output, &o.AcceptSimulated)
+	verbs.AddResultFlags(c.Flags(), &o.Output, &o.AcceptSimulated)
 	c.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "how long to wait at most")
 	return c
 }
