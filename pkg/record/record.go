@@ -93,9 +93,11 @@ type Release struct {
 	Values map[string]any `json:"values"`
 	// Pod says how clients of the database are started.
 	Pod Client `json:"pod"`
-	// HelmStarted is when this program last began to change the Helm release. It
-	// tells a release that was left pending by us from somebody else's.
+	// HelmStarted is when this program began the last change of the Helm release, and
+	// HelmPending is true until that change has ended. When it is still true at the
+	// next run, a pending release since then was left by us and not by somebody else.
 	HelmStarted time.Time `json:"helmStarted"`
+	HelmPending bool      `json:"helmPending"`
 	// Origins says for each input where its value came from.
 	Origins map[string]string `json:"origins"`
 	Trust   Trust             `json:"trust"`

@@ -206,9 +206,7 @@ func (i *installation) findPlatforms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range inventory.Warnings {
-		fmt.Fprintf(i.streams.ErrOut, "warning: %s\n", w)
-	}
+	remark(i.streams.ErrOut, inventory, options.Origin, "wide")
 	i.platforms, i.trusted.origins["platforms"] = inventory.IDs(), options.Origin
 	i.progress.Detail(fmt.Sprintf("%d platform IDs", len(i.platforms)))
 	return nil
@@ -326,17 +324,20 @@ func (i *installation) rehearse(ctx context.Context, connection *connection, r *
 
 func (i *installation) apply(ctx context.Context, r *record.Release) error {
 	i.progress.Step("Helm release %s/%s: chart %s %s", r.Namespace, r.Name, i.chart.Name, i.chart.Version)
-	earlier := r.HelmStarted
-	r.HelmStarted = cmp.Or(earlier, i.Now().UTC())
+	killed := r.HelmPending // we hold the lock, so whoever left it so has ended
+	if !killed {
+		r.HelmStarted, r.HelmPending = i.Now().UTC(), true
+	}
 	if err := i.save(r); err != nil {
 		return err
 	}
-	// we hold the lock, so whoever left it pending since then has ended
-	ours := func(since time.Time) bool {
-		return !r.HelmStarted.IsZero() && !since.Before(r.HelmStarted.Truncate(time.Second))
-	}
-	done, err := i.helm.Apply(ctx, i.spec, i.chart, ours)
+	began := r.HelmStarted.Truncate(time.Second)
+	done, err := i.helm.Apply(ctx, i.spec, i.chart, func(since time.Time) bool { return killed && !since.Before(began) })
 	if err != nil {
+		return err // it may be left pending, by us
+	}
+	r.HelmPending = false
+	if err := i.save(r); err != nil {
 		return err
 	}
 	i.progress.Detail(fmt.Sprintf("%s, revision %d", done.Did, done.Revision))
