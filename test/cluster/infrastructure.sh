@@ -25,6 +25,27 @@ write_reference_values() {
 	END
 }
 
+ours=app.kubernetes.io/managed-by=confidb-lab # the label of what lab-down removes from a cluster of the user's
+
+# make_namespace makes ours; one that is somebody else's stays as it is.
+make_namespace() {
+	if ! kubectl get namespace "$namespace" >/dev/null 2>&1; then
+		kubectl create namespace "$namespace" >/dev/null
+		kubectl label namespace "$namespace" "$ours" >/dev/null
+	fi
+	[ -n "$(kubectl get namespace -l "$ours" --field-selector "metadata.name=$namespace" -o name)" ] ||
+		fail "the cluster has a namespace $namespace already" "use the SCONE that is there, or another cluster"
+}
+
+# make_custom_resource gives LAS something to fill in, unless the operator has.
+make_custom_resource() {
+	if ! kubectl get customresourcedefinition las.base.scone.cloud >/dev/null 2>&1; then
+		kubectl create -f "$root/test/lab/operator.yaml" >/dev/null
+		kubectl wait --for=condition=Established --timeout=30s crd/las.base.scone.cloud >/dev/null
+	fi
+	kubectl apply -f - >/dev/null <<<'{"apiVersion": "base.scone.cloud/v1beta1", "kind": "LAS", "metadata": {"name": "las"}}'
+}
+
 install_infrastructure() {
 	local node
 	[ "$scone" = 6 ] || [ "$scone" = 7 ] || fail "LAB_SCONE=$scone: want 6 or 7"
@@ -34,14 +55,12 @@ install_infrastructure() {
 		"$root/bin/confidb-lab" authority --keys "$lab/authority" --collateral "$lab/sgx"
 	fi
 	say "CAS and LAS"
-	apply namespace "$namespace"
+	make_namespace
 	apply secret generic lab-authority --namespace "$namespace" --from-file "$lab/authority"
 	apply configmap lab-collateral --namespace "$namespace" --from-file "$lab/sgx"
 	node=$(kubectl get nodes -l sgx.intel.com/capable=true -o 'jsonpath={.items[0].metadata.name}')
 	[ -n "$node" ] || fail "no node has the label sgx.intel.com/capable=true" "kubectl label node --all sgx.intel.com/capable=true"
-	kubectl apply -f "$root/test/lab/operator.yaml" >/dev/null
-	kubectl wait --for=condition=Established --timeout=30s crd/las.base.scone.cloud >/dev/null
-	kubectl apply -f - >/dev/null <<<'{"apiVersion": "base.scone.cloud/v1beta1", "kind": "LAS", "metadata": {"name": "las"}}'
+	make_custom_resource
 	sed -e "s/@GENERATION@/$scone/" -e "s/@CAS_NODE@/$node/" "$root/test/lab/infrastructure.yaml" | kubectl apply -f - >/dev/null
 	kubectl rollout status --namespace "$namespace" --timeout=120s daemonset/las >/dev/null || blame las
 	kubectl rollout status --namespace "$namespace" --timeout=120s statefulset/cas >/dev/null || blame cas
@@ -50,4 +69,9 @@ install_infrastructure() {
 # blame NAME ends with what the pods of one of both say.
 blame() {
 	fail "starting $1: $(kubectl get pods --namespace "$namespace" -l "app.kubernetes.io/name=$1" --no-headers; kubectl logs --namespace "$namespace" -l "app.kubernetes.io/name=$1" --tail 5)"
+}
+
+# remove_infrastructure takes away from a cluster what install_infrastructure made.
+remove_infrastructure() {
+	kubectl delete namespace,customresourcedefinition,clusterrole,clusterrolebinding -l "$ours" --ignore-not-found >/dev/null
 }
