@@ -73,7 +73,7 @@ plain   <none>                                        <none>       <none>      n
 		"session":        {"session", "platforms: [" + id1 + "," + id2 + "]\n", ""},
 		"jsonpath":       {`jsonpath={range .items[*]}{.name} {.platformID}{"\n"}{end}`, "node-1 " + id1 + "\nnode-2 " + id2 + "\n", ""},
 		"go-template":    {`go-template={{range .items}}{{.name}}={{.usable}} {{end}}{{.withoutSGX}}`, "node-1=true node-2=false 1", ""},
-		"custom-columns": {"custom-columns=NODE:.name,WHY:.reason", "NODE     WHY\nnode-1   \nnode-2   cordoned\n", ""},
+		"custom-columns": {"custom-columns=NODE:.name,WHY:.reason", "NODE    WHY\nnode-1  <none>\nnode-2  cordoned\n", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out, errOut := platforms("-o", c.format)
@@ -227,7 +227,7 @@ func TestPlatformsFile(t *testing.T) {
 	}
 	write("node-1: " + id1 + "\n")
 	code, out, errOut := platforms("--platforms-file", path, "-o", "custom-columns=P:.provenance,S:.sources")
-	if code != 0 || out != "P          S\ndeclared   [file las-log]\nclaimed    [las-log]\n" || errOut != "" {
+	if code != 0 || out != "P         S\ndeclared  [file las-log]\nclaimed   [las-log]\n" || errOut != "" {
 		t.Errorf("exit %d\n%s%s", code, out, errOut)
 	}
 	write("node-1: " + id1 + "\nnode-3: " + id2 + "\n")
