@@ -60,7 +60,8 @@ type Plan struct {
 	// BootstrapSQL makes MariaDB's system tables. It belongs to the version of the
 	// image and comes from whoever builds it; nobody else's SQL runs with every right.
 	BootstrapSQL string
-	// Host is the name under which pods reach the database; empty means Host().
+	// Host is the name under which pods reach the database; empty means the recorded
+	// one, or Host().
 	Host string
 	// Trust, Chart, Values, Pod and Origins are kept for later verifications.
 	Trust   record.Trust
@@ -107,7 +108,7 @@ func Prepare(plan Plan, earlier *record.Release) (*record.Release, error) {
 	}
 	r.CASAddress, r.Trust, r.Chart, r.Values, r.Pod, r.Origins = plan.CASAddress, plan.Trust, plan.Chart, plan.Values, plan.Pod, plan.Origins
 	r.Templates = plan.Templates
-	r.Enclaves, r.BootstrapSQL, r.Host = plan.Enclaves, plan.BootstrapSQL, cmp.Or(plan.Host, Host(plan.Name, plan.Namespace))
+	r.Enclaves, r.BootstrapSQL, r.Host = plan.Enclaves, plan.BootstrapSQL, cmp.Or(plan.Host, r.Host, Host(plan.Name, plan.Namespace))
 	r.Platforms = nil
 	for _, id := range plan.Platforms {
 		r.Platforms = append(r.Platforms, id.String())

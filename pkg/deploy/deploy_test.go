@@ -96,6 +96,15 @@ func TestNamesAreKeptAndNotGuessable(t *testing.T) {
 	if err != nil || again.Owner.Name != owner {
 		t.Errorf("the second run: %v, %v", again, err)
 	}
+	named := plan(t)
+	named.Host = "db.example"
+	kept, err := deploy.Prepare(named, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kept, err = deploy.Prepare(plan(t), kept); err != nil || kept.Host != "db.example" {
+		t.Errorf("the host of the first run: got %q, %v", kept.Host, err)
+	}
 	other, err := deploy.Prepare(plan(t), nil)
 	if err != nil || other.Owner.Name == owner {
 		t.Errorf("another installation has the same name %q (%v)", owner, err)

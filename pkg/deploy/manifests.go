@@ -110,6 +110,9 @@ func podsOf(manifests []byte) ([]pod, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the rendered chart: %w", err)
 		}
+		if strings.HasPrefix(object.Annotations["helm.sh/hook"], "test") && !strings.Contains(object.Annotations["helm.sh/hook"], ",") {
+			continue // only helm test starts it
+		}
 		spec, err := podSpec(object.Kind, object.Spec)
 		if err != nil {
 			return nil, fmt.Errorf("reading the rendered chart: %s/%s: %w", object.Kind, object.Name, err)

@@ -52,6 +52,21 @@ func TestCheckManifests(t *testing.T) {
 	}
 }
 
+// What only "helm test" starts is not part of the installation; other hooks are.
+func TestCheckManifestsOfHooks(t *testing.T) {
+	hook := func(when string) []byte {
+		return []byte(rendered + "---\nkind: Pod\nmetadata: {name: hook, annotations: {helm.sh/hook: \"" + when + "\"}}\nspec: {containers: [{name: c, image: i}]}\n")
+	}
+	if _, err := deploy.CheckManifests(hook("test"), "ns/db", "cas"); err != nil {
+		t.Error(err)
+	}
+	for _, when := range []string{"post-install", "test,post-install"} {
+		if _, err := deploy.CheckManifests(hook(when), "ns/db", "cas"); err == nil {
+			t.Errorf("the hook %s runs outside the session, unseen", when)
+		}
+	}
+}
+
 func TestCheckManifestsRefuses(t *testing.T) {
 	const cron = "---\napiVersion: batch/v1\nkind: CronJob\nmetadata: {name: late}\nspec: {jobTemplate: {spec: {template: {spec: {containers: [{name: c, image: i}]}}}}}\n"
 	for name, c := range map[string]struct{ old, new, want string }{

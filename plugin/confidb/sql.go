@@ -57,13 +57,13 @@ the variables of SCONE's own recipe. None of them is a secret.
 Needs no RBAC verb.`,
 		Example: `  eval "$(kubectl confidb env db1)"`,
 		Args:    exactlyOneName,
-		RunE: func(c *cobra.Command, arguments []string) error {
+		RunE: func(_ *cobra.Command, arguments []string) error {
 			o.Name = arguments[0]
 			var err error
 			if o.Home, err = cli.Home(os.LookupEnv); err != nil {
 				return err
 			}
-			return o.Run(c.Context(), getter, streams)
+			return o.Run(getter, streams)
 		},
 	}
 }

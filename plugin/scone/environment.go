@@ -53,8 +53,15 @@ func (e *environment) isTrue(name string) bool {
 	return err == nil && value
 }
 
-// home is the folder of the user's records.
-func (e *environment) home() (string, error) { return cli.Home(e.lookupEnv) }
+// fill says where Helm's files and the user's records are.
+func (e *environment) fill(settings *release.Settings, home *string, messages io.Writer) error {
+	var err error
+	if *settings, err = e.settings(messages); err != nil {
+		return err
+	}
+	*home, err = cli.Home(e.lookupEnv)
+	return err
+}
 
 // settings are where Helm's files are. Without Helm, as when the program is started
 // directly, they are where Helm keeps them by default. Helm's own messages go to

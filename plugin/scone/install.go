@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
@@ -79,12 +80,9 @@ func take(o *verbs.Install, env *environment, streams genericiooptions.IOStreams
 	if len(arguments) > 1 {
 		o.Chart.Chart = arguments[1]
 	}
-	settings, err := env.settings(streams.ErrOut)
-	if err != nil {
-		return err
-	}
-	home, err := env.home()
-	if err != nil {
+	var settings release.Settings
+	var home string
+	if err := env.fill(&settings, &home, streams.ErrOut); err != nil {
 		return err
 	}
 	o.SetHelm(settings)

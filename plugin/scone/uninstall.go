@@ -30,11 +30,7 @@ list, watch, delete of services and statefulsets.`,
 			if err := verbs.CheckDryRun(o.DryRun); err != nil {
 				return err
 			}
-			var err error
-			if o.Helm, err = env.settings(streams.ErrOut); err != nil {
-				return err
-			}
-			if o.Home, err = env.home(); err != nil {
+			if err := env.fill(&o.Helm, &o.Home, streams.ErrOut); err != nil {
 				return err
 			}
 			ctx, cancel := context.WithTimeout(c.Context(), o.Timeout)

@@ -34,11 +34,7 @@ check that lacks them is skipped, and says so.`,
 			if err := verbs.CheckFormat(o.Output); err != nil {
 				return err
 			}
-			var err error
-			if o.Helm, err = env.settings(streams.ErrOut); err != nil {
-				return err
-			}
-			if o.Home, err = env.home(); err != nil {
+			if err := env.fill(&o.Helm, &o.Home, streams.ErrOut); err != nil {
 				return err
 			}
 			ctx, cancel := context.WithTimeout(c.Context(), timeout)

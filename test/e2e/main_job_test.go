@@ -111,7 +111,16 @@ func TestRecipeVariables(t *testing.T) {
 	platforms := run(t, confidb("platforms", "-o", "session")...)
 	measured := variable(t, "db1", "CAS_MRENCLAVE")
 	environment := []string{"PLATFORMS=" + platforms, "CAS_MRENCLAVE=" + measured, "DBSESSION=recipe-db", "DBCLIENT=recipe-client", "SCONE_CAS_ADDR=cas.scone-system.svc"}
-	r := tryWith(t, environment, append(confidb("install", "recipe", "--accept-simulated", "-o", "json"), labFlags(t)...)...)
+	// a policy that says nothing of the CAS: where it does, it wins
+	text, err := os.ReadFile(filepath.Join(lab, "policy.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(policy, regexp.MustCompile(`(?m)^cas:.*\n`).ReplaceAll(text, nil), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := tryWith(t, environment, append(append(confidb("install", "recipe", "--accept-simulated", "-o", "json"), labFlags(t)...), "--policy", policy)...)
 	if r.code != 0 {
 		t.Fatalf("got %v", r)
 	}

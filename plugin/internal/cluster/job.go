@@ -54,6 +54,9 @@ const jobAge = 15 // seconds
 
 const containerName = "client"
 
+// startTimeout bounds how long an interactive client may take to start.
+const startTimeout = 2 * time.Minute
+
 func (d Client) job() *batchv1.Job {
 	once, age, lifetime := int32(0), int32(jobAge), int64(d.Lifetime.Seconds())
 	labels := map[string]string{"app.kubernetes.io/managed-by": "confidb", "app.kubernetes.io/name": d.Name}
@@ -161,7 +164,9 @@ func (c *Cluster) Attach(ctx context.Context, d Client, options remotecommand.St
 		return err
 	}
 	defer remove()
-	pod, err := c.await(ctx, job, func(p *corev1.Pod) bool { return p.Status.Phase != corev1.PodPending })
+	starting, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	pod, err := c.await(starting, job, func(p *corev1.Pod) bool { return p.Status.Phase != corev1.PodPending })
 	if err != nil {
 		return err
 	}

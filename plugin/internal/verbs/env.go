@@ -1,7 +1,6 @@
 package verbs
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
@@ -13,8 +12,8 @@ import (
 type Env struct{ Name, Home string }
 
 // Run prints the variables of SCONE's recipe, to be evaluated by a shell.
-func (o Env) Run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) error {
-	known, err := openRelease(ctx, getter, o.Home, o.Name)
+func (o Env) Run(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) error {
+	known, err := openRelease(getter, o.Home, o.Name)
 	if err != nil {
 		return err
 	}

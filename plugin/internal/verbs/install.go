@@ -103,10 +103,7 @@ func (o Install) Run(ctx context.Context, getter genericclioptions.RESTClientGet
 // prepare gathers what the user said and what the cluster has. Nothing is changed.
 func (i *installation) prepare(ctx context.Context) (unlock func(), err error) {
 	i.progress.Step("preflight: cluster, rights, chart and earlier runs")
-	if i.cluster, err = cluster.New(i.getter); err != nil {
-		return nil, err
-	}
-	if i.clusterID, err = i.cluster.ID(); err != nil {
+	if err := i.open(); err != nil {
 		return nil, err
 	}
 	unlock, err = i.store.LockRelease(i.clusterID, i.cluster.Namespace(), i.Name)
@@ -120,14 +117,26 @@ func (i *installation) prepare(ctx context.Context) (unlock func(), err error) {
 	return unlock, nil
 }
 
+// open makes what works on the cluster, without asking it anything.
+func (i *installation) open() error {
+	var err error
+	if i.cluster, err = cluster.New(i.getter); err != nil {
+		return err
+	}
+	if i.clusterID, err = i.cluster.ID(); err != nil {
+		return err
+	}
+	i.helm, err = release.New(i.getter, i.cluster.Namespace(), i.Helm)
+	return err
+}
+
 func (i *installation) gather(ctx context.Context) error {
 	var err error
-	namespace := i.cluster.Namespace()
-	if i.earlier, err = deploy.Earlier(i.store, i.clusterID, namespace, i.Name); err != nil {
+	if i.earlier, err = deploy.Earlier(i.store, i.clusterID, i.cluster.Namespace(), i.Name); err != nil {
 		return err
 	}
 	if i.MustExist {
-		if err := i.refuseMissing(ctx); err != nil {
+		if _, err := existing(ctx, i.helm, i.cluster.Namespace(), i.Name); err != nil {
 			return err
 		}
 	}
@@ -138,9 +147,6 @@ func (i *installation) gather(ctx context.Context) error {
 		if err := i.cluster.CheckRights(ctx, i.Chart.CreateNamespace); err != nil {
 			return err
 		}
-	}
-	if i.helm, err = release.New(i.getter, namespace, i.Helm); err != nil {
-		return err
 	}
 	if err := i.loadChart(); err != nil {
 		return err

@@ -45,7 +45,7 @@ func (o SQL) Run(ctx context.Context, getter genericclioptions.RESTClientGetter,
 	if err != nil {
 		return err
 	}
-	known, err := openRelease(ctx, getter, o.Home, o.Name)
+	known, err := openRelease(getter, o.Home, o.Name)
 	if err != nil {
 		return err
 	}

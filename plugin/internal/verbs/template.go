@@ -12,9 +12,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/deploy"
 	"github.com/confidb/confidb/pkg/record"
-	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/plugin/internal/cli"
-	"github.com/confidb/confidb/plugin/internal/cluster"
 )
 
 // Template prints the manifests that Run would send, and no session. It asks
@@ -42,17 +40,11 @@ func (o Install) Template(ctx context.Context, getter genericclioptions.RESTClie
 
 // gatherOffline is as much of gather as needs no network.
 func (i *installation) gatherOffline() error {
+	if err := i.open(); err != nil {
+		return err
+	}
 	var err error
-	if i.cluster, err = cluster.New(i.getter); err != nil {
-		return err
-	}
-	if i.clusterID, err = i.cluster.ID(); err != nil {
-		return err
-	}
 	if i.earlier, err = deploy.Earlier(i.store, i.clusterID, i.cluster.Namespace(), i.Name); err != nil {
-		return err
-	}
-	if i.helm, err = release.New(i.getter, i.cluster.Namespace(), i.Helm); err != nil {
 		return err
 	}
 	return i.loadChart()

@@ -36,7 +36,7 @@ func NewTrust(lookupEnv func(string) (string, bool)) *Trust { return &Trust{look
 func (t *Trust) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&t.cas, "cas", "", "address of the CAS: NAME.NAMESPACE.svc (reached through a port-forward) or HOST[:PORT] (default $SCONE_CAS_ADDR, else "+DefaultCAS+")")
 	flags.StringVar(&t.policy, "policy", "", "file with reference values and accepted TCB deviations (kind "+policyKind+")")
-	flags.StringVar(&t.casMRENCLAVE, "cas-mrenclave", "", "measurement that the CAS must have, 64 hexadecimal digits (default $CAS_MRENCLAVE, else from --policy)")
+	flags.StringVar(&t.casMRENCLAVE, "cas-mrenclave", "", "measurement that the CAS must have, 64 hexadecimal digits (default from --policy, else $CAS_MRENCLAVE)")
 	flags.StringVar(&t.collateral, "collateral", "", "folder or bundle.json with Intel's TCB info, QE identity, certificate chains and CRLs")
 	flags.StringVar(&t.rootCA, "sgx-root-ca", "", "PEM root certificate to use instead of Intel's; everything becomes simulated (labs only)")
 }
@@ -70,15 +70,30 @@ func (t *Trust) resolve(earlier *record.Release) (*trusted, error) {
 		r.trust.CAS, r.enclaves = policy.cas, policy.enclaves
 		r.origins["policy"] = "--policy"
 	}
-	if text, origin := t.first("cas-mrenclave", t.casMRENCLAVE, "CAS_MRENCLAVE", ""); text != "" {
-		m, err := sgx.ParseMeasurement(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", origin, err)
-		}
-		r.trust.CAS.ReferenceValues = attest.ReferenceValues{MRENCLAVEs: []sgx.Measurement{m}}
-		r.origins["cas-mrenclave"] = origin
+	if err := t.readMeasurement(r); err != nil {
+		return nil, err
 	}
 	return r, t.readAnchors(r)
+}
+
+// readMeasurement takes the CAS's measurement from the flag, or else from the
+// environment, which fills in only what no flag says. A signer that the policy names
+// must match as well.
+func (t *Trust) readMeasurement(r *trusted) error {
+	text, origin := t.first("cas-mrenclave", t.casMRENCLAVE, "CAS_MRENCLAVE", "")
+	if text == "" {
+		return nil
+	}
+	m, err := sgx.ParseMeasurement(text) // also of one that is not used: it is a mistake
+	if err != nil {
+		return fmt.Errorf("%s: %w", origin, err)
+	}
+	values := &r.trust.CAS.ReferenceValues
+	if policySays := t.policy != "" && (len(values.MRENCLAVEs) > 0 || values.Signer != nil); policySays && t.casMRENCLAVE == "" {
+		return nil
+	}
+	values.MRENCLAVEs, r.origins["cas-mrenclave"] = []sgx.Measurement{m}, origin
+	return nil
 }
 
 func (t *Trust) readAnchors(r *trusted) error {

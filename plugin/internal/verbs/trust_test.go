@@ -51,3 +51,37 @@ func FuzzParsePolicy(f *testing.F) {
 		}
 	})
 }
+
+// A measurement is taken from the flag, else from the policy, else from the
+// environment, and never makes a policy that names a signer weaker.
+func TestMeasurementOfTheCAS(t *testing.T) {
+	const flag, variable = "aa", "bb"
+	digits := func(two string) string { return strings.Repeat(two, 32) }
+	for name, c := range map[string]struct {
+		policy, flag     string
+		want, wantOrigin string
+		signer           bool
+	}{
+		"environment only":         {"kind: confidb.policy/v1\n", "", digits(variable), "$CAS_MRENCLAVE", false},
+		"a policy that names none": {"", "", digits(variable), "$CAS_MRENCLAVE", false},
+		"policy over environment":  {goodPolicy, "", "fb79b3766882160275288bd9937a3aef4e774d1f1b8c513e2bc2a1d471953f18", "", true},
+		"flag over policy":         {goodPolicy, digits(flag), digits(flag), "--cas-mrenclave", true},
+	} {
+		trust := Trust{casMRENCLAVE: c.flag, lookupEnv: func(name string) (string, bool) { return digits(variable), name == "CAS_MRENCLAVE" }}
+		r := &trusted{origins: map[string]string{}}
+		if c.policy != "" {
+			p, err := parsePolicy("policy.yaml", []byte(c.policy))
+			if err != nil {
+				t.Fatal(err)
+			}
+			trust.policy, r.trust.CAS = "policy.yaml", p.cas
+		}
+		if err := trust.readMeasurement(r); err != nil {
+			t.Fatal(err)
+		}
+		values := r.trust.CAS.ReferenceValues
+		if len(values.MRENCLAVEs) != 1 || values.MRENCLAVEs[0].String() != c.want || r.origins["cas-mrenclave"] != c.wantOrigin || (values.Signer != nil) != c.signer {
+			t.Errorf("%s: got %+v from %q", name, values, r.origins["cas-mrenclave"])
+		}
+	}
+}

@@ -78,7 +78,7 @@ func (o Uninstall) remove(ctx context.Context, helm *release.Helm, store record.
 	if err := helm.Uninstall(ctx, o.Name, o.Timeout); err != nil {
 		return err
 	}
-	known.HelmStarted = time.Time{}
+	known.HelmStarted, known.HelmPending = time.Time{}, false
 	if err := store.SaveRelease(clusterID, known); err != nil {
 		return fmt.Errorf("keeping the record of the release: %w", err)
 	}

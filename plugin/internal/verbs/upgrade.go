@@ -26,17 +26,6 @@ func (e *NoReleaseError) Hint() string {
 // uninstalled is Helm's status of a release of which only the history is left.
 const uninstalled = "uninstalled"
 
-// refuseMissing refuses a release that is not there to be upgraded, before
-// anything else is asked of the user.
-func (i *installation) refuseMissing(ctx context.Context) error {
-	helm, err := release.New(i.getter, i.cluster.Namespace(), i.Helm)
-	if err != nil {
-		return err
-	}
-	_, err = existing(ctx, helm, i.cluster.Namespace(), i.Name)
-	return err
-}
-
 // warnDropped names values of the last run that those given now leave out. Helm
 // drops them, too.
 func (i *installation) warnDropped() {

@@ -45,7 +45,7 @@ func (o Verify) Run(ctx context.Context, getter genericclioptions.RESTClientGett
 }
 
 func (o Verify) run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams, progress *cli.Progress) error {
-	known, err := openRelease(ctx, getter, o.Home, o.Name)
+	known, err := openRelease(getter, o.Home, o.Name)
 	if err != nil {
 		return err
 	}
@@ -67,13 +67,12 @@ func (o Verify) run(ctx context.Context, getter genericclioptions.RESTClientGett
 
 // openedRelease is a release that this user installed.
 type openedRelease struct {
-	cluster   *cluster.Cluster
-	clusterID string
-	store     record.Store
-	promised  *record.Release
+	cluster  *cluster.Cluster
+	store    record.Store
+	promised *record.Release
 }
 
-func openRelease(ctx context.Context, getter genericclioptions.RESTClientGetter, home, name string) (*openedRelease, error) {
+func openRelease(getter genericclioptions.RESTClientGetter, home, name string) (*openedRelease, error) {
 	c, err := cluster.New(getter)
 	if err != nil {
 		return nil, err
@@ -90,7 +89,7 @@ func openRelease(ctx context.Context, getter genericclioptions.RESTClientGetter,
 	if promised == nil {
 		return nil, &UnknownReleaseError{Namespace: c.Namespace(), Name: name}
 	}
-	return &openedRelease{c, id, store, promised}, nil
+	return &openedRelease{c, store, promised}, nil
 }
 
 // UnknownReleaseError means that this user's records hold no such release.
