@@ -154,7 +154,7 @@ func AppraiseCAS(in CASInputs) (*CASAppraisal, error) {
 	genuine := check.Finding{ID: "cas-quote", Title: "the CAS's quote is genuine: an SGX platform under the trusted root made it", Outcome: check.Pass}
 	evidence, err := ParseCASEvidence(in.Report)
 	if err == nil {
-		a.Result, err = sgx.Verify(evidence.Quote, collateral, sgx.Options{Time: in.Time, Roots: roots})
+		a.Result, err = sgx.Verify(evidence.Quote, collateral.For(evidence.Quote), sgx.Options{Time: in.Time, Roots: roots})
 	}
 	if err != nil {
 		genuine.Outcome, genuine.Reason = check.Fail, err.Error()

@@ -2,14 +2,13 @@ package sgx
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
-	"errors"
 	"fmt"
+	"maps"
+	"path"
 	"slices"
+	"strings"
 )
 
 // Collateral is what Intel signs about platforms. A part that is not there makes
@@ -21,135 +20,208 @@ type Collateral struct {
 	TCBSigningChain []byte
 	// RootCRL and PCKCRL are DER or PEM.
 	RootCRL, PCKCRL []byte
-	// PCKChain is PEM: the PCK certificate, its CA and the root. It is needed only
-	// for a quote that does not hold them.
-	PCKChain []byte
+	// PCKCertificate is PEM, and needed only for a quote that does not hold it.
+	PCKCertificate []byte
+	// PCKIssuerChain is PEM: the CA of the PCK certificate, then the root.
+	PCKIssuerChain []byte
 }
 
-// CollateralFromFiles takes files by name: tcbInfo.json, qeIdentity.json,
-// tcbSignChain.pem, rootCaCrl.der, pckCaCrl.der, pckCert.pem and pckSignChain.pem,
-// or one bundle.json with the
-// field names of Intel's sgx_ql_qve_collateral_t. Other names are ignored.
-func CollateralFromFiles(files map[string][]byte) (*Collateral, error) {
-	if bundle, ok := files["bundle.json"]; ok {
-		return collateralFromBundle(bundle)
+// file is one part of the collateral and the name of its file.
+type file struct {
+	name string
+	part *[]byte
+}
+
+func (c *Collateral) files() []file {
+	return []file{
+		{"tcbInfo.json", &c.TCBInfo}, {"qeIdentity.json", &c.QEIdentity}, {"tcbSignChain.pem", &c.TCBSigningChain}, {"rootCaCrl.der", &c.RootCRL},
+		{"pckCaCrl.der", &c.PCKCRL}, {"pckCert.pem", &c.PCKCertificate}, {"pckSignChain.pem", &c.PCKIssuerChain},
 	}
-	c := &Collateral{
-		TCBInfo: files["tcbInfo.json"], QEIdentity: files["qeIdentity.json"], TCBSigningChain: files["tcbSignChain.pem"],
-		RootCRL: files["rootCaCrl.der"], PCKCRL: files["pckCaCrl.der"],
-		PCKChain: slices.Concat(files["pckCert.pem"], []byte("\n"), files["pckSignChain.pem"]),
+}
+
+// CollateralFileNames are the names of the files that CollateralFromFiles takes
+// beside bundles.
+func CollateralFileNames() []string {
+	var names []string
+	for _, f := range new(Collateral).files() {
+		names = append(names, f.name)
 	}
-	for name, part := range map[string][]byte{"tcbInfo.json": c.TCBInfo, "qeIdentity.json": c.QEIdentity, "tcbSignChain.pem": c.TCBSigningChain} {
-		if len(part) == 0 {
-			return nil, fmt.Errorf("collateral: %s is missing", name)
+	return names
+}
+
+// CollateralFromFiles reads the form of Intel's sample data, by the names of
+// CollateralFileNames, and bundles: every other file whose name ends in .json,
+// with the field names of Intel's sgx_ql_qve_collateral_t. It returns one
+// Collateral for each; that of the sample form comes first. Other files are ignored.
+func CollateralFromFiles(files map[string][]byte) (CollateralSet, error) {
+	var set CollateralSet
+	sample := &Collateral{}
+	found := false
+	for _, f := range sample.files() {
+		*f.part = files[f.name]
+		found = found || len(*f.part) > 0
+	}
+	if found {
+		set = append(set, sample)
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if path.Ext(name) != ".json" || slices.Contains(CollateralFileNames(), name) {
+			continue
+		}
+		c, err := ParseBundle(files[name])
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		set = append(set, c)
+	}
+	if len(set) == 0 {
+		return nil, refuse(CollateralUnreadable, "got none of the files %s, and no bundle", strings.Join(CollateralFileNames(), " "))
+	}
+	return set, nil
+}
+
+// CollateralSet is the collateral of several processor families.
+type CollateralSet []*Collateral
+
+// For returns the collateral whose TCB info says that it is for the platform of
+// the quote, or else the first one. It only chooses: nothing is verified.
+func (s CollateralSet) For(raw []byte) *Collateral {
+	if len(s) == 0 {
+		return &Collateral{}
+	}
+	if len(s) > 1 {
+		if platform := claimedPlatform(raw); platform != nil {
+			for _, c := range s {
+				if c.claims(platform) {
+					return c
+				}
+			}
 		}
 	}
+	return s[0]
+}
+
+// claimedPlatform is what the PCK certificate in a quote says, unverified, or nil.
+func claimedPlatform(raw []byte) *PCK {
+	q, err := ParseQuote(raw)
+	if err != nil {
+		return nil
+	}
+	chain, err := parseChain(q.CertificationData)
+	if err != nil {
+		return nil
+	}
+	p, err := ParsePCK(chain[0])
+	if err != nil {
+		return nil
+	}
+	return p
+}
+
+// claims reports whether the TCB info says that it is for the platform, and the
+// PCK CA is that of its certificate, where it is known.
+func (c *Collateral) claims(p *PCK) bool {
+	body, _, err := splitSigned(c.TCBInfo, "tcbInfo")
+	if err != nil {
+		return false
+	}
+	var info tcbInfo
+	if json.Unmarshal(body, &info) != nil || !info.isFor(p) {
+		return false
+	}
+	issuers, err := parseChain(c.PCKIssuerChain)
+	return err != nil || issuers[0].Subject.CommonName == p.CA
+}
+
+// bundle is Intel's sgx_ql_qve_collateral_t with the names of its fields; the
+// numbers of its version are left out.
+type bundle struct {
+	PCKCRLIssuerChain     string `json:"pck_crl_issuer_chain"`
+	RootCACRL             string `json:"root_ca_crl"`
+	PCKCRL                string `json:"pck_crl"`
+	TCBInfoIssuerChain    string `json:"tcb_info_issuer_chain"`
+	TCBInfo               string `json:"tcb_info"`
+	TCBInfoSignature      string `json:"tcb_info_signature"`
+	QEIdentityIssuerChain string `json:"qe_identity_issuer_chain"`
+	QEIdentity            string `json:"qe_identity"`
+	QEIdentitySignature   string `json:"qe_identity_signature"`
+	// PCKCertificateChain is an addition of dcap-qvl's: leaf first.
+	PCKCertificateChain string `json:"pck_certificate_chain,omitempty"`
+}
+
+// ParseBundle reads a bundle. TCB info and QE identity are texts in it, of which
+// every byte is signed; CRLs are hexadecimal DER, or PEM.
+func ParseBundle(text []byte) (*Collateral, error) {
+	if len(text) > 4*maxDocument {
+		return nil, refuse(CollateralUnreadable, "got %d bytes, want at most %d", len(text), 4*maxDocument)
+	}
+	var b bundle
+	if err := json.Unmarshal(text, &b); err != nil {
+		return nil, refuse(CollateralUnreadable, "%w", err)
+	}
+	if b == (bundle{}) {
+		return nil, refuse(CollateralUnreadable, "got a document without any field of sgx_ql_qve_collateral, such as tcb_info")
+	}
+	if b.QEIdentityIssuerChain != "" && b.TCBInfoIssuerChain != "" && !sameCertificates(b.QEIdentityIssuerChain, b.TCBInfoIssuerChain) {
+		return nil, refuse(CollateralUnreadable, "tcb_info_issuer_chain and qe_identity_issuer_chain differ: fetch both anew, on the same day")
+	}
+	c := &Collateral{
+		TCBSigningChain: []byte(b.TCBInfoIssuerChain), PCKIssuerChain: []byte(b.PCKCRLIssuerChain), PCKCertificate: firstCertificate(b.PCKCertificateChain),
+	}
+	if b.TCBInfoIssuerChain == "" {
+		c.TCBSigningChain = []byte(b.QEIdentityIssuerChain)
+	}
+	c.TCBInfo, c.QEIdentity = wrap("tcbInfo", b.TCBInfo, b.TCBInfoSignature), wrap("enclaveIdentity", b.QEIdentity, b.QEIdentitySignature)
+	var err error
+	if c.RootCRL, err = hexOrText(b.RootCACRL); err != nil {
+		return nil, refuse(CollateralUnreadable, "root_ca_crl: %w", err)
+	}
+	if c.PCKCRL, err = hexOrText(b.PCKCRL); err != nil {
+		return nil, refuse(CollateralUnreadable, "pck_crl: %w", err)
+	}
 	return c, nil
 }
 
-func collateralFromBundle(text []byte) (*Collateral, error) {
-	if len(text) > 4*maxDocument {
-		return nil, fmt.Errorf("bundle.json: got %d bytes, want at most %d", len(text), 4*maxDocument)
+// Bundle writes what ParseBundle reads, but for the PCK certificate: a bundle is
+// for every platform of its family.
+func (c *Collateral) Bundle() ([]byte, error) {
+	b := bundle{
+		PCKCRLIssuerChain: string(c.PCKIssuerChain), TCBInfoIssuerChain: string(c.TCBSigningChain), QEIdentityIssuerChain: string(c.TCBSigningChain),
+		RootCACRL: hex.EncodeToString(derOf(c.RootCRL)), PCKCRL: hex.EncodeToString(derOf(c.PCKCRL)),
 	}
-	var b struct {
-		TCBInfoChain string `json:"tcb_info_issuer_chain"`
-		TCBInfo      string `json:"tcb_info"`
-		TCBSignature string `json:"tcb_info_signature"`
-		QEIdentity   string `json:"qe_identity"`
-		QESignature  string `json:"qe_identity_signature"`
-		RootCRL      string `json:"root_ca_crl"`
-		PCKCRL       string `json:"pck_crl"`
+	for _, part := range []struct {
+		wrapper         []byte
+		member          string
+		body, signature *string
+	}{{c.TCBInfo, "tcbInfo", &b.TCBInfo, &b.TCBInfoSignature}, {c.QEIdentity, "enclaveIdentity", &b.QEIdentity, &b.QEIdentitySignature}} {
+		if len(part.wrapper) == 0 {
+			continue
+		}
+		body, signature, err := splitSigned(part.wrapper, part.member)
+		if err != nil {
+			return nil, refuse(CollateralUnreadable, "%s: %w", part.member, err)
+		}
+		*part.body, *part.signature = string(body), hex.EncodeToString(signature)
 	}
-	if err := json.Unmarshal(text, &b); err != nil {
-		return nil, fmt.Errorf("bundle.json: %w", err)
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	err := encoder.Encode(b)
+	return out.Bytes(), err
+}
+
+func wrap(member, body, signature string) []byte {
+	if body == "" {
+		return nil
 	}
-	if b.TCBInfo == "" || b.QEIdentity == "" || b.TCBInfoChain == "" {
-		return nil, errors.New("bundle.json: want tcb_info, qe_identity and tcb_info_issuer_chain")
-	}
-	c := &Collateral{
-		TCBInfo:         fmt.Appendf(nil, `{"tcbInfo":%s,"signature":%q}`, b.TCBInfo, b.TCBSignature),
-		QEIdentity:      fmt.Appendf(nil, `{"enclaveIdentity":%s,"signature":%q}`, b.QEIdentity, b.QESignature),
-		TCBSigningChain: []byte(b.TCBInfoChain),
-	}
-	var err error
-	if c.RootCRL, err = hexOrText(b.RootCRL); err != nil {
-		return nil, fmt.Errorf("bundle.json: root_ca_crl: %w", err)
-	}
-	if c.PCKCRL, err = hexOrText(b.PCKCRL); err != nil {
-		return nil, fmt.Errorf("bundle.json: pck_crl: %w", err)
-	}
-	return c, nil
+	return fmt.Appendf(nil, `{%q:%s,"signature":%q}`, member, body, signature)
 }
 
 // hexOrText reads a CRL, which a PCCS gives as hexadecimal digits and PCS as PEM.
 func hexOrText(text string) ([]byte, error) {
-	if text == "" || bytes.HasPrefix([]byte(text), []byte("-----BEGIN")) {
+	if text == "" || strings.HasPrefix(text, "-----BEGIN") {
 		return []byte(text), nil
 	}
-	return hex.DecodeString(text)
-}
-
-// Roots are the public keys that a chain may end in. The zero value trusts none.
-type Roots struct {
-	spki  [32]byte // SHA-256 of the SubjectPublicKeyInfo
-	intel bool
-}
-
-// IntelRoot is Intel's SGX Root CA, by its public key: there are two editions of
-// the certificate with one key.
-func IntelRoot() Roots {
-	key, err := hex.DecodeString("a0af031289f5d5d4132f9186068a7fc13628633ba235777472e29b6b6c67a49e")
-	if err != nil {
-		panic(err)
-	}
-	return Roots{spki: [32]byte(key), intel: true}
-}
-
-// RootFromPEM trusts the public key of one self-signed certificate. Unless that
-// is Intel's, whatever is verified under it is simulated.
-func RootFromPEM(text []byte) (Roots, error) {
-	chain, err := parseChain(text)
-	if err != nil {
-		return Roots{}, fmt.Errorf("root certificate: %w", err)
-	}
-	if len(chain) != 1 || chain[0].CheckSignatureFrom(chain[0]) != nil {
-		return Roots{}, fmt.Errorf("root certificate: got %d certificates, want one that is self-signed", len(chain))
-	}
-	spki := sha256.Sum256(chain[0].RawSubjectPublicKeyInfo)
-	return Roots{spki: spki, intel: spki == IntelRoot().spki}, nil
-}
-
-// Intel reports whether these are Intel's roots.
-func (r Roots) Intel() bool { return r.intel }
-
-func (r Roots) trusts(c *x509.Certificate) bool {
-	return r != Roots{} && sha256.Sum256(c.RawSubjectPublicKeyInfo) == r.spki
-}
-
-// maxChain bounds the number of certificates in one chain.
-const maxChain = 8
-
-func parseChain(text []byte) ([]*x509.Certificate, error) {
-	var chain []*x509.Certificate
-	for {
-		var block *pem.Block
-		if block, text = pem.Decode(text); block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" || len(chain) == maxChain {
-			return nil, fmt.Errorf("got a PEM block %q after %d certificates, want at most %d certificates", block.Type, len(chain), maxChain)
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, err
-		}
-		chain = append(chain, c)
-	}
-	if len(chain) == 0 {
-		return nil, errors.New("got no PEM certificate")
-	}
-	if len(bytes.TrimSpace(text)) != 0 {
-		return nil, fmt.Errorf("got %d bytes after the last certificate", len(text))
-	}
-	return chain, nil
+	return hex.DecodeString(strings.TrimSpace(text))
 }

@@ -48,7 +48,7 @@ func mint(t testing.TB, change func(*sgxmint.Authority, *sgxmint.Platform)) mint
 
 func (m minted) verify(t testing.TB, quote []byte, at time.Time) (*sgx.Result, error) {
 	t.Helper()
-	c, err := sgx.CollateralFromFiles(m.files)
+	set, err := sgx.CollateralFromFiles(m.files)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (m minted) verify(t testing.TB, quote []byte, at time.Time) (*sgx.Result, e
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sgx.Verify(quote, c, sgx.Options{Time: at, Roots: roots})
+	return sgx.Verify(quote, set[0], sgx.Options{Time: at, Roots: roots})
 }
 
 func TestMintedStatus(t *testing.T) {
@@ -70,6 +70,8 @@ func TestMintedStatus(t *testing.T) {
 		{sgx.ConfigurationNeeded, sgx.OutOfDate, sgx.OutOfDateConfigurationNeeded},
 		{sgx.ConfigurationAndSWHardeningNeeded, sgx.OutOfDate, sgx.OutOfDateConfigurationNeeded},
 		{sgx.OutOfDateConfigurationNeeded, sgx.OutOfDate, sgx.OutOfDateConfigurationNeeded},
+		{sgx.UpToDate, sgx.SWHardeningNeeded, sgx.OutOfDate}, // of a QE everything else is out of date
+		{sgx.ConfigurationNeeded, sgx.ConfigurationNeeded, sgx.OutOfDateConfigurationNeeded},
 		{sgx.UpToDate, sgx.Revoked, sgx.Revoked},
 		{sgx.Revoked, sgx.UpToDate, sgx.Revoked},
 	} {
@@ -111,6 +113,9 @@ func TestRevocationAndAge(t *testing.T) {
 		"TCB signer revoked": {revoke(func(a *sgxmint.Authority, _ *sgxmint.Platform) []byte { return certificate(a.TCBSigner) }), "", mintedAt, "root-crl", check.Fail},
 		"no root CRL":        {nil, "rootCaCrl.der", mintedAt, "root-crl", check.Skip},
 		"no PCK CRL":         {nil, "pckCaCrl.der", mintedAt, "pck-crl", check.Skip},
+		"no TCB info":        {nil, "tcbInfo.json", mintedAt, "tcb-info", check.Skip},
+		"no QE identity":     {nil, "qeIdentity.json", mintedAt, "qe-identity", check.Skip},
+		"no signing chain":   {nil, "tcbSignChain.pem", mintedAt, "tcb-info", check.Skip},
 		"stale TCB info":     {nil, "", mintedAt.AddDate(0, 2, 0), "tcb-info-validity", check.Fail},
 		"stale QE identity":  {nil, "", mintedAt.AddDate(0, 2, 0), "qe-identity-validity", check.Fail},
 		"stale CRL":          {nil, "", mintedAt.AddDate(0, 2, 0), "pck-crl", check.Fail},

@@ -21,6 +21,9 @@ type PCK struct {
 	FMSPC [6]byte
 	// SGXType is 0 standard, 1 scalable, 2 scalable with integrity.
 	SGXType int
+	// CA is the common name of the certificate's issuer: that of Intel's processor CA
+	// or of its platform CA.
+	CA string
 	// PlatformInstanceID is only known of multi-package platforms; nil otherwise.
 	PlatformInstanceID []byte
 }
@@ -37,11 +40,17 @@ type attribute struct {
 // ParsePCK reads the SGX extension of a PCK certificate.
 func ParsePCK(c *x509.Certificate) (*PCK, error) {
 	for _, e := range c.Extensions {
-		if e.Id.Equal(sgxExtension()) {
-			return parseSGXExtension(e.Value)
+		if !e.Id.Equal(sgxExtension()) {
+			continue
 		}
+		p, err := parseSGXExtension(e.Value)
+		if err != nil {
+			return nil, refuse(PCKExtensionUnreadable, "%w", err)
+		}
+		p.CA = c.Issuer.CommonName
+		return p, nil
 	}
-	return nil, errors.New("PCK certificate: it has no SGX extension (1.2.840.113741.1.13.1)")
+	return nil, refuse(PCKExtensionUnreadable, "the PCK certificate has no SGX extension (1.2.840.113741.1.13.1)")
 }
 
 func parseSGXExtension(der []byte) (*PCK, error) {

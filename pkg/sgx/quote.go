@@ -3,8 +3,6 @@ package sgx
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
-	"fmt"
 )
 
 // Sizes of the parts of a quote, in bytes.
@@ -76,7 +74,7 @@ func (r *ReportBody) MarshalBinary() ([]byte, error) {
 func parseReport(raw []byte) (ReportBody, error) {
 	var r rawReport
 	if n, err := binary.Decode(raw, binary.LittleEndian, &r); err != nil || n != reportSize {
-		return ReportBody{}, fmt.Errorf("report body: got %d bytes, want %d", len(raw), reportSize)
+		return ReportBody{}, refuse(QuoteUnreadable, "report body: got %d bytes, want %d", len(raw), reportSize)
 	}
 	return ReportBody{
 		CPUSVN: r.CPUSVN, MiscSelect: r.MiscSelect, ISVExtProdID: r.ISVExtProdID, Attributes: r.Attributes,
@@ -96,8 +94,9 @@ type Quote struct {
 	Report ReportBody
 	// QEReport is the report body of the quoting enclave.
 	QEReport ReportBody
-	// CertificationData is the PCK certificate chain as PEM, leaf first. It is
-	// empty when the quote only names the platform (types 1 to 3).
+	// CertificationType says what the quote holds about its platform, and
+	// CertificationData is that: PEM without trailing NUL bytes for types 4 and 5.
+	CertificationType uint16
 	CertificationData []byte
 	// TrailingBytes counts what followed the quote.
 	TrailingBytes int
@@ -120,14 +119,14 @@ var oePrefix = []byte{1, 0, 0, 0, 2, 0, 0, 0}
 // Open Enclave puts before it.
 func ParseQuote(raw []byte) (*Quote, error) {
 	if len(raw) > maxQuote {
-		return nil, fmt.Errorf("quote: got %d bytes, want at most %d", len(raw), maxQuote)
+		return nil, refuse(QuoteUnreadable, "got %d bytes, want at most %d", len(raw), maxQuote)
 	}
 	raw, err := stripOpenEnclave(raw)
 	if err != nil {
 		return nil, err
 	}
 	if len(raw) < signedSize {
-		return nil, fmt.Errorf("quote: got %d bytes, want at least %d", len(raw), signedSize)
+		return nil, refuse(QuoteUnreadable, "got %d bytes, want at least %d", len(raw), signedSize)
 	}
 	q := &Quote{signed: raw[:signedSize]}
 	if err := q.parseHeader(raw[:headerSize]); err != nil {
@@ -140,7 +139,7 @@ func ParseQuote(raw []byte) (*Quote, error) {
 	signatureData := r.take(int(r.uint32()))
 	q.TrailingBytes = len(r.raw)
 	if r.failed {
-		return nil, errors.New("quote: the signature data is longer than the quote")
+		return nil, refuse(QuoteUnreadable, "the signature data is longer than the quote")
 	}
 	return q, q.parseSignatureData(signatureData)
 }
@@ -151,7 +150,7 @@ func stripOpenEnclave(raw []byte) ([]byte, error) {
 		return raw, nil
 	}
 	if n := binary.LittleEndian.Uint64(raw[8:]); n != uint64(len(raw)-size) {
-		return nil, fmt.Errorf("report of Open Enclave: got %d bytes, its header says %d", len(raw)-size, n)
+		return nil, refuse(QuoteUnreadable, "report of Open Enclave: got %d bytes, its header says %d", len(raw)-size, n)
 	}
 	return raw[size:], nil
 }
@@ -160,45 +159,64 @@ func (q *Quote) parseHeader(h []byte) error {
 	version, keyType, tee := binary.LittleEndian.Uint16(h), binary.LittleEndian.Uint16(h[2:]), binary.LittleEndian.Uint32(h[4:])
 	switch {
 	case version == 4 || version == 5:
-		return fmt.Errorf("quote version %d is not supported, want 3", version)
+		return refuse(QuoteUnsupported, "version %d of quotes (%s) is not supported, want version 3", version, bodyKind(tee))
 	case version != 3:
-		return fmt.Errorf("quote version: got %d, want 3", version)
+		return refuse(QuoteUnreadable, "quote version: got %d, want 3", version)
 	case keyType != 2:
-		return fmt.Errorf("attestation key type: got %d, want 2 (ECDSA with P-256)", keyType)
+		return refuse(QuoteUnsupported, "attestation key type: got %d, want 2 (ECDSA with P-256)", keyType)
 	case tee != 0:
-		return fmt.Errorf("reserved field of the quote header: got %d, want 0", tee)
+		return refuse(QuoteUnsupported, "reserved field of the quote header: got %d, want 0", tee)
 	case [16]byte(h[12:28]) != intelQE:
-		return fmt.Errorf("quoting enclave's vendor: got %x, want Intel's %x", h[12:28], intelQE)
+		return refuse(QuoteUnsupported, "quoting enclave's vendor: got %x, want Intel's %x", h[12:28], intelQE)
 	}
 	q.QESVN, q.PCESVN = binary.LittleEndian.Uint16(h[8:]), binary.LittleEndian.Uint16(h[10:])
 	q.QEID = [16]byte(h[28:44])
 	return nil
 }
 
-// certificationPCKChain is the only type of certification data that can be
-// verified without asking Intel for more.
-const certificationPCKChain = 5
+// bodyKind names what a quote of version 4 or 5 is about.
+func bodyKind(tee uint32) string {
+	const tdx = 0x81
+	switch tee {
+	case 0:
+		return "of an SGX enclave"
+	case tdx:
+		return "of a TDX virtual machine"
+	}
+	return "of an unknown TEE"
+}
+
+// Types of certification data (Intel SGX ECDSA Quote Library Reference, table 9).
+const (
+	// PPIDClear, PPIDRSA2048 and PPIDRSA3072 only name the platform.
+	PPIDClear   = 1
+	PPIDRSA2048 = 2
+	PPIDRSA3072 = 3
+	// PCKLeaf is the PCK certificate alone, PCKChain also that of its CA and the root.
+	PCKLeaf  = 4
+	PCKChain = 5
+)
 
 func (q *Quote) parseSignatureData(raw []byte) (err error) {
 	r := reader{raw: raw}
 	q.signature, q.attestationKey = r.take(64), r.take(keySize)
 	q.qeReport, q.qeSignature = r.take(reportSize), r.take(64)
 	q.authentication = r.take(int(r.uint16()))
-	kind := r.uint16()
+	q.CertificationType = r.uint16()
 	data := r.take(int(r.uint32()))
 	if r.failed || len(r.raw) != 0 {
-		return fmt.Errorf("quote: got %d bytes of signature data, which do not match the lengths in them", len(raw))
+		return refuse(QuoteUnreadable, "got %d bytes of signature data, which do not match the lengths in them", len(raw))
 	}
 	if q.QEReport, err = parseReport(q.qeReport); err != nil {
 		return err
 	}
-	switch kind {
-	case certificationPCKChain:
+	switch q.CertificationType {
+	case PCKLeaf, PCKChain:
 		q.CertificationData = bytes.TrimRight(data, "\x00")
-	case 1, 2, 3:
-		// encrypted or plain PPID: the chain has to come with the collateral
+	case PPIDClear, PPIDRSA2048, PPIDRSA3072:
+		q.CertificationData = data
 	default:
-		return fmt.Errorf("certification data type: got %d, want %d (PCK certificate chain)", kind, certificationPCKChain)
+		return refuse(QuoteUnsupported, "certification data type: got %d, want %d (PCK certificate chain)", q.CertificationType, PCKChain)
 	}
 	return nil
 }

@@ -48,9 +48,10 @@ func mergeStatus(platform, qe TCBStatus) TCBStatus {
 	switch {
 	case platform == Revoked || qe == Revoked:
 		return Revoked
-	case qe != OutOfDate:
+	case qe == UpToDate:
 		return platform
 	}
+	// Intel's library takes every other status of a quoting enclave as out of date.
 	switch platform {
 	case UpToDate, SWHardeningNeeded:
 		return OutOfDate
@@ -142,6 +143,11 @@ type level struct {
 	Advisories []string  `json:"advisoryIDs"`
 }
 
+// isFor reports whether the document is about the family of the platform.
+func (t *tcbInfo) isFor(p *PCK) bool {
+	return bytes.Equal(t.FMSPC, p.FMSPC[:]) && bytes.Equal(t.PCEID, p.PCEID[:])
+}
+
 // match returns the first level that the platform reaches.
 func (t *tcbInfo) match(p *PCK) (level, bool) {
 	for _, l := range t.Levels {
@@ -184,13 +190,13 @@ func (q *qeIdentity) describes(r *ReportBody) error {
 	misc := []byte{byte(r.MiscSelect), byte(r.MiscSelect >> 8), byte(r.MiscSelect >> 16), byte(r.MiscSelect >> 24)}
 	switch {
 	case !maskedEqual(misc, q.MiscSelect, q.MiscSelectMask):
-		return fmt.Errorf("quoting enclave: got miscselect %08x, want %x", r.MiscSelect, []byte(q.MiscSelect))
+		return refuse(QEIdentityMismatch, "quoting enclave: got miscselect %08x, want %x", r.MiscSelect, []byte(q.MiscSelect))
 	case !maskedEqual(r.Attributes[:], q.Attributes, q.AttributesMask):
-		return fmt.Errorf("quoting enclave: got attributes %x, want %x under mask %x", r.Attributes, []byte(q.Attributes), []byte(q.AttributesMask))
+		return refuse(QEIdentityMismatch, "quoting enclave: got attributes %x, want %x under mask %x", r.Attributes, []byte(q.Attributes), []byte(q.AttributesMask))
 	case !bytes.Equal(r.MRSIGNER[:], q.MRSIGNER):
-		return fmt.Errorf("quoting enclave: got MRSIGNER %s, want %x", r.MRSIGNER, []byte(q.MRSIGNER))
+		return refuse(QEIdentityMismatch, "quoting enclave: got MRSIGNER %s, want %x", r.MRSIGNER, []byte(q.MRSIGNER))
 	case r.ISVProdID != q.ISVProdID:
-		return fmt.Errorf("quoting enclave: got ISVPRODID %d, want %d", r.ISVProdID, q.ISVProdID)
+		return refuse(QEIdentityMismatch, "quoting enclave: got ISVPRODID %d, want %d", r.ISVProdID, q.ISVProdID)
 	}
 	return nil
 }
@@ -200,7 +206,7 @@ func maskedEqual(got, want, mask []byte) bool {
 		return false
 	}
 	for i := range got {
-		if got[i]&mask[i] != want[i]&mask[i] {
+		if got[i]&mask[i] != want[i] {
 			return false
 		}
 	}
@@ -222,25 +228,33 @@ const maxDocument = 1 << 20
 // openSigned verifies the signature over the exact bytes of the member body of a
 // wrapper object, and reads them.
 func openSigned(wrapper []byte, member string, key *ecdsa.PublicKey, into any) error {
+	body, signature, err := splitSigned(wrapper, member)
+	if err != nil {
+		return err
+	}
+	if !verifyRaw(key, body, signature) {
+		return errors.New("the signature does not match")
+	}
+	return json.Unmarshal(body, into)
+}
+
+// splitSigned returns the exact bytes of the member body, and the signature.
+func splitSigned(wrapper []byte, member string) (body, signature []byte, err error) {
 	if len(wrapper) > maxDocument {
-		return fmt.Errorf("got %d bytes, want at most %d", len(wrapper), maxDocument)
+		return nil, nil, fmt.Errorf("got %d bytes, want at most %d", len(wrapper), maxDocument)
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(wrapper, &fields); err != nil {
-		return err
+		return nil, nil, err
+	}
+	if body = fields[member]; len(fields) != 2 || len(body) == 0 {
+		return nil, nil, fmt.Errorf("got %d members, want %s and signature", len(fields), member)
 	}
 	var text hexBytes
 	if err := json.Unmarshal(fields["signature"], &text); err != nil {
-		return fmt.Errorf("reading the signature: %w", err)
+		return nil, nil, fmt.Errorf("reading the signature: %w", err)
 	}
-	body := fields[member]
-	if len(fields) != 2 || len(body) == 0 {
-		return fmt.Errorf("got %d members, want %s and signature", len(fields), member)
-	}
-	if !verifyRaw(key, body, text) {
-		return fmt.Errorf("the signature does not match")
-	}
-	return json.Unmarshal(body, into)
+	return body, text, nil
 }
 
 // verifyRaw checks a P-256 signature over SHA-256(message) given as r ‖ s.

@@ -7,10 +7,8 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/x509"
-	"encoding/pem"
-	"errors"
-	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/confidb/confidb/pkg/check"
@@ -22,6 +20,15 @@ type Options struct {
 	Time time.Time
 	// Roots are the keys that chains must end in. The zero value trusts none.
 	Roots Roots
+	// Grace is how long after the time of their next update the TCB info, the QE
+	// identity and CRLs are still used. Each such use is a Warn.
+	Grace time.Duration
+	// MaxAge is how long ago the TCB info and the QE identity may have been issued;
+	// zero means that their own dates are enough.
+	MaxAge time.Duration
+	// MinEvaluationDataNumber is the least TCB evaluation data number that both
+	// documents must have; zero means any.
+	MinEvaluationDataNumber int
 }
 
 // Result is what a genuine quote says. It is only made when every signature
@@ -31,268 +38,303 @@ type Result struct {
 	Quote *Quote
 	// Platform is what the PCK certificate says about the machine.
 	Platform *PCK
-	// Status is PlatformStatus and QEStatus merged as Intel does.
+	// Status is PlatformStatus and QEStatus merged as Intel does. A status is empty
+	// when the document that would say it is missing or for another platform.
 	Status, PlatformStatus, QEStatus TCBStatus
 	// Advisories are those of both levels, the platform's first.
 	Advisories []string
-	// TCBDate is the date of the platform's level.
+	// TCBDate is the date of the platform's level; zero when that is not known.
 	TCBDate time.Time
-	// EvaluationDataNumber counts Intel's re-evaluations; it must not go back.
-	EvaluationDataNumber int
+	// EvaluationDataNumber and QEEvaluationDataNumber count Intel's re-evaluations, in
+	// the TCB info and in the QE identity. They must not go back.
+	EvaluationDataNumber, QEEvaluationDataNumber int
 	// Simulated is true unless the chain ends in Intel's root.
 	Simulated bool
+	// Validities say when each part of the collateral is current.
+	Validities []Validity
 	// Findings are checks of freshness and revocation, in a fixed order.
 	Findings check.Report
 }
 
-// Verify checks a quote against collateral. An error means that something is
-// forged, foreign or unreadable, so that nothing it says counts. Collateral that
-// is missing or out of date does not make an error: the Result's Findings say so.
+// Validity is when one part of the collateral is current.
+type Validity struct {
+	// Part is one of the words that begin the IDs of findings: pck-chain,
+	// tcb-signing-chain, tcb-info, qe-identity, root-crl, pck-crl.
+	Part        string    `json:"part"`
+	From, Until time.Time `json:",omitzero"`
+}
+
+// Verify checks one quote against collateral; see Verifier.
 func Verify(raw []byte, c *Collateral, o Options) (*Result, error) {
+	v, err := NewVerifier(c, o)
+	if err != nil {
+		return nil, err
+	}
+	return v.Verify(raw)
+}
+
+// Verifier verifies many quotes against the same collateral at the same time, and
+// does for each only what is new: two signatures, and a third for each PCK
+// certificate that it did not see before. It may be used by several goroutines.
+type Verifier struct {
+	Options
+	documents documents
+	collected Collateral
+
+	mu        sync.Mutex
+	issuers   map[[sha256.Size]byte]*issuer
+	platforms map[[sha256.Size]byte]*platform
+}
+
+// issuer is a verified PCK CA with the root, and what the CRLs say under it.
+type issuer struct {
+	chain []*x509.Certificate
+	// revoked are the serial numbers of the PCK CRL, unless another CA issued it.
+	revoked    revocations
+	findings   check.Report
+	validities []Validity
+}
+
+// platform is everything that does not depend on the enclave of a quote.
+type platform struct {
+	key    *ecdsa.PublicKey
+	result Result
+}
+
+// NewVerifier verifies the collateral as far as that is possible without a quote.
+// An error is a *Refusal: something is forged or unreadable.
+func NewVerifier(c *Collateral, o Options) (*Verifier, error) {
+	v := &Verifier{Options: o, collected: *c, issuers: map[[sha256.Size]byte]*issuer{}, platforms: map[[sha256.Size]byte]*platform{}}
+	var err error
+	v.documents, err = openDocuments(c, o)
+	return v, err
+}
+
+// Verify checks a quote. An error is a *Refusal and means that something is
+// forged, foreign or unreadable, so that nothing it says counts. Collateral that is
+// missing, out of date or for another platform does not make an error: the
+// Result's Findings say so.
+func (v *Verifier) Verify(raw []byte) (*Result, error) {
 	q, err := ParseQuote(raw)
 	if err != nil {
 		return nil, err
 	}
-	v := verification{quote: q, collateral: c, Options: o, result: &Result{Quote: q, Simulated: !o.Roots.Intel()}}
-	for _, step := range []func() error{v.pckChain, v.qeReport, v.quoteSignature, v.tcbChain, v.platformLevel, v.qeLevel} {
-		if err := step(); err != nil {
-			return nil, err
-		}
+	p, err := v.platform(q)
+	if err != nil {
+		return nil, err
 	}
-	v.revocation()
-	v.result.Status = mergeStatus(v.result.PlatformStatus, v.result.QEStatus)
-	return v.result, nil
+	if err := q.checkQEReport(p.key); err != nil {
+		return nil, err
+	}
+	if err := q.checkSignature(); err != nil {
+		return nil, err
+	}
+	result := p.result
+	result.Quote, result.Findings = q, slices.Clone(p.result.Findings)
+	if err := v.documents.judgeQE(&result); err != nil {
+		return nil, err
+	}
+	if q.TrailingBytes > 0 {
+		result.Findings = append(result.Findings, check.Finding{
+			ID: "quote-trailing-bytes", Title: "nothing is read from what follows the quote", Outcome: check.Pass,
+			Reason: plural(q.TrailingBytes, "byte") + " after the quote ignored",
+		})
+	}
+	return &result, nil
 }
 
-type verification struct {
-	Options
-	quote      *Quote
-	collateral *Collateral
-	result     *Result
-	pck, tcb   []*x509.Certificate // leaf first
-	tcbKey     *ecdsa.PublicKey
+// platform returns what is known of the platform of a quote, from memory when its
+// certificates were seen before.
+func (v *Verifier) platform(q *Quote) (*platform, error) {
+	text, err := v.pckText(q)
+	if err != nil {
+		return nil, err
+	}
+	key := sha256.Sum256(text)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if p, ok := v.platforms[key]; ok {
+		return p, nil
+	}
+	p, err := v.newPlatform(text)
+	if err != nil {
+		return nil, err
+	}
+	v.platforms[key] = p
+	return p, nil
 }
 
-// finding records a check that can fail without anything being forged.
-func (v *verification) finding(id, title string, outcome check.Outcome, reason, hint string) {
-	f := check.Finding{ID: id, Title: title, Outcome: outcome}
-	if outcome != check.Pass {
-		f.Reason, f.Hint = reason, hint
+// pckText is the PCK certificate and its chain in PEM, from the quote as far as it
+// holds them, else from the collateral.
+func (v *Verifier) pckText(q *Quote) ([]byte, error) {
+	leaf, issuers := v.collected.PCKCertificate, v.collected.PCKIssuerChain
+	switch q.CertificationType {
+	case PCKChain:
+		return q.CertificationData, nil
+	case PCKLeaf:
+		leaf = q.CertificationData
 	}
-	v.result.Findings = append(v.result.Findings, f)
+	if len(leaf) == 0 || len(issuers) == 0 {
+		return nil, refuse(QuoteWithoutPCK, "certification data of type %d does not hold the PCK certificate chain: fetch it from Intel PCS (pckcert) or a PCCS, and give it as pckCert.pem and pckSignChain.pem", q.CertificationType)
+	}
+	return slices.Concat(leaf, []byte("\n"), issuers), nil
 }
 
-// Subjects of Intel's certificates (PCK Certificate and CRL Profile §2).
-const (
-	pckSubject        = "Intel SGX PCK Certificate"
-	tcbSigningSubject = "Intel SGX TCB Signing"
-	rootSubject       = "Intel SGX Root CA"
-	processorCA       = "Intel SGX PCK Processor CA"
-	platformCA        = "Intel SGX PCK Platform CA"
-)
+func (v *Verifier) newPlatform(text []byte) (*platform, error) {
+	der, rest, err := nextCertificate(text)
+	if err != nil || der == nil {
+		return nil, refuse(PCKChainInvalid, "got no PEM certificate (%v)", err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, refuse(PCKChainInvalid, "PCK certificate: %w", err)
+	}
+	ca, err := v.issuer(rest)
+	if err != nil {
+		return nil, err
+	}
+	if leaf.Subject.CommonName != pckSubject {
+		return nil, refuse(PCKChainInvalid, "got the subject %q, want %q", leaf.Subject.CommonName, pckSubject)
+	}
+	if err := checkIssued(leaf, ca.chain[0], false); err != nil {
+		return nil, refuse(PCKChainInvalid, "PCK certificate: %w", err)
+	}
+	key, ok := leaf.PublicKey.(*ecdsa.PublicKey)
+	if !ok || key.Curve != elliptic.P256() {
+		return nil, refuse(PCKChainInvalid, "PCK certificate: want a P-256 key")
+	}
+	pck, err := ParsePCK(leaf)
+	if err != nil {
+		return nil, err
+	}
+	p := &platform{key: key, result: Result{Platform: pck, Simulated: !v.Roots.Intel()}}
+	v.judgePlatform(&p.result, leaf, ca)
+	return p, nil
+}
 
-func (v *verification) pckChain() (err error) {
-	text := v.quote.CertificationData
-	if len(text) == 0 {
-		text = v.collateral.PCKChain
+// judgePlatform asks everything of the platform that its certificate can answer.
+func (v *Verifier) judgePlatform(r *Result, leaf *x509.Certificate, ca *issuer) {
+	chain := append([]*x509.Certificate{leaf}, ca.chain...)
+	validity, finding := v.chainValidity("pck-chain", "the PCK certificate chain is valid at the time of verification", chain, PCKChainExpired, PCKChainNotYetValid)
+	r.Validities = slices.Concat([]Validity{validity}, v.documents.validities, ca.validities)
+	r.Findings = slices.Concat(check.Report{finding}, v.documents.findings, v.documents.judgePlatform(r), ca.findings)
+	if ca.revoked.has(leaf) {
+		i := slices.IndexFunc(r.Findings, func(f check.Finding) bool { return f.ID == "pck-crl" })
+		r.Findings[i] = revoked(r.Findings[i], PCKRevoked, leaf)
 	}
-	if v.pck, err = parseChain(text); err != nil {
-		return fmt.Errorf("PCK certificate chain: %w: the quote holds none, fetch that of the platform from Intel PCS or a PCCS", err)
+}
+
+// issuer verifies a PCK CA with its root once, and reads the CRLs under them.
+func (v *Verifier) issuer(text []byte) (*issuer, error) {
+	key := sha256.Sum256(text)
+	if known, ok := v.issuers[key]; ok {
+		return known, nil
 	}
-	if len(v.pck) != 3 || v.pck[0].Subject.CommonName != pckSubject || !slices.Contains([]string{processorCA, platformCA}, v.pck[1].Subject.CommonName) {
-		return errors.New("PCK certificate chain: want a PCK certificate, its CA and the root, in this order")
+	chain, err := parseChain(text)
+	if err != nil {
+		return nil, refuse(PCKChainInvalid, "issuers of the PCK certificate: %w", err)
 	}
-	if err := v.chain("PCK certificate chain", v.pck); err != nil {
+	if len(chain) != 2 || !slices.Contains([]string{processorCA, platformCA}, chain[0].Subject.CommonName) {
+		return nil, refuse(PCKChainInvalid, "want a PCK certificate, its CA and the root, in this order; after the first there are %d, and the next is %q", len(chain), chain[0].Subject.CommonName)
+	}
+	if err := v.Roots.checkChain(chain, true, PCKChainInvalid); err != nil {
+		return nil, err
+	}
+	i := &issuer{chain: chain}
+	if err := v.readCRLs(i); err != nil {
+		return nil, err
+	}
+	v.issuers[key] = i
+	return i, nil
+}
+
+func (q *Quote) checkQEReport(key *ecdsa.PublicKey) error {
+	if !verifyRaw(key, q.qeReport, q.qeSignature) {
+		return refuse(QEReportInvalid, "the report of the quoting enclave was not signed by the PCK key of this platform")
+	}
+	hash := sha256.New()
+	hash.Write(q.attestationKey)
+	hash.Write(q.authentication)
+	var want [64]byte
+	hash.Sum(want[:0])
+	if subtle.ConstantTimeCompare(q.QEReport.ReportData[:], want[:]) != 1 {
+		return refuse(AttestationKeyUnbound, "the quoting enclave did not vouch for the attestation key")
+	}
+	return nil
+}
+
+func (q *Quote) checkSignature() error {
+	var point [1 + keySize]byte
+	point[0] = 4 // uncompressed, SEC 1 §2.3.3
+	copy(point[1:], q.attestationKey)
+	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point[:])
+	if err != nil {
+		return refuse(QuoteSignatureInvalid, "attestation key: %w", err)
+	}
+	if !verifyRaw(key, q.signed, q.signature) {
+		return refuse(QuoteSignatureInvalid, "the quote's signature does not match")
+	}
+	return nil
+}
+
+// revocations are the serial numbers on one list.
+type revocations []x509.RevocationListEntry
+
+func (r revocations) has(c *x509.Certificate) bool {
+	return slices.ContainsFunc(r, func(e x509.RevocationListEntry) bool { return e.SerialNumber.Cmp(c.SerialNumber) == 0 })
+}
+
+// readCRLs reads both lists under a PCK CA and its root. A list that is missing, or
+// of another CA, is a finding: what it would say is not known. One that is forged
+// is an error.
+func (v *Verifier) readCRLs(i *issuer) error {
+	ca, root := i.chain[0], i.chain[1]
+	rootList, err := v.readCRL(i, crlKind{"root-crl", "neither the PCK CA nor the TCB signing certificate is revoked", NoRootCRL, RootCRLInvalid, RootCRLForeign, RootCRLExpired, RootCRLNotYetValid}, v.collected.RootCRL, root)
+	if err != nil {
 		return err
 	}
-	v.dates("pck-chain-validity", "the PCK certificate chain is valid at the time of verification", v.pck)
-	v.result.Platform, err = ParsePCK(v.pck[0])
+	last := &i.findings[len(i.findings)-1]
+	if rootList.has(ca) {
+		*last = revoked(*last, PCKCARevoked, ca)
+	}
+	if signer := v.documents.signer; signer != nil && rootList.has(signer) {
+		*last = revoked(*last, TCBSignerRevoked, signer)
+	}
+	i.revoked, err = v.readCRL(i, crlKind{"pck-crl", "the PCK certificate is not revoked", NoPCKCRL, PCKCRLInvalid, PCKCRLForeign, PCKCRLExpired, PCKCRLNotYetValid}, v.collected.PCKCRL, ca)
 	return err
 }
 
-// chain checks signatures, roles and the root. Dates and revocation are apart,
-// because they only make the result stale.
-func (v *verification) chain(what string, chain []*x509.Certificate) error {
-	root := chain[len(chain)-1]
-	if root.Subject.CommonName != rootSubject || !v.Roots.trusts(root) {
-		return fmt.Errorf("%s: it ends in %q, which is not the trusted root", what, root.Subject.CommonName)
-	}
-	for i, c := range chain {
-		issuer := chain[min(i+1, len(chain)-1)]
-		if c.IsCA != (i > 0) {
-			return fmt.Errorf("%s: certificate %d (%s): got CA %v, want %v", what, i, c.Subject.CommonName, c.IsCA, i > 0)
-		}
-		if !bytes.Equal(c.RawIssuer, issuer.RawSubject) {
-			return fmt.Errorf("%s: certificate %d was issued by %q, the next one is %q", what, i, c.Issuer.CommonName, issuer.Subject.CommonName)
-		}
-		if err := c.CheckSignatureFrom(issuer); err != nil {
-			return fmt.Errorf("%s: certificate %d (%s): %w", what, i, c.Subject.CommonName, err)
-		}
-	}
-	return nil
+// crlKind is how one of the two lists is spoken of.
+type crlKind struct {
+	id, title                              string
+	missing, invalid, foreign, late, early Code
 }
 
-func (v *verification) dates(id, title string, chain []*x509.Certificate) {
-	for _, c := range chain {
-		if v.Time.Before(c.NotBefore) || v.Time.After(c.NotAfter) {
-			v.finding(id, title, check.Fail, fmt.Sprintf("%s is valid from %s to %s, and the time is %s", c.Subject.CommonName, stamp(c.NotBefore), stamp(c.NotAfter), stamp(v.Time)), "fetch current collateral")
-			return
-		}
-	}
-	v.finding(id, title, check.Pass, "", "")
-}
-
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-func (v *verification) qeReport() error {
-	key, ok := v.pck[0].PublicKey.(*ecdsa.PublicKey)
-	if !ok || key.Curve != elliptic.P256() {
-		return errors.New("PCK certificate: want a P-256 key")
-	}
-	if !verifyRaw(key, v.quote.qeReport, v.quote.qeSignature) {
-		return errors.New("the report of the quoting enclave was not signed by the PCK key of this platform")
-	}
-	bound := sha256.Sum256(append(slices.Clone(v.quote.attestationKey), v.quote.authentication...))
-	var want [64]byte
-	copy(want[:], bound[:])
-	if subtle.ConstantTimeCompare(v.quote.QEReport.ReportData[:], want[:]) != 1 {
-		return errors.New("the quoting enclave did not vouch for the attestation key")
-	}
-	return nil
-}
-
-func (v *verification) quoteSignature() error {
-	const uncompressed = 4 // SEC 1 §2.3.3
-	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append([]byte{uncompressed}, v.quote.attestationKey...))
-	if err != nil {
-		return fmt.Errorf("attestation key: %w", err)
-	}
-	if !verifyRaw(key, v.quote.signed, v.quote.signature) {
-		return errors.New("the quote's signature does not match")
-	}
-	return nil
-}
-
-func (v *verification) tcbChain() (err error) {
-	if v.tcb, err = parseChain(v.collateral.TCBSigningChain); err != nil {
-		return fmt.Errorf("TCB signing chain: %w", err)
-	}
-	if len(v.tcb) != 2 || v.tcb[0].Subject.CommonName != tcbSigningSubject {
-		return errors.New("TCB signing chain: want the TCB signing certificate and the root, in this order")
-	}
-	if err := v.chain("TCB signing chain", v.tcb); err != nil {
-		return err
-	}
-	v.dates("tcb-signing-chain-validity", "the TCB signing chain is valid at the time of verification", v.tcb)
-	key, ok := v.tcb[0].PublicKey.(*ecdsa.PublicKey)
-	if !ok || key.Curve != elliptic.P256() {
-		return errors.New("TCB signing certificate: want a P-256 key")
-	}
-	v.tcbKey = key
-	return nil
-}
-
-func (v *verification) platformLevel() error {
-	var info tcbInfo
-	if err := openSigned(v.collateral.TCBInfo, "tcbInfo", v.tcbKey, &info); err != nil {
-		return fmt.Errorf("TCB info: %w", err)
-	}
-	p := v.result.Platform
-	switch {
-	case (info.Version != 3 || info.ID != "SGX") && (info.Version != 2 || info.ID != ""):
-		return fmt.Errorf("TCB info: got id %q version %d, want SGX version 3: fetch it from API v4", info.ID, info.Version)
-	case !bytes.Equal(info.FMSPC, p.FMSPC[:]) || !bytes.Equal(info.PCEID, p.PCEID[:]):
-		return fmt.Errorf("TCB info: it is for FMSPC %x and PCEID %x, the platform has %x and %x", []byte(info.FMSPC), []byte(info.PCEID), p.FMSPC, p.PCEID)
-	}
-	l, ok := info.match(p)
-	if !ok {
-		return errors.New("TCB info: no level matches this platform: it is not supported")
-	}
-	if info.Version == 2 {
-		v.finding("tcb-info-version", "the TCB info names its advisories (version 3)", check.Skip, "it is version 2", "fetch it from API v4")
-	}
-	v.current("tcb-info-validity", "the TCB info is current at the time of verification", info.signed)
-	v.result.PlatformStatus, v.result.TCBDate, v.result.EvaluationDataNumber = l.Status, l.Date, info.TCBEvaluationDataNumber
-	v.advisories(l)
-	return nil
-}
-
-func (v *verification) qeLevel() error {
-	var identity qeIdentity
-	if err := openSigned(v.collateral.QEIdentity, "enclaveIdentity", v.tcbKey, &identity); err != nil {
-		return fmt.Errorf("QE identity: %w", err)
-	}
-	if identity.Version != 2 || identity.ID != "QE" {
-		return fmt.Errorf("QE identity: got id %q version %d, want QE version 2", identity.ID, identity.Version)
-	}
-	if err := identity.describes(&v.quote.QEReport); err != nil {
-		return err
-	}
-	l, ok := identity.match(v.quote.QEReport.ISVSVN)
-	if !ok {
-		return errors.New("QE identity: no level matches the quoting enclave: it is not supported")
-	}
-	v.current("qe-identity-validity", "the QE identity is current at the time of verification", identity.signed)
-	v.result.QEStatus = l.Status
-	v.advisories(l)
-	return nil
-}
-
-func (v *verification) current(id, title string, s signed) {
-	outcome := check.Pass
-	if v.Time.Before(s.IssueDate) || v.Time.After(s.NextUpdate) {
-		outcome = check.Fail
-	}
-	v.finding(id, title, outcome, fmt.Sprintf("it was issued on %s, its next update was due on %s, and the time is %s", stamp(s.IssueDate), stamp(s.NextUpdate), stamp(v.Time)), "fetch current collateral")
-}
-
-func (v *verification) advisories(l level) {
-	for _, a := range l.Advisories {
-		if !slices.Contains(v.result.Advisories, a) {
-			v.result.Advisories = append(v.result.Advisories, a)
-		}
-	}
-}
-
-// revocation checks both lists. A list that is missing is a Skip: what it would
-// say is not known. A list that is forged is a failure.
-func (v *verification) revocation() {
-	root := v.pck[len(v.pck)-1]
-	v.crl("root-crl", "neither the PCK CA nor the TCB signing certificate is revoked", v.collateral.RootCRL, root, v.pck[1], v.tcb[0])
-	v.crl("pck-crl", "the PCK certificate is not revoked", v.collateral.PCKCRL, v.pck[1], v.pck[0])
-}
-
-func (v *verification) crl(id, title string, raw []byte, issuer *x509.Certificate, subjects ...*x509.Certificate) {
-	const hint = "fetch current collateral"
+func (v *Verifier) readCRL(i *issuer, kind crlKind, raw []byte, by *x509.Certificate) (revocations, error) {
 	if len(raw) == 0 {
-		v.finding(id, title, check.Skip, "the certificate revocation list is missing", hint)
-		return
+		i.findings = append(i.findings, missing(kind.id, kind.title, kind.missing, "the certificate revocation list is missing"))
+		return nil, nil
 	}
-	if block, _ := pem.Decode(raw); block != nil {
-		raw = block.Bytes
-	}
-	list, err := x509.ParseRevocationList(raw)
-	if err == nil && !bytes.Equal(list.RawIssuer, issuer.RawSubject) {
-		err = fmt.Errorf("it was issued by %q, want %q", list.Issuer.CommonName, issuer.Subject.CommonName)
-	}
-	if err == nil {
-		err = list.CheckSignatureFrom(issuer)
-	}
+	der := derOf(raw)
+	list, err := x509.ParseRevocationList(der)
 	if err != nil {
-		v.finding(id, title, check.Fail, "certificate revocation list: "+err.Error(), hint)
-		return
+		return nil, refuse(kind.invalid, "%w", err)
 	}
-	for _, entry := range list.RevokedCertificateEntries {
-		for _, c := range subjects {
-			if entry.SerialNumber.Cmp(c.SerialNumber) == 0 {
-				v.finding(id, title, check.Fail, fmt.Sprintf("%s with serial number %x is revoked", c.Subject.CommonName, c.SerialNumber), "do not use this platform, or ask Intel why")
-				return
-			}
-		}
+	if other := list.Issuer.CommonName; other != by.Subject.CommonName && slices.Contains([]string{rootSubject, processorCA, platformCA}, other) {
+		i.findings = append(i.findings, failed(kind.id, kind.title, kind.foreign, "the list was issued by "+other+", want "+by.Subject.CommonName))
+		return nil, nil
 	}
-	if v.Time.Before(list.ThisUpdate) || v.Time.After(list.NextUpdate) {
-		v.finding(id, title, check.Fail, fmt.Sprintf("the list is valid from %s to %s, and the time is %s", stamp(list.ThisUpdate), stamp(list.NextUpdate), stamp(v.Time)), hint)
-		return
+	switch {
+	case !bytes.Equal(list.RawIssuer, by.RawSubject):
+		return nil, refuse(kind.invalid, "the list was issued by %q, want %q", list.Issuer.CommonName, by.Subject.CommonName)
+	case len(list.Raw) != len(der):
+		return nil, refuse(kind.invalid, "got %d bytes after the list", len(der)-len(list.Raw))
 	}
-	v.finding(id, title, check.Pass, "", "")
+	if err := list.CheckSignatureFrom(by); err != nil {
+		return nil, refuse(kind.invalid, "%w", err)
+	}
+	validity := Validity{kind.id, list.ThisUpdate, list.NextUpdate}
+	i.validities = append(i.validities, validity)
+	i.findings = append(i.findings, v.current(validity, kind.id, kind.title, kind.late, kind.early))
+	return list.RevokedCertificateEntries, nil
 }

@@ -32,7 +32,7 @@ func (c *CAS) genuine(request *enclave.Request, challenge []byte) (*sgx.Result, 
 	if err != nil {
 		return nil, rejected("The collateral of this CAS cannot be used", err.Error())
 	}
-	result, err := sgx.Verify(request.Quote, collateral, sgx.Options{Time: c.Now(), Roots: c.roots})
+	result, err := sgx.Verify(request.Quote, collateral.For(request.Quote), sgx.Options{Time: c.Now(), Roots: c.roots})
 	if err != nil {
 		return nil, rejected(err.Error())
 	}
@@ -49,7 +49,7 @@ func (c *CAS) genuine(request *enclave.Request, challenge []byte) (*sgx.Result, 
 }
 
 // collateral reads it again each time: it gets old, and somebody replaces it.
-func (c *CAS) collateral() (*sgx.Collateral, error) {
+func (c *CAS) collateral() (sgx.CollateralSet, error) {
 	files, err := c.Collateral()
 	if err != nil {
 		return nil, err

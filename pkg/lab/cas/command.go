@@ -18,6 +18,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/lab/enclave"
 	"github.com/confidb/confidb/pkg/lab/las"
+	"github.com/confidb/confidb/pkg/sgx"
 )
 
 // options are the flags of "cas".
@@ -131,9 +132,7 @@ const maxCollateral = 4 << 20
 // they are there.
 func readCollateral(folder string) (map[string][]byte, error) {
 	files := map[string][]byte{}
-	for _, name := range []string{
-		"tcbInfo.json", "qeIdentity.json", "tcbSignChain.pem", "rootCaCrl.der", "pckCaCrl.der", "pckCert.pem", "pckSignChain.pem", "bundle.json",
-	} {
+	for _, name := range sgx.CollateralFileNames() {
 		content, err := readBounded(filepath.Join(folder, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

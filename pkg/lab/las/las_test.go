@@ -51,7 +51,7 @@ func TestLAS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := sgx.Verify(raw, collateral, sgx.Options{Time: time.Now(), Roots: roots})
+		r, err := sgx.Verify(raw, collateral.For(raw), sgx.Options{Time: time.Now(), Roots: roots})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -139,7 +139,7 @@ func (m *machine) check(r *enclave.Request, challenge []byte) error {
 	if err != nil {
 		return err
 	}
-	verified, err := sgx.Verify(r.Quote, collateral, sgx.Options{Time: time.Now(), Roots: roots})
+	verified, err := sgx.Verify(r.Quote, collateral.For(r.Quote), sgx.Options{Time: time.Now(), Roots: roots})
 	if err != nil {
 		return err
 	}
