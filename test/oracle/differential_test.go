@@ -11,12 +11,12 @@ type difference struct{ oasis, ours, why string }
 
 // Reasons that several differences have.
 const (
-	noCRLs      = "oasis-core reads no revocation lists"
-	silent      = "oasis-core tells neither status nor advisories when it accepts"
-	otherRoot   = "oasis-core compares the root certificate, we its public key: Intel has two editions with one key"
-	noChain     = "oasis-core takes the PCK chain from the quote only, we from the collateral too"
-	debugMode   = "oasis-core decides about debug enclaves, we leave that to the policy in pkg/attest"
-	anyIssuer   = "oasis-core takes every chain under the root, we want the roles and names of Intel's profile"
+	noCRLs    = "oasis-core reads no revocation lists"
+	silent    = "oasis-core tells neither status nor advisories when it accepts"
+	otherRoot = "oasis-core compares the root certificate, we its public key: Intel has two editions with one key"
+	noChain   = "oasis-core takes the PCK chain from the quote only, we from the collateral too"
+	debugMode = "oasis-core decides about debug enclaves, we leave that to the policy in pkg/attest"
+	anyIssuer = "oasis-core takes every chain under the root, we want the roles and names of Intel's profile"
 )
 
 // differences is the table of everything on which oasis-core v0.2601.0 and pkg/sgx
@@ -31,7 +31,6 @@ func differences() map[string]difference {
 		"minted/advisories/SWHardeningNeeded":      {"accepted", "SWHardeningNeeded, with advisories", silent},
 		"minted/advisories/UpToDate":               {"accepted", "UpToDate, with advisories", silent},
 		"minted/status/SWHardeningNeeded+UpToDate": {"accepted", "SWHardeningNeeded", silent},
-
 
 		"minted/age/next-update-7-of-10-days":  {"accepted", "UpToDate, not proven: qe-identity-expired tcb-info-expired", "oasis-core counts 30 days from the issue date and does not look at nextUpdate"},
 		"minted/age/next-update-90-of-60-days": {"refused: QE identity expired", "UpToDate", "oasis-core counts 30 days from the issue date, we only when Options.MaxAge says so"},
