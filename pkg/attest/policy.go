@@ -47,6 +47,8 @@ func Appraise(r *sgx.Result, p Policy) check.Report {
 func tcbStatus(r *sgx.Result, p Policy) check.Finding {
 	f := check.Finding{ID: "tcb-status", Title: "the platform's TCB is up to date", Got: string(r.Status), Want: string(sgx.UpToDate), Outcome: check.Pass}
 	switch {
+	case r.Status == "":
+		f.Outcome, f.Reason, f.Hint = check.Skip, "the collateral does not say it", "fetch current collateral: kubectl confidb collateral fetch"
 	case r.Status == sgx.UpToDate:
 	case r.Status != sgx.Revoked && slices.Contains(p.AcceptTCB, r.Status):
 		f.Outcome, f.Reason = check.Warn, "the policy accepts "+string(r.Status)

@@ -60,8 +60,9 @@ type Result struct {
 type Validity struct {
 	// Part is one of the words that begin the IDs of findings: pck-chain,
 	// tcb-signing-chain, tcb-info, qe-identity, root-crl, pck-crl.
-	Part        string    `json:"part"`
-	From, Until time.Time `json:",omitzero"`
+	Part  string    `json:"part"`
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until"`
 }
 
 // Verify checks one quote against collateral; see Verifier.

@@ -225,7 +225,7 @@ func TestBadInput(t *testing.T) {
 		"a short measurement":       {[]string{"--cas-mrenclave", "00"}, 1, "--cas-mrenclave: measurement: got \"00\""},
 		"no such collateral":        {[]string{"--collateral", "/does/not/exist"}, 1, "--collateral: "},
 		"a policy that is none":     {[]string{"--policy", "/dev/null"}, 1, "/dev/null"},
-		"a root that is no PEM":     {[]string{"--sgx-root-ca", "/dev/null"}, 1, "--sgx-root-ca: /dev/null: root certificate"},
+		"a root that is no PEM":     {[]string{"--sgx-root-ca", "/dev/null"}, 1, "--sgx-root-ca: /dev/null: root-certificate-unusable"},
 		"nobody at this address":    {[]string{"--timeout", "5s"}, 1, "connection refused"},
 		"a service, and no cluster": {nil, 1, "error: "},
 	} {

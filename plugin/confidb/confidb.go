@@ -78,3 +78,13 @@ func atMost(n int) cobra.PositionalArgs {
 		return nil
 	}
 }
+
+// exactlyOne makes a command want one argument, which names a what.
+func exactlyOne(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, arguments []string) error {
+		if len(arguments) != 1 {
+			return cli.NewUsageError("got %d arguments, want the name of one %s (%s --help)", len(arguments), what, c.CommandPath())
+		}
+		return nil
+	}
+}

@@ -44,7 +44,7 @@ list, watch, delete of pods; get pods/log; create and delete of jobs.`,
 
   # another chart
   kubectl confidb install db1 … --chart sconeapps/mariadb`,
-		Args: exactlyOneName,
+		Args: exactlyOne("release"),
 		RunE: func(c *cobra.Command, arguments []string) error {
 			o.Name = arguments[0]
 			if err := verbs.CheckFormat(o.Verify.Output); err != nil {
@@ -85,7 +85,7 @@ secrets, get statefulsets, get, list and watch pods, get pods/log, create and
 delete jobs. A check that lacks them is skipped, and says so.`,
 		Example: `  kubectl confidb verify db1
   kubectl confidb verify db1 -o json | jq .verdict`,
-		Args: exactlyOneName,
+		Args: exactlyOne("release"),
 		RunE: func(c *cobra.Command, arguments []string) error {
 			o.Name = arguments[0]
 			if err := verbs.CheckFormat(o.Output); err != nil {
@@ -109,14 +109,6 @@ func helmPlaces() release.Settings {
 	configuration, _ := os.UserConfigDir() // without home directory there is no repository
 	cache, _ := os.UserCacheDir()
 	return release.Places(configuration, cache)
-}
-
-// exactlyOneName makes a command want the name of a release.
-func exactlyOneName(c *cobra.Command, arguments []string) error {
-	if len(arguments) != 1 {
-		return cli.NewUsageError("got %d arguments, want the name of one release (%s --help)", len(arguments), c.CommandPath())
-	}
-	return nil
 }
 
 // bounded calls run with the folder of the user's records, for so long at most.

@@ -14,6 +14,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/evidence"
 )
@@ -27,6 +28,8 @@ type Result struct {
 	Verdict   check.Verdict `json:"verdict"`
 	Simulated bool          `json:"simulated"`
 	Findings  check.Report  `json:"findings"`
+	// Claims are what a quote says, where one was appraised.
+	*attest.Claims
 	// Origins says where inputs came from.
 	Origins map[string]string `json:"origins,omitempty"`
 	// Limitations are what is not claimed.
@@ -75,6 +78,9 @@ func table(out io.Writer, r Result) error {
 			detail(&b, "next", f.Hint)
 		}
 	}
+	if r.Claims != nil && r.Claims.TCB != nil {
+		claims(&b, r.Claims)
+	}
 	if len(r.Limitations) > 0 {
 		b.WriteString("\nNot protected by the database itself, whatever is said above:\n")
 		for _, l := range r.Limitations {
@@ -90,6 +96,34 @@ func table(out io.Writer, r Result) error {
 	fmt.Fprintf(&b, "\n%s: %s\n", r.Subject, Words(r.Verdict, r.Simulated))
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// claims writes what a quote says. The PPID is left out: it is personal data of
+// the machine's owner, and in the other formats for whoever asks for it.
+func claims(b *strings.Builder, c *attest.Claims) {
+	b.WriteString("\nWhat the quote says:\n")
+	tcb, enclave, platform := c.TCB, c.Enclave, c.Platform
+	for _, line := range [][2]string{
+		{"TCB status", fmt.Sprintf("%s (platform %s, quoting enclave %s)", known(tcb.Status), known(tcb.PlatformStatus), known(tcb.QEStatus))},
+		{"TCB date", fmt.Sprintf("%s, evaluation %d", known(tcb.Date), tcb.EvaluationDataNumber)},
+		{"advisories", known(strings.Join(tcb.Advisories, " "))},
+		{"MRENCLAVE", enclave.MRENCLAVE.String()},
+		{"MRSIGNER", enclave.MRSIGNER.String()},
+		{"product", fmt.Sprintf("ISVPRODID %d ISVSVN %d debug %v", enclave.ISVProdID, enclave.ISVSVN, enclave.Debug)},
+		{"REPORTDATA", enclave.ReportData[:64] + " " + enclave.ReportData[64:]},
+		{"platform ID", "INTEL_QE_ID:" + platform.QEID},
+		{"FMSPC", platform.FMSPC + " (" + platform.PCKCA + ")"},
+	} {
+		wrap(b, fmt.Sprintf("  %-11s ", line[0]), line[1])
+	}
+}
+
+// known writes a word for what is empty.
+func known[T ~string](text T) string {
+	if text == "" {
+		return "none known"
+	}
+	return string(text)
 }
 
 // Words says a verdict; the word affirming never stands alone for a simulated one.

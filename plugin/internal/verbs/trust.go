@@ -4,13 +4,12 @@ package verbs
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
@@ -162,8 +161,24 @@ func readBounded(path string) ([]byte, error) {
 	return text, nil
 }
 
-// readCollateral reads a folder in the form of Intel's sample data, or one bundle.
+// readCollateral reads a folder or one bundle, and refuses what is no collateral.
 func readCollateral(path string) (map[string][]byte, error) {
+	files, err := readCollateralFiles(path)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := sgx.CollateralFromFiles(files); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return files, nil
+}
+
+// maxCollateralFiles bounds the number of bundles in one folder.
+const maxCollateralFiles = 64
+
+// readCollateralFiles reads a bundle, or a folder in the form of Intel's sample data,
+// of bundles, or of both.
+func readCollateralFiles(path string) (map[string][]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -171,25 +186,26 @@ func readCollateral(path string) (map[string][]byte, error) {
 	names := map[string]string{"bundle.json": path}
 	if info.IsDir() {
 		names = map[string]string{}
-		for _, name := range []string{"bundle.json", "tcbInfo.json", "qeIdentity.json", "tcbSignChain.pem", "rootCaCrl.der", "pckCaCrl.der", "pckCert.pem", "pckSignChain.pem"} {
-			names[name] = filepath.Join(path, name)
-		}
-	}
-	files := map[string][]byte{}
-	for name, file := range names {
-		text, err := readBounded(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
+		entries, err := os.ReadDir(path)
 		if err != nil {
 			return nil, err
 		}
-		files[name] = text
+		for _, e := range entries {
+			if filepath.Ext(e.Name()) == ".json" || slices.Contains(sgx.CollateralFileNames(), e.Name()) {
+				names[e.Name()] = filepath.Join(path, e.Name())
+			}
+		}
 	}
-	if _, err := sgx.CollateralFromFiles(files); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if len(names) > maxCollateralFiles {
+		return nil, fmt.Errorf("%s: got %d files, want at most %d", path, len(names), maxCollateralFiles)
 	}
-	return maps.Clone(files), nil
+	files := map[string][]byte{}
+	for name, file := range names {
+		if files[name], err = readBounded(file); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
 }
 
 // policyKind is the kind of a policy file.
