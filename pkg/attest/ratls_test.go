@@ -31,14 +31,14 @@ import (
 
 // The OIDs of the extensions, as certificates in the field have them.
 var (
-	oidDICE       = asn1.ObjectIdentifier{2, 23, 133, 5, 4, 9}
-	oidReport     = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 105, 1}
-	oidOldReport  = asn1.ObjectIdentifier{1, 2, 840, 113556, 10, 1, 1}
-	oidGramine    = asn1.ObjectIdentifier{0, 6, 9, 42, 840, 113741, 1337, 6}
-	oidEvidence   = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 105, 2}
-	oidOldEvident = asn1.ObjectIdentifier{1, 2, 840, 113556, 10, 1, 2}
-	oidPCK        = asn1.ObjectIdentifier{1, 2, 840, 113741, 1, 13, 1}
-	oidEPID       = asn1.ObjectIdentifier{1, 2, 840, 113741, 1337, 2}
+	oidDICE        = asn1.ObjectIdentifier{2, 23, 133, 5, 4, 9}
+	oidReport      = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 105, 1}
+	oidOldReport   = asn1.ObjectIdentifier{1, 2, 840, 113556, 10, 1, 1}
+	oidGramine     = asn1.ObjectIdentifier{0, 6, 9, 42, 840, 113741, 1337, 6}
+	oidEvidence    = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 105, 2}
+	oidOldEvidence = asn1.ObjectIdentifier{1, 2, 840, 113556, 10, 1, 2}
+	oidPCK         = asn1.ObjectIdentifier{1, 2, 840, 113741, 1, 13, 1}
+	oidEPID        = asn1.ObjectIdentifier{1, 2, 840, 113741, 1337, 2}
 )
 
 // enclave makes quotes and certificates like an enclave with RA-TLS.
@@ -223,7 +223,7 @@ func waysToCarry() map[string]wayToCarry {
 		})},
 		"Gramine":                   {attest.SchemeGramineLegacy, nil, one(oidGramine, enclave.quoteOfKey)},
 		"Open Enclave evidence":     {attest.SchemeOpenEnclaveEvidence, nil, one(oidEvidence, evidence)},
-		"old Open Enclave evidence": {attest.SchemeOpenEnclaveEvidence, nil, one(oidOldEvident, evidence)},
+		"old Open Enclave evidence": {attest.SchemeOpenEnclaveEvidence, nil, one(oidOldEvidence, evidence)},
 		"Intel SGX SDK": {attest.SchemeTaggedEvidence, nil, func(e enclave, spki []byte) []pkix.Extension {
 			quote := e.quote(claims256(spki))
 			return []pkix.Extension{extension(oidPCK, quote), extension(oidDICE, tagged(60000, quote, claims256(spki)))}
@@ -235,7 +235,7 @@ func waysToCarry() map[string]wayToCarry {
 		"Open Enclave, everything with one quote": {attest.SchemeOpenEnclaveReport, nil, func(e enclave, spki []byte) []pkix.Extension {
 			quote := e.quote(keyPEM(spki))
 			value := oeEvidence(ecdsaFormat, quote, keyPEM(spki))
-			return []pkix.Extension{extension(oidOldEvident, value), extension(oidEvidence, value), extension(oidOldReport, oeReport(quote)), extension(oidReport, oeReport(quote))}
+			return []pkix.Extension{extension(oidOldEvidence, value), extension(oidEvidence, value), extension(oidOldReport, oeReport(quote)), extension(oidReport, oeReport(quote))}
 		}},
 	}
 }
@@ -408,7 +408,7 @@ func TestParseRATLSRefuses(t *testing.T) {
 		"OE report as Gramine's":      {[]pkix.Extension{extension(oidGramine, oeReport(quote))}, "begin with a quote"},
 		"OE evidence of EPID":         {[]pkix.Extension{extension(oidEvidence, oeEvidence("f228aa3fde4d49d3884cb2aa87a50da6", quote, nil))}, "format f228"},
 		"OE evidence without a quote": {[]pkix.Extension{extension(oidEvidence, oeEvidence(ecdsaFormat, nil, keyPEM(spki)))}, "1.3.6.1.4.1.311.105.2"},
-		"OE evidence with a report":   {[]pkix.Extension{extension(oidOldEvident, oeEvidence(ecdsaFormat, oeReport(quote), nil))}, "begin with a quote"},
+		"OE evidence with a report":   {[]pkix.Extension{extension(oidOldEvidence, oeEvidence(ecdsaFormat, oeReport(quote), nil))}, "begin with a quote"},
 		"OE evidence, old header":     {[]pkix.Extension{extension(oidEvidence, slices.Concat([]byte{2}, oeEvidence(ecdsaFormat, quote, nil)[1:]))}, "version 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -545,7 +545,7 @@ func TestNoFlippedByteBinds(t *testing.T) {
 			}
 		}
 		want := 0
-		if id := extensions[i].Id; id.Equal(oidEvidence) || id.Equal(oidOldEvident) {
+		if id := extensions[i].Id; id.Equal(oidEvidence) || id.Equal(oidOldEvidence) {
 			want = 4 * 9 // the padding of the header
 		}
 		if silent != want {
@@ -576,7 +576,7 @@ func TestRealQuote(t *testing.T) {
 
 // fuzzedOIDs are what FuzzParseRATLS picks from; corpora depend on the order.
 func fuzzedOIDs() []asn1.ObjectIdentifier {
-	return []asn1.ObjectIdentifier{oidDICE, oidReport, oidOldReport, oidGramine, oidEvidence, oidOldEvident, oidPCK, oidEPID}
+	return []asn1.ObjectIdentifier{oidDICE, oidReport, oidOldReport, oidGramine, oidEvidence, oidOldEvidence, oidPCK, oidEPID}
 }
 
 func FuzzParseRATLS(f *testing.F) {

@@ -67,10 +67,8 @@ type Validity struct {
 
 // Verify checks one quote against collateral; see Verifier.
 func Verify(raw []byte, c *Collateral, o Options) (*Result, error) {
-	v, err := NewVerifier(c, o)
-	if err != nil {
-		return nil, err
-	}
+	v := newVerifier(c, o)
+	go v.documents() // does not depend on the quote
 	return v.Verify(raw)
 }
 
@@ -79,8 +77,9 @@ func Verify(raw []byte, c *Collateral, o Options) (*Result, error) {
 // certificate that it did not see before. It may be used by several goroutines.
 type Verifier struct {
 	Options
-	documents documents
 	collected Collateral
+	// documents verifies the documents at its first call.
+	documents func() (*documents, error)
 
 	mu        sync.Mutex
 	issuers   map[[sha256.Size]byte]*issuer
@@ -90,25 +89,37 @@ type Verifier struct {
 // issuer is a verified PCK CA with the root, and what the CRLs say under it.
 type issuer struct {
 	chain []*x509.Certificate
-	// revoked are the serial numbers of the PCK CRL, unless another CA issued it.
-	revoked    revocations
+	// rootRevoked and pckRevoked are the serial numbers of the lists, as far as they
+	// are there and of the right CA.
+	rootRevoked, pckRevoked revocations
+
 	findings   check.Report
 	validities []Validity
 }
 
 // platform is everything that does not depend on the enclave of a quote.
 type platform struct {
+	leaf   *x509.Certificate
+	issuer *issuer
+	pck    *PCK
 	key    *ecdsa.PublicKey
-	result Result
+	judged sync.Once
+	result Result // when judged
 }
 
 // NewVerifier verifies the collateral as far as that is possible without a quote.
 // An error is a *Refusal: something is forged or unreadable.
 func NewVerifier(c *Collateral, o Options) (*Verifier, error) {
-	v := &Verifier{Options: o, collected: *c, issuers: map[[sha256.Size]byte]*issuer{}, platforms: map[[sha256.Size]byte]*platform{}}
-	var err error
-	v.documents, err = openDocuments(c, o)
+	v := newVerifier(c, o)
+	_, err := v.documents()
 	return v, err
+}
+
+func newVerifier(c *Collateral, o Options) *Verifier {
+	return &Verifier{
+		Options: o, collected: *c, issuers: map[[sha256.Size]byte]*issuer{}, platforms: map[[sha256.Size]byte]*platform{},
+		documents: sync.OnceValues(func() (*documents, error) { return openDocuments(c, o) }),
+	}
 }
 
 // Verify checks a quote. An error is a *Refusal and means that something is
@@ -130,9 +141,14 @@ func (v *Verifier) Verify(raw []byte) (*Result, error) {
 	if err := q.checkSignature(); err != nil {
 		return nil, err
 	}
+	d, err := v.documents()
+	if err != nil {
+		return nil, err
+	}
+	p.judged.Do(func() { v.judgePlatform(p, d) })
 	result := p.result
 	result.Quote, result.Findings = q, slices.Clone(p.result.Findings)
-	if err := v.documents.judgeQE(&result); err != nil {
+	if err := d.judgeQE(&result); err != nil {
 		return nil, err
 	}
 	if q.TrailingBytes > 0 {
@@ -208,21 +224,17 @@ func (v *Verifier) newPlatform(text []byte) (*platform, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &platform{key: key, result: Result{Platform: pck, Simulated: !v.Roots.Intel()}}
-	v.judgePlatform(&p.result, leaf, ca)
-	return p, nil
+	return &platform{leaf: leaf, issuer: ca, pck: pck, key: key}, nil
 }
 
 // judgePlatform asks everything of the platform that its certificate can answer.
-func (v *Verifier) judgePlatform(r *Result, leaf *x509.Certificate, ca *issuer) {
-	chain := append([]*x509.Certificate{leaf}, ca.chain...)
+func (v *Verifier) judgePlatform(p *platform, d *documents) {
+	ca, r := p.issuer, &p.result
+	r.Platform, r.Simulated = p.pck, !v.Roots.Intel()
+	chain := append([]*x509.Certificate{p.leaf}, ca.chain...)
 	validity, finding := v.chainValidity("pck-chain", "the PCK certificate chain is valid at the time of verification", chain, PCKChainExpired, PCKChainNotYetValid)
-	r.Validities = slices.Concat([]Validity{validity}, v.documents.validities, ca.validities)
-	r.Findings = slices.Concat(check.Report{finding}, v.documents.findings, v.documents.judgePlatform(r), ca.findings)
-	if ca.revoked.has(leaf) {
-		i := slices.IndexFunc(r.Findings, func(f check.Finding) bool { return f.ID == "pck-crl" })
-		r.Findings[i] = revoked(r.Findings[i], PCKRevoked, leaf)
-	}
+	r.Validities = slices.Concat([]Validity{validity}, d.validities, ca.validities)
+	r.Findings = slices.Concat(check.Report{finding}, d.findings, d.judgePlatform(r), ca.revocation(d.signer, p.leaf))
 }
 
 // issuer verifies a PCK CA with its root once, and reads the CRLs under them.
@@ -282,26 +294,35 @@ func (q *Quote) checkSignature() error {
 type revocations []x509.RevocationListEntry
 
 func (r revocations) has(c *x509.Certificate) bool {
-	return slices.ContainsFunc(r, func(e x509.RevocationListEntry) bool { return e.SerialNumber.Cmp(c.SerialNumber) == 0 })
+	return c != nil && slices.ContainsFunc(r, func(e x509.RevocationListEntry) bool { return e.SerialNumber.Cmp(c.SerialNumber) == 0 })
+}
+
+// revocation says what both lists say of the PCK CA, the TCB signer and a PCK
+// certificate; the latter two may be nil.
+func (i *issuer) revocation(signer, leaf *x509.Certificate) check.Report {
+	report := slices.Clone(i.findings) // of the root's list, and of the PCK CA's
+	if i.rootRevoked.has(i.chain[0]) {
+		report[0] = revoked(report[0], PCKCARevoked, i.chain[0])
+	}
+	if i.rootRevoked.has(signer) {
+		report[0] = revoked(report[0], TCBSignerRevoked, signer)
+	}
+	if i.pckRevoked.has(leaf) {
+		report[1] = revoked(report[1], PCKRevoked, leaf)
+	}
+	return report
 }
 
 // readCRLs reads both lists under a PCK CA and its root. A list that is missing, or
 // of another CA, is a finding: what it would say is not known. One that is forged
 // is an error.
-func (v *Verifier) readCRLs(i *issuer) error {
+func (v *Verifier) readCRLs(i *issuer) (err error) {
 	ca, root := i.chain[0], i.chain[1]
-	rootList, err := v.readCRL(i, crlKind{"root-crl", "neither the PCK CA nor the TCB signing certificate is revoked", NoRootCRL, RootCRLInvalid, RootCRLForeign, RootCRLExpired, RootCRLNotYetValid}, v.collected.RootCRL, root)
+	i.rootRevoked, err = v.readCRL(i, crlKind{"root-crl", "neither the PCK CA nor the TCB signing certificate is revoked", NoRootCRL, RootCRLInvalid, RootCRLForeign, RootCRLExpired, RootCRLNotYetValid}, v.collected.RootCRL, root)
 	if err != nil {
 		return err
 	}
-	last := &i.findings[len(i.findings)-1]
-	if rootList.has(ca) {
-		*last = revoked(*last, PCKCARevoked, ca)
-	}
-	if signer := v.documents.signer; signer != nil && rootList.has(signer) {
-		*last = revoked(*last, TCBSignerRevoked, signer)
-	}
-	i.revoked, err = v.readCRL(i, crlKind{"pck-crl", "the PCK certificate is not revoked", NoPCKCRL, PCKCRLInvalid, PCKCRLForeign, PCKCRLExpired, PCKCRLNotYetValid}, v.collected.PCKCRL, ca)
+	i.pckRevoked, err = v.readCRL(i, crlKind{"pck-crl", "the PCK certificate is not revoked", NoPCKCRL, PCKCRLInvalid, PCKCRLForeign, PCKCRLExpired, PCKCRLNotYetValid}, v.collected.PCKCRL, ca)
 	return err
 }
 
