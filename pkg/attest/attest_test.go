@@ -119,8 +119,11 @@ func TestAppraiseCASRefuses(t *testing.T) {
 			in.Report = bytes.Replace(in.Report, []byte(`"quote":"AwAC`), []byte(`"quote":"AwBC`), 1)
 		}, "cas-quote", check.Fail, check.Contraindicated},
 		"another type of report": {func(_ *testing.T, _ *fixture, in *attest.CASInputs) {
-			in.Report = bytes.Replace(in.Report, []byte("DataV1"), []byte("DataV4"), 1)
+			in.Report = bytes.Replace(in.Report, []byte("DataV1"), []byte("DataV2"), 1)
 		}, "cas-quote", check.Fail, check.Contraindicated},
+		"a later report that is not bound": {func(_ *testing.T, _ *fixture, in *attest.CASInputs) {
+			in.Report = bytes.Replace(in.Report, []byte("DataV1"), []byte("DataV4"), 1)
+		}, "cas-binding", check.Fail, check.Contraindicated},
 		"a field that nobody knows": {func(_ *testing.T, _ *fixture, in *attest.CASInputs) {
 			in.Report = bytes.Replace(in.Report, []byte(`{"type":"Cas`), []byte(`{"extra":1,"type":"Cas`), 1)
 		}, "cas-quote", check.Fail, check.Contraindicated},

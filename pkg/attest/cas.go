@@ -11,9 +11,9 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"time"
+	"regexp"
+	"strings"
 
-	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/sgx"
 )
 
@@ -32,66 +32,155 @@ type CASEvidence struct {
 // maxCASReport bounds a report, in bytes.
 const maxCASReport = 1 << 20
 
-// ParseCASEvidence reads a report in the V1 form: additional_data of type
-// CasAttestationDataV1, bound by SHA-512 over its compact JSON as received. Any
-// other type is an error, since what binds it is not known.
+// The versions of additional_data. What SHA-512 covers is public for the first; the
+// third and fourth are taken to be bound in the same way, which the quote confirms or
+// refutes.
+const (
+	casDataV1      = "CasAttestationDataV1"
+	casDataLater   = "CasAttestationDataV3 or CasAttestationDataV4"
+	casDataPattern = `^CasAttestationDataV[34]$`
+)
+
+// ParseCASEvidence reads a report whose additional_data is bound by SHA-512 over its
+// compact JSON as received: of version 1 strictly, of versions 3 and 4 whatever else
+// they hold. Any other version is an error, since what binds it is not known.
 func ParseCASEvidence(raw []byte) (*CASEvidence, error) {
 	if len(raw) > maxCASReport {
 		return nil, fmt.Errorf("CAS report: got %d bytes, want at most %d", len(raw), maxCASReport)
 	}
 	var report struct {
-		Proof struct {
-			Type  string `json:"type"`
-			Quote string `json:"quote"`
-		} `json:"proof_data"`
+		Proof      json.RawMessage `json:"proof_data"`
 		Additional json.RawMessage `json:"additional_data"`
 	}
 	if err := json.Unmarshal(raw, &report); err != nil {
 		return nil, fmt.Errorf("CAS report: %w", err)
 	}
-	if report.Proof.Type != "DCAPQuote" {
-		return nil, fmt.Errorf("CAS report: proof_data.type: got %.40q, want DCAPQuote", report.Proof.Type)
+	var kind struct {
+		Type string `json:"type"`
 	}
-	quote, err := base64.StdEncoding.DecodeString(report.Proof.Quote)
+	if err := json.Unmarshal(report.Additional, &kind); err != nil {
+		return nil, fmt.Errorf("CAS report: additional_data: %w", err)
+	}
+	parse := parseStrictReport
+	switch {
+	case kind.Type == casDataV1:
+	case regexp.MustCompile(casDataPattern).MatchString(kind.Type):
+		parse = parseTolerantReport
+	default:
+		return nil, fmt.Errorf("CAS report: additional_data.type: got %.40q, want %s, %s: how others are bound to the quote is not known", kind.Type, casDataV1, casDataLater)
+	}
+	e, err := parse(report.Proof, report.Additional)
 	if err != nil {
-		return nil, fmt.Errorf("CAS report: proof_data.quote: %w", err)
+		return nil, fmt.Errorf("CAS report: %w", err)
 	}
-	e := &CASEvidence{Quote: quote}
-	return e, e.parseAdditional(report.Additional)
+	return e, nil
 }
 
-func (e *CASEvidence) parseAdditional(raw json.RawMessage) error {
-	var additional struct {
+// casData is what every version of additional_data must say.
+type casData struct {
+	Type  string `json:"type"`
+	Nonce string `json:"nonce"`
+	Chain string `json:"cert_chain"`
+}
+
+// parseStrictReport reads version 1, which has nothing else in it.
+func parseStrictReport(proof, additional json.RawMessage) (*CASEvidence, error) {
+	var p struct {
 		Type  string `json:"type"`
-		Nonce string `json:"nonce"`
-		Chain string `json:"cert_chain"`
+		Quote string `json:"quote"`
 	}
-	decoder := json.NewDecoder(bytes.NewReader(raw))
+	if err := json.Unmarshal(proof, &p); err != nil {
+		return nil, fmt.Errorf("proof_data: %w", err)
+	}
+	if p.Type != "DCAPQuote" {
+		return nil, fmt.Errorf("proof_data.type: got %.40q, want DCAPQuote", p.Type)
+	}
+	quote, err := base64.StdEncoding.DecodeString(p.Quote)
+	if err != nil {
+		return nil, fmt.Errorf("proof_data.quote: %w", err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(additional))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&additional); err != nil {
-		return fmt.Errorf("CAS report: additional_data: %w", err)
+	var data casData
+	if err := decoder.Decode(&data); err != nil {
+		return nil, fmt.Errorf("additional_data: %w", err)
 	}
-	if additional.Type != "CasAttestationDataV1" {
-		return fmt.Errorf("CAS report: additional_data.type: got %.40q, want CasAttestationDataV1: how other versions are bound to the quote is not public", additional.Type)
+	return newCASEvidence(quote, data, additional)
+}
+
+// parseTolerantReport reads a version of which only the binding is relied upon.
+func parseTolerantReport(proof, additional json.RawMessage) (*CASEvidence, error) {
+	var p map[string]any
+	if err := json.Unmarshal(proof, &p); err != nil {
+		return nil, fmt.Errorf("proof_data: %w", err)
 	}
-	nonce, err := hex.DecodeString(additional.Nonce)
+	if kind, _ := p["type"].(string); !strings.HasPrefix(kind, "DCAP") {
+		return nil, fmt.Errorf("proof_data.type: got %.40q, want one that begins with DCAP", kind)
+	}
+	quote, err := onlyQuote(p)
+	if err != nil {
+		return nil, fmt.Errorf("proof_data: %w", err)
+	}
+	var data casData
+	if err := json.Unmarshal(additional, &data); err != nil {
+		return nil, fmt.Errorf("additional_data: %w", err)
+	}
+	return newCASEvidence(quote, data, additional)
+}
+
+// onlyQuote finds the member that is a quote. With two of them it would not be known
+// which one is meant.
+func onlyQuote(members map[string]any) ([]byte, error) {
+	var quotes [][]byte
+	for _, value := range members {
+		text, _ := value.(string)
+		decoded, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			continue
+		}
+		if _, err := sgx.ParseQuote(decoded); err == nil {
+			quotes = append(quotes, decoded)
+		}
+	}
+	if len(quotes) != 1 {
+		return nil, fmt.Errorf("got %d members that are a quote in Base64, want one", len(quotes))
+	}
+	return quotes[0], nil
+}
+
+func newCASEvidence(quote []byte, data casData, additional json.RawMessage) (*CASEvidence, error) {
+	nonce, err := hex.DecodeString(data.Nonce)
+	e := &CASEvidence{Quote: quote}
 	if err != nil || len(nonce) != len(e.Nonce) {
-		return fmt.Errorf("CAS report: additional_data.nonce: got %.80q, want 32 hexadecimal digits", additional.Nonce)
+		return nil, fmt.Errorf("additional_data.nonce: got %.80q, want 32 hexadecimal digits", data.Nonce)
 	}
 	e.Nonce = [16]byte(nonce)
 	var compact bytes.Buffer
-	if err := json.Compact(&compact, raw); err != nil {
-		return fmt.Errorf("CAS report: additional_data: %w", err)
+	if err := json.Compact(&compact, additional); err != nil {
+		return nil, fmt.Errorf("additional_data: %w", err)
 	}
 	e.bound = compact.Bytes()
-	e.Chain, err = parseCertificates([]byte(additional.Chain))
-	return err
+	if e.Chain, err = ParseCertificates([]byte(data.Chain)); err != nil {
+		return nil, fmt.Errorf("additional_data.cert_chain: %w", err)
+	}
+	return e, nil
 }
 
-// maxCASChain bounds the number of certificates in a report.
+// checkBinding reports whether the enclave put this report into REPORTDATA.
+func (e *CASEvidence) checkBinding(reportData [64]byte) error {
+	bound := sha512.Sum512(e.bound)
+	if subtle.ConstantTimeCompare(bound[:], reportData[:]) != 1 {
+		return fmt.Errorf("REPORTDATA: got %x, want %x, the SHA-512 of additional_data", reportData, bound)
+	}
+	return nil
+}
+
+// maxCASChain bounds the number of certificates in a chain.
 const maxCASChain = 8
 
-func parseCertificates(text []byte) ([]*x509.Certificate, error) {
+// ParseCertificates reads the PEM certificates of a CAS, at least one and at most
+// eight, and nothing else between them.
+func ParseCertificates(text []byte) ([]*x509.Certificate, error) {
 	var chain []*x509.Certificate
 	for {
 		var block *pem.Block
@@ -99,101 +188,16 @@ func parseCertificates(text []byte) ([]*x509.Certificate, error) {
 			break
 		}
 		if block.Type != "CERTIFICATE" || len(chain) == maxCASChain {
-			return nil, fmt.Errorf("CAS report: cert_chain: got a PEM block %.40q after %d certificates, want at most %d certificates", block.Type, len(chain), maxCASChain)
+			return nil, fmt.Errorf("got a PEM block %.40q after %d certificates, want at most %d certificates", block.Type, len(chain), maxCASChain)
 		}
 		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("CAS report: cert_chain: %w", err)
+			return nil, err
 		}
 		chain = append(chain, c)
 	}
 	if len(chain) == 0 {
-		return nil, errors.New("CAS report: cert_chain: got no PEM certificate")
+		return nil, errors.New("got no PEM certificate")
 	}
 	return chain, nil
-}
-
-// CASInputs are everything that an appraisal of a CAS depends on.
-type CASInputs struct {
-	// Report is the evidence exactly as received.
-	Report []byte
-	// Nonce is the one that was sent with the request.
-	Nonce [16]byte
-	// CollateralFiles are what sgx.CollateralFromFiles takes.
-	CollateralFiles map[string][]byte
-	// RootCA is a PEM certificate instead of Intel's root; empty means Intel's.
-	RootCA []byte
-	// Time is when everything must be valid.
-	Time   time.Time
-	Policy Policy
-}
-
-// CASAppraisal is what came of appraising a CAS.
-type CASAppraisal struct {
-	Findings check.Report
-	// Chain is what the evidence vouches for; nil when it is not genuine.
-	Chain []*x509.Certificate
-	// Result is nil when the quote is not genuine.
-	Result *sgx.Result
-	// Simulated is true unless the quote rests on Intel's root.
-	Simulated bool
-}
-
-// AppraiseCAS judges the evidence of a CAS. An error means that an input other
-// than the evidence cannot be used; evidence that is no good is a finding.
-func AppraiseCAS(in CASInputs) (*CASAppraisal, error) {
-	roots, err := rootsOf(in.RootCA)
-	if err != nil {
-		return nil, err
-	}
-	collateral, err := sgx.CollateralFromFiles(in.CollateralFiles)
-	if err != nil {
-		return nil, err
-	}
-	a := &CASAppraisal{Simulated: !roots.Intel()}
-	genuine := check.Finding{ID: "cas-quote", Title: "the CAS's quote is genuine: an SGX platform under the trusted root made it", Outcome: check.Pass}
-	evidence, err := ParseCASEvidence(in.Report)
-	if err == nil {
-		a.Result, err = sgx.Verify(evidence.Quote, collateral.For(evidence.Quote), sgx.Options{Time: in.Time, Roots: roots})
-	}
-	if err != nil {
-		genuine.Outcome, genuine.Reason = check.Fail, err.Error()
-		genuine.Hint = "check the address of the CAS and the collateral; do not go on with this CAS"
-		a.Findings = check.Report{genuine}
-		return a, nil
-	}
-	a.Findings = check.Report{genuine, casNonce(evidence, in.Nonce), casBinding(evidence, a.Result)}
-	for _, f := range Appraise(a.Result, in.Policy) {
-		f.ID = "cas-" + f.ID
-		a.Findings = append(a.Findings, f)
-	}
-	if a.Findings.Verdict() != check.Contraindicated {
-		a.Chain = evidence.Chain
-	}
-	return a, nil
-}
-
-func rootsOf(text []byte) (sgx.Roots, error) {
-	if len(text) == 0 {
-		return sgx.IntelRoot(), nil
-	}
-	return sgx.RootFromPEM(text)
-}
-
-func casNonce(e *CASEvidence, want [16]byte) check.Finding {
-	f := check.Finding{ID: "cas-nonce", Title: "the evidence answers the nonce of this request", Got: hex.EncodeToString(e.Nonce[:]), Want: hex.EncodeToString(want[:]), Outcome: check.Pass}
-	if subtle.ConstantTimeCompare(e.Nonce[:], want[:]) != 1 {
-		f.Outcome, f.Reason, f.Hint = check.Fail, "old evidence, or evidence for somebody else", "attest again; if it repeats, somebody replays old evidence"
-	}
-	return f
-}
-
-func casBinding(e *CASEvidence, r *sgx.Result) check.Finding {
-	f := check.Finding{ID: "cas-binding", Title: "the enclave vouches for the nonce and the certificate chain", Outcome: check.Pass}
-	bound := sha512.Sum512(e.bound)
-	if subtle.ConstantTimeCompare(bound[:], r.Quote.Report.ReportData[:]) != 1 {
-		f.Outcome, f.Got, f.Want = check.Fail, hex.EncodeToString(r.Quote.Report.ReportData[:]), hex.EncodeToString(bound[:])
-		f.Reason, f.Hint = "REPORTDATA is not the SHA-512 of additional_data", "do not trust this CAS: quote and certificates do not belong together"
-	}
-	return f
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/sgx"
@@ -35,6 +36,23 @@ type Policy struct {
 	AcceptAdvisories []string `json:"acceptAdvisories"`
 	// AllowDebugEnclave tolerates an enclave whose memory the host can read.
 	AllowDebugEnclave bool `json:"allowDebugEnclave"`
+}
+
+// Freshness bounds how old Intel's collateral may be. The zero value uses it until
+// its next update is due.
+type Freshness struct {
+	// Grace is how long after its next update was due collateral is still used.
+	Grace time.Duration `json:"grace,omitempty"`
+	// MaxAge is how long ago collateral may have been issued; 0 sets no bound.
+	MaxAge time.Duration `json:"maxAge,omitempty"`
+	// MinEvaluationNumber is the least tcbEvaluationDataNumber of Intel that counts;
+	// 0 asks for none.
+	MinEvaluationNumber int `json:"minEvaluationNumber,omitempty"`
+}
+
+// Options are those of a verification at a time, under roots.
+func (f Freshness) Options(at time.Time, roots sgx.Roots) sgx.Options {
+	return sgx.Options{Time: at, Roots: roots, Grace: f.Grace, MaxAge: f.MaxAge, MinEvaluationDataNumber: f.MinEvaluationNumber}
 }
 
 // Appraise judges a verified quote against a policy. Its findings follow those of

@@ -9,15 +9,18 @@ import (
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/record"
+	"github.com/confidb/confidb/pkg/sgx"
 )
 
 // Attested is a CAS after its evidence was appraised, whatever came out.
 type Attested struct {
 	// Findings say what was asked of the evidence and of the TLS peer.
 	Findings check.Report
-	// Chain is the certificate chain that the evidence vouches for. It is only
-	// worth something when the findings affirm.
-	Chain []*x509.Certificate
+	// Anchor is what the evidence vouches for. It is only worth something when the
+	// findings affirm.
+	Anchor Anchor
+	// Result is what the quote says; nil without a genuine one.
+	Result *sgx.Result
 	// Simulated is true when the evidence does not rest on Intel's root.
 	Simulated bool
 	// Pin is the evidence, to be kept and appraised again.
@@ -32,11 +35,16 @@ func Attest(ctx context.Context, dial Dialer, address string, nonce [16]byte, tr
 		return nil, err
 	}
 	at := now()
-	a, err := Reappraise(record.Pin{Address: address, Nonce: nonce, Report: contact.Report, FetchedAt: at, Trust: trust}, at)
+	return Appraise(record.Pin{Address: address, Nonce: nonce, Report: contact.Report, FetchedAt: at, Trust: trust}, contact.PeerChain, at)
+}
+
+// Appraise appraises evidence, and the TLS peer that must be the attested CAS.
+func Appraise(pin record.Pin, peer []*x509.Certificate, now time.Time) (*Attested, error) {
+	a, err := Reappraise(pin, now)
 	if err != nil {
 		return nil, err
 	}
-	a.Findings = append(a.Findings, peerFinding(contact.PeerChain, a.Chain, at))
+	a.Findings = append(a.Findings, peerFinding(peer, a.Anchor, now))
 	return a, nil
 }
 
@@ -44,17 +52,18 @@ func Attest(ctx context.Context, dial Dialer, address string, nonce [16]byte, tr
 // is out of date, or a policy that no longer accepts it are noticed.
 func Reappraise(pin record.Pin, now time.Time) (*Attested, error) {
 	appraisal, err := attest.AppraiseCAS(attest.CASInputs{
-		Report: pin.Report, Nonce: pin.Nonce, CollateralFiles: pin.Trust.Collateral, RootCA: pin.Trust.RootCA, Time: now, Policy: pin.Trust.CAS,
+		Backend: pin.Backend, Report: pin.Report, Nonce: pin.Nonce, Time: now,
+		CollateralFiles: pin.Trust.Collateral, RootCA: pin.Trust.RootCA, Policy: pin.Trust.CAS, Freshness: pin.Trust.Freshness,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("appraising the evidence of CAS %s: %w", pin.Address, err)
 	}
-	return &Attested{Findings: appraisal.Findings, Chain: appraisal.Chain, Simulated: appraisal.Simulated, Pin: pin}, nil
+	return &Attested{appraisal.Findings, Anchor{appraisal.Chain, appraisal.Key}, appraisal.Result, appraisal.Simulated, pin}, nil
 }
 
-func peerFinding(peer, attested []*x509.Certificate, now time.Time) check.Finding {
-	f := check.Finding{ID: "cas-tls-peer", Title: "the TLS peer that sent the evidence is the attested CAS", Outcome: check.Pass}
-	if err := CheckPeer(peer, attested, now); err != nil {
+func peerFinding(peer []*x509.Certificate, anchor Anchor, now time.Time) check.Finding {
+	f := check.Finding{ID: "cas-tls-peer", Title: "the TLS peer is the attested CAS", Outcome: check.Pass}
+	if err := CheckPeer(peer, anchor, now); err != nil {
 		f.Outcome, f.Reason = check.Fail, err.Error()
 		f.Hint = "connect to the CAS without a proxy that ends TLS, or find out who answers at this address"
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,21 +69,15 @@ func printable(s string) string {
 // Client talks to one attested CAS.
 type Client struct{ http *http.Client }
 
-// NewClient returns a client for the CAS behind dial. Only a peer with a
-// certificate that the attested chain issued is talked to. identity is the TLS
-// client certificate by which CAS knows the user; it becomes the owner of what
-// is created.
-func NewClient(dial Dialer, attested []*x509.Certificate, identity tls.Certificate) (*Client, error) {
-	roots, err := anchors(attested)
+// NewClient returns a client for the CAS behind dial. Only the CAS of the anchor is
+// talked to. identity is the TLS client certificate by which CAS knows the user; it
+// becomes the owner of what is created.
+func NewClient(dial Dialer, attested Anchor, identity tls.Certificate) (*Client, error) {
+	config, err := attested.config(identity)
 	if err != nil {
 		return nil, err
 	}
-	return &Client{http: newHTTPClient(dial, &tls.Config{
-		MinVersion:   tls.VersionTLS12,
-		ServerName:   ServerName,
-		RootCAs:      roots,
-		Certificates: []tls.Certificate{identity},
-	})}, nil
+	return &Client{http: newHTTPClient(dial, config)}, nil
 }
 
 // Close ends idle connections.

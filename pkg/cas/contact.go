@@ -9,6 +9,7 @@ package cas
 
 import (
 	"context"
+	"crypto/subtle"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
@@ -49,35 +50,65 @@ type Contact struct {
 // itself. The caller must appraise the report and then require, with
 // CheckPeer, that the TLS peer is the attested CAS.
 func FetchEvidence(ctx context.Context, dial Dialer, nonce [16]byte) (*Contact, error) {
+	c := &Contact{}
+	client := newHTTPClient(dial, firstContact(func(peer []*x509.Certificate) { c.PeerChain = peer }))
+	defer client.CloseIdleConnections()
+	var err error
+	if c.Report, err = get(ctx, client, "/v1/attest?type=DCAP&nonce="+hex.EncodeToString(nonce[:])); err != nil {
+		return nil, fmt.Errorf("fetching evidence from CAS: %w", err)
+	}
+	return c, nil
+}
+
+// FetchPeer returns the certificate chain of whoever answers, leaf first, who has
+// proven to hold the leaf's key and nothing else.
+func FetchPeer(ctx context.Context, dial Dialer) ([]*x509.Certificate, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	raw, err := dial(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reaching the CAS: %w", err)
+	}
 	var peer []*x509.Certificate
-	config := &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		ServerName: ServerName,
-		// First contact: no certificate authority vouches for a CAS, its evidence
-		// does. CheckPeer replaces the verification that is left out here.
-		InsecureSkipVerify: true,
+	connection := tls.Client(raw, firstContact(func(chain []*x509.Certificate) { peer = chain }))
+	defer connection.Close()
+	if err := connection.HandshakeContext(ctx); err != nil {
+		return nil, fmt.Errorf("TLS handshake with the CAS: %w", err)
+	}
+	return peer, nil
+}
+
+// firstContact trusts nobody yet: no certificate authority vouches for a CAS, its
+// evidence does. CheckPeer replaces the verification that is left out here.
+func firstContact(saw func(peer []*x509.Certificate)) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, ServerName: ServerName, InsecureSkipVerify: true,
 		VerifyConnection: func(state tls.ConnectionState) error {
-			peer = state.PeerCertificates
+			saw(state.PeerCertificates)
 			return nil
 		},
 	}
-	client := newHTTPClient(dial, config)
-	defer client.CloseIdleConnections()
-	report, err := get(ctx, client, "/v1/attest?type=DCAP&nonce="+hex.EncodeToString(nonce[:]))
-	if err != nil {
-		return nil, fmt.Errorf("fetching evidence from CAS: %w", err)
-	}
-	return &Contact{Report: report, PeerChain: peer}, nil
 }
 
-// CheckPeer reports whether the TLS peer that sent the evidence holds a
-// certificate that the attested CAS issued to itself. Anything else means that
-// somebody else ends the TLS connection and passes the evidence on.
-func CheckPeer(peer, attested []*x509.Certificate, now time.Time) error {
+// Anchor is what an attested CAS is known by in TLS: a certificate chain of which
+// it issues its certificate to itself, or else the key of that certificate. The
+// zero value knows nobody.
+type Anchor struct {
+	Chain []*x509.Certificate
+	// Key is a DER SubjectPublicKeyInfo.
+	Key []byte
+}
+
+// CheckPeer reports whether a TLS peer is the CAS of an anchor. Anything else means
+// that somebody else ends the TLS connection and passes evidence on.
+func CheckPeer(peer []*x509.Certificate, attested Anchor, now time.Time) error {
 	if len(peer) == 0 {
 		return errors.New("the TLS peer sent no certificate")
 	}
-	roots, err := anchors(attested)
+	if len(attested.Key) > 0 {
+		return attested.checkKey(peer[0])
+	}
+	roots, err := attested.pool()
 	if err != nil {
 		return err
 	}
@@ -86,20 +117,40 @@ func CheckPeer(peer, attested []*x509.Certificate, now time.Time) error {
 		return fmt.Errorf("the TLS certificate (%s, issued by %s) was not issued by the attested CAS: %w", peer[0].Subject, peer[0].Issuer, err)
 	}
 	for _, c := range peer[1:] {
-		if !contains(attested, c) {
+		if !contains(attested.Chain, c) {
 			return fmt.Errorf("the TLS peer sent the certificate %s, which is not part of the attested chain", c.Subject)
 		}
 	}
 	return nil
 }
 
-// anchors returns what the TLS certificate of the attested CAS must be issued
+func (a Anchor) checkKey(leaf *x509.Certificate) error {
+	if subtle.ConstantTimeCompare(leaf.RawSubjectPublicKeyInfo, a.Key) != 1 {
+		return fmt.Errorf("the TLS peer (%s) has another key than the attested CAS", leaf.Subject)
+	}
+	return nil
+}
+
+// config verifies that each connection goes to the CAS of the anchor.
+func (a Anchor) config(identity tls.Certificate) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: ServerName, Certificates: []tls.Certificate{identity}}
+	if len(a.Key) > 0 {
+		config.InsecureSkipVerify = true // names and dates count for nothing in RA-TLS, the key does
+		config.VerifyConnection = func(state tls.ConnectionState) error { return CheckPeer(state.PeerCertificates, a, time.Time{}) }
+		return config, nil
+	}
+	var err error
+	config.RootCAs, err = a.pool()
+	return config, err
+}
+
+// pool returns what the TLS certificate of the attested CAS must be issued
 // by: the certificates of this instance. The self-signed root stands for the
 // software and may be shared with other instances, so it is an anchor only when
 // it is alone.
-func anchors(attested []*x509.Certificate) (*x509.CertPool, error) {
+func (a Anchor) pool() (*x509.CertPool, error) {
 	pool, instances := x509.NewCertPool(), 0
-	for _, c := range attested {
+	for _, c := range a.Chain {
 		if c.IsCA && c.CheckSignatureFrom(c) != nil {
 			pool.AddCert(c)
 			instances++
@@ -108,10 +159,10 @@ func anchors(attested []*x509.Certificate) (*x509.CertPool, error) {
 	if instances > 0 {
 		return pool, nil
 	}
-	for _, c := range attested {
+	for _, c := range a.Chain {
 		pool.AddCert(c)
 	}
-	if len(attested) == 0 {
+	if len(a.Chain) == 0 {
 		return nil, errors.New("the evidence holds no certificate chain")
 	}
 	return pool, nil

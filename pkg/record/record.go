@@ -32,6 +32,8 @@ const maxFile = 8 << 20
 type Trust struct {
 	// CAS says which enclave the CAS must be.
 	CAS attest.Policy `json:"cas"`
+	// Freshness bounds the age of the collateral.
+	Freshness attest.Freshness `json:"freshness"`
 	// RootCA is a PEM certificate that replaces Intel's root. Only a lab has one;
 	// whatever is appraised under it is simulated. Empty means Intel's.
 	RootCA []byte `json:"rootCA,omitempty"`
@@ -45,9 +47,11 @@ type Pin struct {
 	Kind string `json:"kind"`
 	// Address is how the CAS is reached: name.namespace.svc or host:port.
 	Address string `json:"address"`
-	// Nonce was sent with the request for Report.
+	// Backend is how the evidence was got; empty means attest.BackendReport.
+	Backend attest.Backend `json:"backend,omitempty"`
+	// Nonce was sent with the request for Report, where there was one.
 	Nonce [16]byte `json:"nonce"`
-	// Report is the attestation report exactly as received.
+	// Report is the evidence exactly as received, in the form that Backend has.
 	Report []byte `json:"report"`
 	// FetchedAt is when the report was received.
 	FetchedAt time.Time `json:"fetchedAt"`

@@ -13,9 +13,7 @@ import (
 )
 
 func newAttestCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
-	c := &cobra.Command{Use: "attest", Short: "Prove what a CAS is, or whose a quote is", Args: noArguments}
-	c.AddCommand(newAttestCASCommand(getter, streams), newAttestQuoteCommand(streams))
-	return c
+	return newGroup("attest", "Prove what a CAS is, or whose a quote is", newAttestCASCommand(getter, streams), newAttestQuoteCommand(streams))
 }
 
 func newAttestQuoteCommand(streams genericiooptions.IOStreams) *cobra.Command {

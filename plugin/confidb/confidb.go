@@ -50,6 +50,8 @@ func newRootCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		newVerifyCommand(flags, streams),
 		newSQLCommand(flags, streams),
 		newEnvCommand(flags, streams),
+		newPolicyCommand(streams),
+		newExplainCommand(streams),
 		newVersionCommand(streams),
 	)
 	return root
@@ -65,6 +67,26 @@ func newVersionCommand(streams genericiooptions.IOStreams) *cobra.Command {
 			return err
 		},
 	}
+}
+
+// newGroup returns a command that only holds others. Alone it prints its help; a
+// name that it does not hold is a mistake.
+func newGroup(use, short string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Args: noSuchCommand, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c.AddCommand(commands...)
+	return c
+}
+
+func noSuchCommand(c *cobra.Command, arguments []string) error {
+	if len(arguments) == 0 {
+		return nil
+	}
+	hint := ""
+	c.SuggestionsMinimumDistance = 2
+	if near := c.SuggestionsFor(arguments[0]); len(near) > 0 {
+		hint = ", did you mean " + near[0] + "?"
+	}
+	return cli.NewUsageError("unknown command %q for %q%s (%s --help)", arguments[0], c.CommandPath(), hint, c.CommandPath())
 }
 
 func noArguments(c *cobra.Command, arguments []string) error { return atMost(0)(c, arguments) }

@@ -17,9 +17,7 @@ import (
 )
 
 func newSessionCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
-	c := &cobra.Command{Use: "session", Short: "Create and read sessions, the policies that CAS enforces", Args: noArguments}
-	c.AddCommand(newSessionCreateCommand(getter, streams), newSessionGetCommand(getter, streams), newSessionTemplateCommand(streams))
-	return c
+	return newGroup("session", "Create and read sessions, the policies that CAS enforces", newSessionCreateCommand(getter, streams), newSessionGetCommand(getter, streams), newSessionTemplateCommand(streams))
 }
 
 func newSessionCreateCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {

@@ -145,7 +145,7 @@ func casClient(t *testing.T) *cas.Client {
 		t.Fatal(err)
 	}
 	address := forward(t, "--namespace", "scone-system", "service/cas", ":8081")
-	client, err := cas.NewClient(func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", address) }, attested.Chain, own)
+	client, err := cas.NewClient(func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", address) }, attested.Anchor, own)
 	if err != nil {
 		t.Fatal(err)
 	}

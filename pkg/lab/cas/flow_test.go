@@ -42,10 +42,10 @@ func TestProductAttestsCAS(t *testing.T) {
 	if v := a.Findings.Verdict(); v != check.Affirming || !a.Simulated {
 		t.Errorf("verdict %s, simulated %v: %+v", v, a.Simulated, a.Findings)
 	}
-	if !slices.EqualFunc(a.Chain, l.cas.Chain(), (*x509.Certificate).Equal) {
+	if !slices.EqualFunc(a.Anchor.Chain, l.cas.Chain(), (*x509.Certificate).Equal) {
 		t.Error("the evidence vouches for another chain")
 	}
-	if !strings.Contains(string(a.Pin.Report), `-----BEGIN CERTIFICATE-----\r\n`) || a.Chain[0].Subject.CommonName != "cas-instance" || a.Chain[1].Subject.CommonName != "cas" {
+	if !strings.Contains(string(a.Pin.Report), `-----BEGIN CERTIFICATE-----\r\n`) || a.Anchor.Chain[0].Subject.CommonName != "cas-instance" || a.Anchor.Chain[1].Subject.CommonName != "cas" {
 		t.Errorf("the chain is not instance, root with CRLF: %s", a.Pin.Report)
 	}
 	for path, want := range map[string]string{

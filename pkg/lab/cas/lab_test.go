@@ -192,7 +192,7 @@ func userWithKey(t testing.TB, name string, key *ecdsa.PrivateKey) tls.Certifica
 // client is the product's own.
 func (l *lab) client(t testing.TB, user tls.Certificate) *product.Client {
 	t.Helper()
-	c, err := product.NewClient(l.dial, l.cas.Chain(), user)
+	c, err := product.NewClient(l.dial, product.Anchor{Chain: l.cas.Chain()}, user)
 	if err != nil {
 		t.Fatal(err)
 	}

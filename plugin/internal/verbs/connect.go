@@ -88,7 +88,7 @@ func newConnection(dial cas.Dialer, close func(), attested *cas.Attested, store 
 		close()
 		return nil, err
 	}
-	client, err := cas.NewClient(dial, attested.Chain, identity)
+	client, err := cas.NewClient(dial, attested.Anchor, identity)
 	if err != nil {
 		close()
 		return nil, err

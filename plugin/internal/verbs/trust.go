@@ -3,7 +3,6 @@
 package verbs
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"maps"
@@ -12,9 +11,8 @@ import (
 	"slices"
 
 	"github.com/spf13/pflag"
-	"go.yaml.in/yaml/v3"
 
-	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/policy"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/sgx"
 )
@@ -34,7 +32,7 @@ func NewTrust(lookupEnv func(string) (string, bool)) *Trust { return &Trust{look
 // AddFlags registers the flags.
 func (t *Trust) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&t.cas, "cas", "", "address of the CAS: NAME.NAMESPACE.svc (reached through a port-forward) or HOST[:PORT] (default $SCONE_CAS_ADDR, else "+DefaultCAS+")")
-	flags.StringVar(&t.policy, "policy", "", "file with reference values and accepted TCB deviations (kind "+policyKind+")")
+	flags.StringVar(&t.policy, "policy", "", "file with reference values and accepted TCB deviations (kind "+policy.Kind+")")
 	flags.StringVar(&t.casMRENCLAVE, "cas-mrenclave", "", "measurement that the CAS must have, 64 hexadecimal digits (default from --policy, else $CAS_MRENCLAVE)")
 	flags.StringVar(&t.collateral, "collateral", "", "folder or bundle.json with Intel's TCB info, QE identity, certificate chains and CRLs")
 	flags.StringVar(&t.rootCA, "sgx-root-ca", "", "PEM root certificate to use instead of Intel's; everything becomes simulated (labs only)")
@@ -62,17 +60,29 @@ func (t *Trust) resolve(earlier *record.Release) (*trusted, error) {
 		r.origins["cas"] = origin
 	}
 	if t.policy != "" {
-		policy, err := readPolicy(t.policy)
-		if err != nil {
+		if err := r.readPolicy(t.policy); err != nil {
 			return nil, err
 		}
-		r.trust.CAS, r.enclaves = policy.cas, policy.enclaves
-		r.origins["policy"] = "--policy"
 	}
 	if err := t.readMeasurement(r); err != nil {
 		return nil, err
 	}
 	return r, t.readAnchors(r)
+}
+
+// readPolicy takes everything that a policy says, and what it does not say as not accepted.
+func (r *trusted) readPolicy(path string) error {
+	text, err := readBounded(path)
+	if err != nil {
+		return fmt.Errorf("--policy: %w", err)
+	}
+	p, err := policy.Parse(path, text)
+	if err != nil {
+		return err
+	}
+	r.trust.CAS, r.trust.Freshness, r.enclaves = p.CAS, p.Freshness, p.Enclaves
+	r.origins["policy"] = "--policy"
+	return nil
 }
 
 // readMeasurement takes the CAS's measurement from the flag, or else from the
@@ -206,85 +216,4 @@ func readCollateralFiles(path string) (map[string][]byte, error) {
 		}
 	}
 	return files, nil
-}
-
-// policyKind is the kind of a policy file.
-const policyKind = "confidb.policy/v1"
-
-type policy struct {
-	cas      attest.Policy
-	enclaves map[string][]sgx.Measurement
-}
-
-// policyFile is the document of a user's policy.
-type policyFile struct {
-	Kind     string                 `yaml:"kind"`
-	CAS      enclaveFile            `yaml:"cas"`
-	Enclaves map[string]enclaveFile `yaml:"enclaves"`
-	// AcceptTCB and AcceptAdvisories name each tolerated deviation.
-	AcceptTCB        []sgx.TCBStatus `yaml:"accept-tcb"`
-	AcceptAdvisories []string        `yaml:"accept-advisories"`
-}
-
-type enclaveFile struct {
-	MRENCLAVE []string `yaml:"mrenclave"`
-	Signer    *struct {
-		MRSIGNER  string `yaml:"mrsigner"`
-		ISVProdID uint16 `yaml:"isvprodid"`
-		MinISVSVN uint16 `yaml:"min-isvsvn"`
-	} `yaml:"signer"`
-}
-
-func readPolicy(path string) (*policy, error) {
-	text, err := readBounded(path)
-	if err != nil {
-		return nil, fmt.Errorf("--policy: %w", err)
-	}
-	return parsePolicy(path, text)
-}
-
-// parsePolicy reads the document of a user's policy; path is for errors.
-func parsePolicy(path string, text []byte) (*policy, error) {
-	var file policyFile
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&file); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if file.Kind != policyKind {
-		return nil, fmt.Errorf("%s: kind: got %q, want %q", path, file.Kind, policyKind)
-	}
-	var err error
-	p := &policy{enclaves: map[string][]sgx.Measurement{}}
-	if p.cas.ReferenceValues, err = file.CAS.reference(); err != nil {
-		return nil, fmt.Errorf("%s: cas: %w", path, err)
-	}
-	p.cas.AcceptTCB, p.cas.AcceptAdvisories = file.AcceptTCB, file.AcceptAdvisories
-	for name, e := range file.Enclaves {
-		reference, err := e.reference()
-		if err != nil {
-			return nil, fmt.Errorf("%s: enclaves: %s: %w", path, name, err)
-		}
-		p.enclaves[name] = reference.MRENCLAVEs
-	}
-	return p, nil
-}
-
-func (e enclaveFile) reference() (attest.ReferenceValues, error) {
-	var r attest.ReferenceValues
-	for _, text := range e.MRENCLAVE {
-		m, err := sgx.ParseMeasurement(text)
-		if err != nil {
-			return r, fmt.Errorf("mrenclave: %w", err)
-		}
-		r.MRENCLAVEs = append(r.MRENCLAVEs, m)
-	}
-	if e.Signer != nil {
-		m, err := sgx.ParseMeasurement(e.Signer.MRSIGNER)
-		if err != nil {
-			return r, fmt.Errorf("signer: mrsigner: %w", err)
-		}
-		r.Signer = &attest.SignerReference{MRSIGNER: m, ISVProdID: e.Signer.ISVProdID, MinISVSVN: e.Signer.MinISVSVN}
-	}
-	return r, nil
 }

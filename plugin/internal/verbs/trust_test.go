@@ -3,6 +3,8 @@ package verbs
 import (
 	"strings"
 	"testing"
+
+	"github.com/confidb/confidb/pkg/policy"
 )
 
 const goodPolicy = `kind: confidb.policy/v1
@@ -14,43 +16,6 @@ enclaves:
 accept-tcb: [SWHardeningNeeded]
 accept-advisories: [INTEL-SA-00615]
 `
-
-func TestParsePolicy(t *testing.T) {
-	p, err := parsePolicy("policy.yaml", []byte(goodPolicy))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if v := p.cas.ReferenceValues; len(v.MRENCLAVEs) != 1 || v.Signer == nil || v.Signer.MinISVSVN != 5 || v.Signer.ISVProdID != 41316 {
-		t.Errorf("reference values: %+v", v)
-	}
-	if len(p.enclaves["probe"]) != 1 || len(p.cas.AcceptTCB) != 1 || len(p.cas.AcceptAdvisories) != 1 || p.cas.AllowDebugEnclave {
-		t.Errorf("got %+v", p)
-	}
-	for name, c := range map[string]struct{ old, new, want string }{
-		"another kind":            {"confidb.policy/v1", "confidb.policy/v2", "kind: got"},
-		"an unknown key":          {"accept-tcb", "accept-everything", "accept-everything"},
-		"a short measurement":     {"22f6", "", "enclaves: probe: mrenclave"},
-		"a status of nobody":      {"SWHardeningNeeded", "Fine", "Fine"},
-		"a wildcard for statuses": {"[SWHardeningNeeded]", "['*']", "*"},
-		"a big number":            {"41316", "65536", "65536"},
-	} {
-		_, err := parsePolicy("policy.yaml", []byte(strings.Replace(goodPolicy, c.old, c.new, 1)))
-		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "policy.yaml") {
-			t.Errorf("%s: got %v, want an error with the file and %q", name, err, c.want)
-		}
-	}
-}
-
-func FuzzParsePolicy(f *testing.F) {
-	f.Add([]byte(goodPolicy))
-	f.Add([]byte("kind: confidb.policy/v1\nenclaves: {x: {}}\n"))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		p, err := parsePolicy("policy.yaml", text)
-		if err == nil && p.cas.AllowDebugEnclave {
-			t.Error("a policy file allows debug enclaves, which it cannot say")
-		}
-	})
-}
 
 // A measurement is taken from the flag, else from the policy, else from the
 // environment, and never makes a policy that names a signer weaker.
@@ -70,11 +35,11 @@ func TestMeasurementOfTheCAS(t *testing.T) {
 		trust := Trust{casMRENCLAVE: c.flag, lookupEnv: func(name string) (string, bool) { return digits(variable), name == "CAS_MRENCLAVE" }}
 		r := &trusted{origins: map[string]string{}}
 		if c.policy != "" {
-			p, err := parsePolicy("policy.yaml", []byte(c.policy))
+			p, err := policy.Parse("policy.yaml", []byte(c.policy))
 			if err != nil {
 				t.Fatal(err)
 			}
-			trust.policy, r.trust.CAS = "policy.yaml", p.cas
+			trust.policy, r.trust.CAS = "policy.yaml", p.CAS
 		}
 		if err := trust.readMeasurement(r); err != nil {
 			t.Fatal(err)

@@ -1,0 +1,46 @@
+package policy
+
+// Example is a document with all keys, each explained, in which nothing is weak.
+// Its measurements are nobody's, so it accepts nothing as it is.
+func Example() string { return example }
+
+const example = `# What you accept. Reference values must reach you from whoever builds the images,
+# never from the cluster that you check. What is not named here is not accepted.
+kind: confidb.policy/v1
+
+# The enclave that the CAS must be. mrenclave is what runs: one value or a list, of
+# which one must match. signer is who signed it. If both are given, both must match.
+cas:
+  mrenclave:
+    - 1111111111111111111111111111111111111111111111111111111111111111
+  signer:
+    mrsigner: 2222222222222222222222222222222222222222222222222222222222222222
+    isvprodid: 41316
+    min-isvsvn: 5 # older security versions are refused
+
+# The enclaves that sessions admit. SCONE_HASH=1 prints a measurement where an image
+# is built; it depends on SCONE_HEAP and SCONE_ALLOW_DLOPEN.
+enclaves:
+  mariadbd: # the database
+    mrenclave: [3333333333333333333333333333333333333333333333333333333333333333]
+  mariadb: # its command line client
+    mrenclave: [4444444444444444444444444444444444444444444444444444444444444444]
+  probe: # what asks the database what it is
+    mrenclave: [5555555555555555555555555555555555555555555555555555555555555555]
+
+# States of a platform that you can live with beside UpToDate, and advisories of
+# Intel, each by name. What is accepted here makes a proof a warning.
+accept-tcb: [SWHardeningNeeded]
+accept-advisories: [INTEL-SA-00615]
+
+# true accepts enclaves whose memory the host can read. For experiments only.
+allow-debug-enclave: false
+
+# Intel numbers its evaluations of platforms; an older one knows fewer weaknesses.
+min-tcb-evaluation-number: 17
+
+# How long after its next update was due Intel's collateral is still used (at most
+# 2160h), and how long ago it may have been issued (leave it out for no bound).
+collateral-grace: 0h
+max-collateral-age: 168h
+`

@@ -1,0 +1,38 @@
+// Package policy holds the user's appraisal policy as a document: which enclaves
+// are expected, which deviations are tolerated by name, and how old Intel's
+// collateral may be. It reads the document with positions and says where a policy
+// is legal but weak. It knows no cluster and does no I/O.
+package policy
+
+import (
+	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/sgx"
+)
+
+// Kind is the kind of the document.
+const Kind = "confidb.policy/v1"
+
+// Policy is a parsed document. The zero value accepts no enclave and no deviation,
+// and uses collateral until its next update is due.
+type Policy struct {
+	// CAS is how the evidence of a CAS is appraised. Its tolerances are those of
+	// the whole document.
+	CAS attest.Policy
+	// Enclaves are the accepted measurements by the enclave's name. An enclave
+	// without any is accepted nowhere.
+	Enclaves map[string][]sgx.Measurement
+	// Freshness bounds the age of Intel's collateral.
+	Freshness attest.Freshness
+
+	places map[string]string // "file:line:column" of what the document has, by path
+}
+
+// where is the place of a path in the document, or of the nearest thing above it.
+func (p *Policy) where(paths ...string) string {
+	for _, path := range paths {
+		if place, ok := p.places[path]; ok {
+			return place
+		}
+	}
+	return p.places[""]
+}

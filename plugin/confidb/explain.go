@@ -1,0 +1,186 @@
+package confidb
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"sigs.k8s.io/yaml"
+
+	"github.com/confidb/confidb/pkg/explain"
+	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/verbs"
+)
+
+// explanation are the options of looking something up.
+type explanation struct {
+	// output is json or yaml; empty means text.
+	output string
+	// list asks for all codes.
+	list bool
+}
+
+// newExplainCommand asks no cluster: it is for the moment when nothing else works.
+func newExplainCommand(streams genericiooptions.IOStreams) *cobra.Command {
+	var o explanation
+	c := &cobra.Command{
+		Use:   "explain [CODE | MESSAGE]",
+		Short: "Say what a code or an error message means, and what to do",
+		Long: `Looks up the ID of a finding, the code that a reason begins with, a TCB status or an
+advisory of Intel, an exit code (exit-3), or a line of an error message of SCONE or
+of Intel's library, with all that varies in it. Says what it means, what an adversary
+could be doing, and what to do next. Without an argument lists all codes.
+
+Asks nobody: needs no cluster, no CAS and no RBAC verbs.`,
+		Example: `  kubectl confidb explain cas-nonce
+  kubectl confidb explain OutOfDateConfigurationNeeded
+  kubectl confidb explain 'Caused by: The program enclave is not trustworthy'`,
+		ValidArgsFunction: completeCodes,
+		RunE: func(_ *cobra.Command, arguments []string) error {
+			if err := verbs.CheckFormat(o.output); err != nil {
+				return err
+			}
+			return o.run(streams.Out, arguments)
+		},
+	}
+	c.Flags().StringVarP(&o.output, "output", "o", "", "output format: json or yaml (default: text)")
+	c.Flags().BoolVar(&o.list, "list", false, "list all codes (default without an argument)")
+	return c
+}
+
+// completeCodes offers the codes with their titles; other names would be too many.
+func completeCodes(_ *cobra.Command, arguments []string, begun string) ([]string, cobra.ShellCompDirective) {
+	pages, err := explain.Pages()
+	if err != nil || len(arguments) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var offers []string
+	for _, p := range pages {
+		if strings.HasPrefix(strings.ToLower(p.Code), strings.ToLower(begun)) {
+			offers = append(offers, cobra.CompletionWithDesc(p.Code, p.Title))
+		}
+	}
+	return offers, cobra.ShellCompDirectiveNoFileComp
+}
+
+// run looks up the arguments as one text: people forget the quotes around a line.
+func (o explanation) run(out io.Writer, arguments []string) error {
+	if o.list && len(arguments) > 0 {
+		return cli.NewUsageError("got --list and something to explain, want one of them")
+	}
+	d := explanationDocument{Kind: "confidb.explanation/v1", Text: explain.Clean(strings.Join(arguments, " "))}
+	var err error
+	if len(arguments) == 0 {
+		d.Pages, err = explain.Pages()
+	} else {
+		d.Pages, err = explain.Lookup(strings.Join(arguments, " "))
+	}
+	if errors.Is(err, explain.ErrEmpty) || errors.Is(err, explain.ErrTooLong) {
+		return cli.NewUsageError("%w", err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := d.print(out, o.output); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	return nil
+}
+
+// explanationDocument is the result for programs.
+type explanationDocument struct {
+	Kind string `json:"kind"`
+	// Text is what was looked up, cleaned; empty for the list of all pages.
+	Text  string         `json:"text"`
+	Pages []explain.Page `json:"pages"`
+}
+
+func (d explanationDocument) print(out io.Writer, format string) error {
+	switch format {
+	case "json":
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(d)
+	case "yaml":
+		text, err := yaml.Marshal(d)
+		if err != nil {
+			return err
+		}
+		_, err = out.Write(text)
+		return err
+	}
+	var b strings.Builder
+	if d.Text == "" {
+		listCodes(&b, d.Pages)
+	} else {
+		explainPages(&b, d.Pages)
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+func listCodes(b *strings.Builder, pages []explain.Page) {
+	last := ""
+	for _, p := range pages {
+		if p.Group != last {
+			if last != "" {
+				b.WriteByte('\n')
+			}
+			b.WriteString(p.Group + "\n")
+			last = p.Group
+		}
+		fold(b, fmt.Sprintf("  %-26s ", p.Code), p.Title)
+	}
+}
+
+func explainPages(b *strings.Builder, pages []explain.Page) {
+	for i, p := range pages {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		fold(b, "", p.Code+": "+p.Title)
+		fold(b, "  meaning  ", p.Meaning)
+		fold(b, "  attack   ", p.Attack)
+		label := "  do       "
+		for step := range strings.Lines(p.Do) {
+			fold(b, label, "- "+step)
+			label = "           "
+		}
+		if p.Caveat != "" {
+			fold(b, "  caveat   ", p.Caveat)
+		}
+		if len(p.Also) > 0 {
+			fold(b, "  also     ", strings.Join(p.Also, " "))
+		}
+	}
+}
+
+// textWidth is how many columns a text takes.
+const textWidth = 80
+
+// fold writes text after a label, in lines that begin below its first word. The
+// pages are ours, so there is nothing to clean in them.
+func fold(b *strings.Builder, label, text string) {
+	b.WriteString(label)
+	indent := utf8.RuneCountInString(label)
+	column := indent
+	for i, word := range strings.Fields(text) {
+		length := utf8.RuneCountInString(word)
+		switch {
+		case i > 0 && column+1+length > textWidth:
+			fmt.Fprintf(b, "\n%*s", indent, "")
+			column = indent
+		case i > 0:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += length
+	}
+	b.WriteByte('\n')
+}
