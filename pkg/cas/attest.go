@@ -27,6 +27,12 @@ type Attested struct {
 	Pin record.Pin
 }
 
+// Label says what the evidence binds, and how fresh it is.
+func (a *Attested) Label() *attest.EvidenceLabel {
+	l := attest.LabelOf(a.Pin.Backend, a.Findings)
+	return &l
+}
+
 // Attest fetches fresh evidence and appraises it together with the TLS peer that
 // sent it. An error means that there is no evidence to judge.
 func Attest(ctx context.Context, dial Dialer, address string, nonce [16]byte, trust record.Trust, now func() time.Time) (*Attested, error) {
@@ -35,7 +41,7 @@ func Attest(ctx context.Context, dial Dialer, address string, nonce [16]byte, tr
 		return nil, err
 	}
 	at := now()
-	return Appraise(record.Pin{Address: address, Nonce: nonce, Report: contact.Report, FetchedAt: at, Trust: trust}, contact.PeerChain, at)
+	return Appraise(record.Pin{Address: address, Backend: attest.BackendReport, Nonce: nonce, Report: contact.Report, FetchedAt: at, Trust: trust}, contact.PeerChain, at)
 }
 
 // Appraise appraises evidence, and the TLS peer that must be the attested CAS.
@@ -61,8 +67,11 @@ func Reappraise(pin record.Pin, now time.Time) (*Attested, error) {
 	return &Attested{appraisal.Findings, Anchor{appraisal.Chain, appraisal.Key}, appraisal.Result, appraisal.Simulated, pin}, nil
 }
 
+// PeerTitle is what is asked about the peer of a TLS connection.
+const PeerTitle = "the TLS peer is the attested CAS"
+
 func peerFinding(peer []*x509.Certificate, anchor Anchor, now time.Time) check.Finding {
-	f := check.Finding{ID: "cas-tls-peer", Title: "the TLS peer is the attested CAS", Outcome: check.Pass}
+	f := check.Finding{ID: "cas-tls-peer", Title: PeerTitle, Outcome: check.Pass}
 	if err := CheckPeer(peer, anchor, now); err != nil {
 		f.Outcome, f.Reason = check.Fail, err.Error()
 		f.Hint = "connect to the CAS without a proxy that ends TLS, or find out who answers at this address"

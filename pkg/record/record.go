@@ -184,7 +184,19 @@ var ErrLocked = errors.New("another confidb works on this release")
 // LockRelease keeps other processes of this user from the same release until the
 // returned function is called or the process ends, however it ends.
 func (s Store) LockRelease(cluster, namespace, name string) (unlock func(), err error) {
-	path := s.releaseFile(cluster, namespace, name) + ".lock"
+	unlock, err = lock(s.releaseFile(cluster, namespace, name)+".lock", unix.LOCK_NB)
+	if err != nil {
+		return nil, fmt.Errorf("locking release %s/%s: %w", namespace, name, err)
+	}
+	return unlock, nil
+}
+
+// wait makes lock wait for the other process.
+const wait = 0
+
+// lock holds a file for this process, or is ErrLocked when another one does and how
+// is unix.LOCK_NB.
+func lock(path string, how int) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
@@ -192,9 +204,13 @@ func (s Store) LockRelease(cluster, namespace, name string) (unlock func(), err 
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|how)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = ErrLocked
+	}
+	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("locking release %s/%s: %w", namespace, name, ErrLocked)
+		return nil, err
 	}
 	return func() { f.Close() }, nil
 }

@@ -30,6 +30,8 @@ type Result struct {
 	Findings  check.Report  `json:"findings"`
 	// Claims are what a quote says, where one was appraised.
 	*attest.Claims
+	// Evidence labels what a CAS was attested by.
+	Evidence *attest.EvidenceLabel `json:"evidence,omitempty"`
 	// Origins says where inputs came from.
 	Origins map[string]string `json:"origins,omitempty"`
 	// Limitations are what is not claimed.
@@ -78,6 +80,9 @@ func table(out io.Writer, r Result) error {
 			detail(&b, "next", f.Hint)
 		}
 	}
+	if r.Evidence != nil {
+		label(&b, r.Evidence)
+	}
 	if r.Claims != nil && r.Claims.TCB != nil {
 		claims(&b, r.Claims)
 	}
@@ -96,6 +101,27 @@ func table(out io.Writer, r Result) error {
 	fmt.Fprintf(&b, "\n%s: %s\n", r.Subject, Words(r.Verdict, r.Simulated))
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// label writes what evidence binds.
+func label(b *strings.Builder, l *attest.EvidenceLabel) {
+	fmt.Fprintf(b, "\nEvidence (%s):\n", l.Backend)
+	for _, line := range []struct {
+		name    string
+		bound   bool
+		yes, no string
+	}{
+		{"key", l.KeyBound, "bound: the enclave vouches for the key of this CAS", "not bound: no enclave was seen to vouch for a key"},
+		{"nonce", l.NonceBound, "bound: the enclave answered the nonce", "not bound: no nonce was seen to be answered"},
+		{"session", l.SessionBound, "bound: the TLS peer holds that key", "not bound: the TLS peer was not seen to hold it"},
+	} {
+		text := line.no
+		if line.bound {
+			text = line.yes
+		}
+		wrap(b, fmt.Sprintf("  %-10s ", line.name), text)
+	}
+	wrap(b, "  freshness  ", l.Freshness)
 }
 
 // claims writes what a quote says. The PPID is left out: it is personal data of

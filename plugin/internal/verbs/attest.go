@@ -9,6 +9,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/cas"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/plugin/internal/cli"
@@ -20,6 +21,8 @@ import (
 type AttestCAS struct {
 	// Trust says whom to believe and where the CAS is.
 	Trust *Trust
+	// Evidence says how it is attested.
+	Evidence Evidence
 	// Address overrides the address of Trust; it is the command's argument.
 	Address string
 	// Home is the folder of the user's records.
@@ -35,6 +38,10 @@ type AttestCAS struct {
 // Run attests the CAS, prints the result and keeps the evidence of a CAS that is
 // accepted.
 func (o AttestCAS) Run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) error {
+	if err := o.Evidence.check(); err != nil {
+		return err
+	}
+	o.Trust.noQuote = o.Evidence.noQuote()
 	resolved, err := o.Trust.resolve(nil)
 	if err != nil {
 		return err
@@ -42,35 +49,57 @@ func (o AttestCAS) Run(ctx context.Context, getter genericclioptions.RESTClientG
 	if o.Address != "" {
 		resolved.cas, resolved.origins["cas"] = o.Address, "argument"
 	}
-	dial, close, err := dialCAS(ctx, getter, resolved.cas)
-	if err != nil {
-		return err
-	}
-	defer close()
-	attested, err := attestNow(ctx, dial, resolved.cas, resolved.trust, o.Now)
+	store := record.Store{Dir: o.Home}
+	attested, err := source{&o.Evidence, getter, store, resolved.cas, resolved.origins["cas"] != byDefault, resolved.trust, o.Now}.attest(ctx)
 	if err != nil {
 		return err
 	}
 	verdict := attested.Findings.Verdict()
 	if err := printers.Print(streams.Out, o.Output, printers.Result{
 		Kind: "confidb.attestation/v1", Subject: "CAS " + resolved.cas, Verdict: verdict, Simulated: attested.Simulated,
-		Findings: attested.Findings, Origins: resolved.origins,
+		Findings: attested.Findings, Origins: resolved.origins, Evidence: attested.Label(), Claims: claims(attested),
 	}); err != nil {
 		return err
 	}
 	if verdict.Accepted() {
-		if err := (record.Store{Dir: o.Home}).SavePin(&attested.Pin); err != nil {
+		if err := store.SavePin(&attested.Pin); err != nil {
 			return fmt.Errorf("keeping the evidence: %w", err)
 		}
 	}
 	return cli.Conclude(verdict, attested.Simulated, o.AcceptSimulated)
 }
 
+// claims are what the quote says of a CAS, if there is one.
+func claims(a *cas.Attested) *attest.Claims {
+	if a.Result == nil {
+		return nil
+	}
+	return attest.ClaimsOf(a.Result)
+}
+
 // attestNow fetches and appraises fresh evidence of the CAS at address.
-func attestNow(ctx context.Context, dial cas.Dialer, address string, trust record.Trust, now func() time.Time) (*cas.Attested, error) {
+func attestNow(ctx context.Context, dial cas.Dialer, store record.Store, address string, trust record.Trust, now func() time.Time) (*cas.Attested, error) {
 	var nonce [16]byte
 	rand.Read(nonce[:]) // never fails
-	return cas.Attest(ctx, dial, address, nonce, trust, now)
+	attested, err := cas.Attest(ctx, dial, address, nonce, trust, now)
+	if err != nil {
+		return nil, err
+	}
+	return attested, remember(store, attested, now())
+}
+
+// remember adds what earlier runs have seen to the findings, and keeps what an
+// accepted CAS adds to that.
+func remember(store record.Store, a *cas.Attested, now time.Time) error {
+	memory, err := store.Memory()
+	if err != nil {
+		return err
+	}
+	a.Findings = append(a.Findings, memory.Judge(a.Result, a.Pin.Trust.RootCA, now)...)
+	if !a.Findings.Verdict().Accepted() {
+		return nil
+	}
+	return store.Learn(func(m attest.Memory) attest.Memory { return m.Learn(a.Result, a.Pin.Trust.RootCA, now) })
 }
 
 // dialCAS returns a dialer for a CAS. The cluster is only asked when the address is

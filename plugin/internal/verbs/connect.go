@@ -68,7 +68,7 @@ func connectCAS(ctx context.Context, getter genericclioptions.RESTClientGetter, 
 	if err != nil {
 		return nil, err
 	}
-	attested, err := attestNow(ctx, dial, address, trust, now)
+	attested, err := attestNow(ctx, dial, store, address, trust, now)
 	if err == nil && !attested.Findings.Verdict().Accepted() {
 		err = &CASError{address, attested.Findings}
 	}
@@ -108,6 +108,9 @@ func reconnectCAS(ctx context.Context, getter genericclioptions.RESTClientGetter
 	}
 	attested, err := cas.Reappraise(*pin, now())
 	if err != nil {
+		return nil, err
+	}
+	if err := remember(store, attested, now()); err != nil {
 		return nil, err
 	}
 	if !attested.Findings.Verdict().Accepted() {

@@ -154,7 +154,7 @@ func (v *verification) observeCAS(ctx context.Context, seen *verify.Observation)
 		fail(err)
 		return
 	}
-	attested, err := attestNow(ctx, dial, v.promised.CASAddress, v.promised.Trust, v.Now)
+	attested, err := attestNow(ctx, dial, v.store, v.promised.CASAddress, v.promised.Trust, v.Now)
 	if err != nil {
 		close()
 		fail(err)
