@@ -50,6 +50,7 @@ func newRootCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		newVerifyCommand(flags, streams),
 		newSQLCommand(flags, streams),
 		newEnvCommand(flags, streams),
+		newTCBCommand(flags, streams),
 		newPolicyCommand(streams),
 		newExplainCommand(streams),
 		newVersionCommand(streams),

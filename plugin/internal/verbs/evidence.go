@@ -322,4 +322,3 @@ func relay(ctx context.Context, near net.Conn, dial cas.Dialer) {
 	}
 	<-ended
 }
-

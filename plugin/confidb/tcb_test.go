@@ -1,0 +1,840 @@
+package confidb
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"sigs.k8s.io/yaml"
+
+	"github.com/confidb/confidb/internal/sgxmint"
+	"github.com/confidb/confidb/pkg/platform/platformtest"
+	"github.com/confidb/confidb/pkg/policy"
+	"github.com/confidb/confidb/pkg/session"
+	"github.com/confidb/confidb/pkg/sgx"
+	"github.com/confidb/confidb/plugin/internal/cli"
+)
+
+// tcbTest is the document of tcb.
+type tcbTest struct {
+	Kind, Verdict string
+	Simulated     bool
+	Nodes         []tcbTestNode
+	Groups        []tcbTestGroup
+}
+
+type tcbTestNode struct {
+	Node, Status, Reason, Outcome string
+	Claims                        *struct {
+		TCB *struct {
+			Status, PlatformStatus, QEStatus string
+			Advisories                       []string
+		}
+		Enclave  *struct{}
+		Platform *struct{ PPID, PlatformInstanceID, QEID, FMSPC string }
+	}
+	Findings []struct{ ID, Outcome, Reason, Hint string }
+}
+
+// open are the IDs of what did not pass beside status and advisories.
+func (n tcbTestNode) open() (ids []string) {
+	for _, f := range n.Findings {
+		if f.Outcome != "pass" && f.ID != "tcb-status" && f.ID != "tcb-advisories" {
+			ids = append(ids, f.ID)
+		}
+	}
+	return ids
+}
+
+type tcbTestGroup struct {
+	Status, Reason, Outcome    string
+	Advisories, EndOfServicing []string
+	FMSPC                      string
+	EvaluationDataNumber       int
+	Nodes                      []string
+	Meaning, Do                string
+	Tolerate                   *struct {
+		Policy struct {
+			AcceptTCB        []string `json:"accept-tcb"`
+			AcceptAdvisories []string `json:"accept-advisories"`
+		}
+		Session struct {
+			Tolerate         []string
+			IgnoreAdvisories []string `json:"ignore_advisories"`
+		}
+	}
+}
+
+// runTCB runs the command, whether it is in the tree or not.
+func runTCB(t *testing.T, arguments ...string) (code int, out, errOut string) {
+	t.Helper()
+	streams, _, stdout, stderr := genericiooptions.NewTestIOStreams()
+	root := newRootCommand(streams)
+	if c, _, err := root.Find([]string{"tcb"}); err != nil || c.Name() != "tcb" {
+		root.AddCommand(newTCBCommand(genericclioptions.NewConfigFlags(true), streams))
+	}
+	root.SetArgs(append([]string{"tcb"}, arguments...))
+	code = cli.Report(root.ExecuteContext(context.Background()), streams.ErrOut)
+	return code, stdout.String(), stderr.String()
+}
+
+// tcbJSON runs the command and reads its document.
+func tcbJSON(t *testing.T, want int, arguments ...string) tcbTest {
+	t.Helper()
+	code, out, errOut := runTCB(t, append(arguments, "-o", "json")...)
+	var d tcbTest
+	if err := json.Unmarshal([]byte(out), &d); err != nil || code != want || d.Kind != "confidb.tcb/v1" {
+		t.Fatalf("exit %d, want %d, %v\n%s%s", code, want, err, out, errOut)
+	}
+	return d
+}
+
+const tcbQuotes = "../../../shared/testdata/sgx-quotes"
+
+type tcbCase struct {
+	ID, Dir  string
+	Time     string `json:"verification_time_iso"`
+	Expected struct {
+		Reasons            []string `json:"strict_reject_reasons"`
+		Status             string   `json:"tcb_status"`
+		Advisories         []string
+		PPID, FMSPC        string
+		PlatformInstanceID string `json:"platform_instance_id"`
+		EvaluationNumber   int    `json:"tcb_evaluation_data_number"`
+		TCBInfoVersion     int    `json:"tcb_info_version"`
+	}
+}
+
+func (c tcbCase) file(name string) string { return filepath.Join(tcbQuotes, c.Dir, name) }
+
+func tcbCases(t *testing.T) map[string]tcbCase {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(tcbQuotes, "cases.json"))
+	if err != nil {
+		t.Fatalf("the real quotes are needed for this test: %v", err)
+	}
+	var all []tcbCase
+	if err := json.Unmarshal(text, &all); err != nil {
+		t.Fatal(err)
+	}
+	cases := map[string]tcbCase{}
+	for _, c := range all {
+		cases[c.ID] = c
+	}
+	return cases
+}
+
+func writeAll(t *testing.T, dir string, files map[string][]byte) string {
+	t.Helper()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// policyFile writes one that accepts these.
+func policyFile(t *testing.T, statuses, advisories []string) string {
+	t.Helper()
+	text := "kind: confidb.policy/v1\n"
+	if len(statuses) > 0 {
+		text += "accept-tcb: [" + strings.Join(statuses, ", ") + "]\n"
+	}
+	if len(advisories) > 0 {
+		text += "accept-advisories: [" + strings.Join(advisories, ", ") + "]\n"
+	}
+	return filepath.Join(writeAll(t, t.TempDir(), map[string][]byte{"policy.yaml": []byte(text)}), "policy.yaml")
+}
+
+// canary fails if an identity of the case is printed, in any case of letters.
+func (c tcbCase) canary(t *testing.T, out string) {
+	t.Helper()
+	for _, secret := range []string{c.Expected.PPID, c.Expected.PlatformInstanceID} {
+		if secret != "" && strings.Contains(strings.ToLower(out), secret) {
+			t.Errorf("%s: the identity of the machine's owner is in\n%s", c.ID, out)
+		}
+	}
+}
+
+func wantNarrow(t *testing.T, out string) {
+	t.Helper()
+	for line := range strings.Lines(out) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+}
+
+func TestTCBOfRealQuotes(t *testing.T) {
+	for id, c := range tcbCases(t) {
+		t.Run(id, func(t *testing.T) {
+			e := c.Expected
+			arguments := []string{"node-1=" + c.file("quote.bin"), "--offline", "--collateral", filepath.Dir(c.file("x")), "--at", c.Time, "--sgx-root-ca", c.file("trustedRootCaCert.pem"), "--accept-simulated"}
+			complete := len(e.Reasons) == 0 && e.TCBInfoVersion == 3
+			bare := 3
+			if e.Status == "UpToDate" {
+				bare = 4 // the only one has a TCB info of an old form
+			}
+			d := tcbJSON(t, bare, arguments...)
+			n, g := d.Nodes[0], d.Groups[0]
+			if n.Status != e.Status || n.Claims == nil || n.Claims.Enclave != nil || !slices.Equal(g.Nodes, []string{"node-1"}) {
+				t.Fatalf("got %+v in %+v", n, g)
+			}
+			if diff := cmp.Diff(e.Advisories, n.Claims.TCB.Advisories) + cmp.Diff(e.Advisories, g.Advisories); diff != "" {
+				t.Error(diff)
+			}
+			if g.FMSPC != e.FMSPC || g.EvaluationDataNumber != e.EvaluationNumber || g.Meaning == "" || g.Do == "" || g.Status != e.Status {
+				t.Errorf("got %+v", g)
+			}
+			if !strings.HasPrefix(n.Claims.Platform.PPID, "sha256:") || (e.PlatformInstanceID == "") != (n.Claims.Platform.PlatformInstanceID == "") {
+				t.Errorf("got the identities %+v", n.Claims.Platform)
+			}
+			if d.Simulated != (id == "intel-sample-ownroot") {
+				t.Errorf("simulated %v", d.Simulated)
+			}
+			for _, f := range n.Findings {
+				if strings.HasPrefix(f.ID, "enclave-") {
+					t.Errorf("the enclave was judged: %+v", f)
+				}
+			}
+			var accepted []string
+			if e.Status != "UpToDate" {
+				accepted = []string{e.Status}
+			}
+			if complete != (g.Outcome == "fail" && len(n.open()) == 0) {
+				t.Errorf("complete %v, and %v is open", complete, n.open())
+			}
+			if g.Outcome == "skip" && (!strings.Contains(g.Do, "collateral fetch") || strings.Contains(g.Do, "Nothing")) {
+				t.Errorf("what is not shown needs steps: %s", g.Do)
+			}
+			all := append(arguments, "--policy", policyFile(t, accepted, e.Advisories))
+			code, out, _ := runTCB(t, all...)
+			if (code == 0) != complete || strings.Contains(out, "accept-") {
+				t.Errorf("with a policy: exit %d, complete %v\n%s", code, complete, out)
+			}
+			_, text, _ := runTCB(t, arguments...)
+			_, asYAML, _ := runTCB(t, append(arguments, "-o", "yaml")...)
+			_, asJSON, _ := runTCB(t, append(arguments, "-o", "json")...)
+			c.canary(t, text+asYAML+asJSON+out)
+			wantNarrow(t, text)
+		})
+	}
+}
+
+// realFleet is a folder with quotes of three machines of two families, and one with
+// a bundle for each family.
+func realFleet(t *testing.T) (quotes, collateral string, cases []tcbCase) {
+	t.Helper()
+	all := tcbCases(t)
+	ice, first, second := all["automata-quotev3-00606A-2025-eval17"], all["dcapqvl-00A067-2025"], all["automata-solana-debug-00A067-2025"]
+	read := func(c tcbCase, name string) []byte {
+		text, err := os.ReadFile(c.file(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	bundle := func(c tcbCase) []byte {
+		files := map[string][]byte{}
+		for _, name := range sgx.CollateralFileNames() {
+			files[name] = read(c, name)
+		}
+		set, err := sgx.CollateralFromFiles(files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := set[0].Bundle()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	quotes = writeAll(t, t.TempDir(), map[string][]byte{"node-1.bin": read(ice, "quote.bin"), "node-2.quote": read(first, "quote.bin"), "node-3.example.dat": read(second, "quote.bin"), "notes.txt": []byte("no quote")})
+	collateral = writeAll(t, t.TempDir(), map[string][]byte{"a.json": bundle(first), "b.json": bundle(ice)})
+	return quotes, collateral, []tcbCase{ice, first, second}
+}
+
+// realFleetTime is when the collateral of both families was current.
+const realFleetTime = "2025-06-22T00:00:00Z"
+
+func TestTCBFleetText(t *testing.T) {
+	quotes, collateral, cases := realFleet(t)
+	code, out, errOut := runTCB(t, "--quotes", quotes, "--collateral", collateral, "--at", realFleetTime, "--offline")
+	want := `3 nodes: 1 SWHardeningNeeded, 2 ConfigurationAndSWHardeningNeeded
+
+FAIL ConfigurationAndSWHardeningNeeded (2 nodes)
+  nodes       node-2, node-3.example
+  platform    FMSPC 00a067110000, Intel's TCB evaluation 17
+  advisories  INTEL-SA-00289 INTEL-SA-00615
+  means       A setting of the BIOS, such as hyper-threading, opens a weakness
+              that updates alone do not close. Microcode and firmware are
+              current. Some weaknesses can only be met in the program, which has
+              to be built with mitigations. For several families of machines
+              Intel has no better status.
+  do          Change the setting that the advisories name, restart the node, and
+              attest again.
+              Ask whoever builds the enclave whether the named advisories are
+              met in software.
+              Read each advisory at security-center.intel.com; it says which
+              BIOS, microcode or setting closes it.
+  If you can live with it, add these to the lists that are in policy.yaml:
+    accept-tcb: [ConfigurationAndSWHardeningNeeded]
+    accept-advisories: [INTEL-SA-00289, INTEL-SA-00615]
+  and in each session that these nodes are to serve:
+    security:
+      attestation:
+        tolerate: [insecure-configuration, software-hardening-needed]
+        ignore_advisories: [INTEL-SA-00289, INTEL-SA-00615]
+
+FAIL SWHardeningNeeded (1 node)
+  nodes       node-1
+  platform    FMSPC 00606a000000, Intel's TCB evaluation 17
+  advisories  INTEL-SA-00615
+  means       Microcode and firmware are current. Some weaknesses can only be
+              met in the program, which has to be built with mitigations. For
+              several families of machines Intel has no better status.
+  do          Ask whoever builds the enclave whether the named advisories are
+              met in software.
+              Read each advisory at security-center.intel.com; it says which
+              BIOS, microcode or setting closes it.
+  If you can live with it, add these to the lists that are in policy.yaml:
+    accept-tcb: [SWHardeningNeeded]
+    accept-advisories: [INTEL-SA-00615]
+  and in each session that these nodes are to serve:
+    security:
+      attestation:
+        tolerate: [software-hardening-needed]
+        ignore_advisories: [INTEL-SA-00615]
+
+fleet: contraindicated
+`
+	if diff := cmp.Diff(want, out); diff != "" || code != 3 || errOut != "" {
+		t.Errorf("exit %d %s(-want +got):\n%s", code, errOut, diff)
+	}
+	wantNarrow(t, out)
+	for _, c := range cases {
+		c.canary(t, out)
+	}
+}
+
+// Only what the policy does not accept yet is named.
+func TestTCBWithAPolicy(t *testing.T) {
+	quotes, collateral, _ := realFleet(t)
+	arguments := []string{"--quotes", quotes, "--collateral", collateral, "--at", realFleetTime, "--offline"}
+	d := tcbJSON(t, 3, append(arguments, "--policy", policyFile(t, []string{"SWHardeningNeeded"}, []string{"INTEL-SA-00615"}))...)
+	if g := d.Groups[1]; g.Outcome != "warn" || g.Tolerate != nil || g.Status != "SWHardeningNeeded" {
+		t.Errorf("what is accepted: got %+v", g)
+	}
+	tolerate := d.Groups[0].Tolerate
+	if diff := cmp.Diff([]string{"ConfigurationAndSWHardeningNeeded"}, tolerate.Policy.AcceptTCB) + cmp.Diff([]string{"INTEL-SA-00289"}, tolerate.Policy.AcceptAdvisories) + cmp.Diff([]string{"INTEL-SA-00289"}, tolerate.Session.IgnoreAdvisories); diff != "" {
+		t.Error(diff)
+	}
+	d = tcbJSON(t, 0, append(arguments, "--policy", policyFile(t, []string{"SWHardeningNeeded", "ConfigurationAndSWHardeningNeeded"}, []string{"INTEL-SA-00615", "INTEL-SA-00289"}))...)
+	if d.Verdict != "warning" || d.Simulated {
+		t.Errorf("all accepted: got %s, simulated %v", d.Verdict, d.Simulated)
+	}
+}
+
+// Where something else fails no toleration would help, so none is offered.
+func TestTCBOfExpiredCollateral(t *testing.T) {
+	quotes, collateral, _ := realFleet(t)
+	d := tcbJSON(t, 3, "--quotes", quotes, "--collateral", collateral, "--at", "2025-09-01T00:00:00Z", "--offline")
+	for _, g := range d.Groups {
+		if g.Tolerate != nil || g.Outcome != "fail" || !strings.Contains(g.Do, "Fetch current collateral") {
+			t.Errorf("got %+v", g)
+		}
+	}
+}
+
+func TestTCBDocumentsAgree(t *testing.T) {
+	quotes, collateral, _ := realFleet(t)
+	arguments := []string{"--quotes", quotes, "--collateral", collateral, "--at", realFleetTime, "--offline"}
+	_, asJSON, _ := runTCB(t, append(arguments, "-o", "json")...)
+	_, asYAML, _ := runTCB(t, append(arguments, "-o", "yaml")...)
+	var a, b map[string]any
+	if err := json.Unmarshal([]byte(asJSON), &a); err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal([]byte(asYAML), &b); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(a, b); diff != "" {
+		t.Error(diff)
+	}
+	keys := func(m any) (all []string) {
+		for key := range m.(map[string]any) {
+			all = append(all, key)
+		}
+		slices.Sort(all)
+		return all
+	}
+	for _, c := range []struct {
+		what any
+		want []string
+	}{
+		{a, []string{"groups", "kind", "nodes", "simulated", "verdict"}},
+		{a["nodes"].([]any)[0], []string{"claims", "findings", "node", "outcome", "reason", "status"}},
+		{a["groups"].([]any)[0], []string{"advisories", "do", "endOfServicing", "evaluationDataNumber", "fmspc", "meaning", "nodes", "outcome", "reason", "status", "tolerate"}},
+	} {
+		if diff := cmp.Diff(c.want, keys(c.what)); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+// mintFleet makes quotes of machines under an authority of its own.
+type mintFleet struct {
+	authority          *sgxmint.Authority
+	quotes, collateral string
+	platforms          []*sgxmint.Platform
+}
+
+var mintTime = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+
+func mintNodes(t *testing.T, count int, change func(*sgxmint.Authority, []*sgxmint.Platform)) mintFleet {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := mintFleet{quotes: t.TempDir(), collateral: t.TempDir()}
+	var err error
+	f.authority, err = sgxmint.NewAuthority(mintTime)
+	must(err)
+	for n := range count {
+		p, err := sgxmint.NewPlatform(f.authority, mintTime)
+		must(err)
+		quote, err := p.Quote(sgx.ReportBody{MRENCLAVE: sgx.Measurement{1}, Attributes: [16]byte{5}})
+		must(err)
+		f.platforms = append(f.platforms, p)
+		writeAll(t, f.quotes, map[string][]byte{fmt.Sprintf("node-%d.bin", n+1): quote})
+	}
+	if change != nil {
+		change(f.authority, f.platforms)
+	}
+	files, err := f.authority.CollateralFiles(mintTime)
+	must(err)
+	writeAll(t, f.collateral, files)
+	return f
+}
+
+func (f mintFleet) arguments(more ...string) []string {
+	return append([]string{"--quotes", f.quotes, "--collateral", f.collateral, "--at", mintTime.Format(time.RFC3339), "--sgx-root-ca", filepath.Join(f.collateral, "trustedRootCaCert.pem")}, more...)
+}
+
+func (f mintFleet) copyQuote(t *testing.T, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(f.quotes, from))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeAll(t, f.quotes, map[string][]byte{to: text})
+}
+
+func TestTCBMintedStatuses(t *testing.T) {
+	for status, c := range map[sgx.TCBStatus]struct {
+		code    int
+		do      string
+		session []string
+	}{
+		sgx.UpToDate:                          {5, "Nothing.", nil},
+		sgx.SWHardeningNeeded:                 {3, "whoever builds the enclave", []string{"software-hardening-needed"}},
+		sgx.ConfigurationNeeded:               {3, "Change the setting", []string{"insecure-configuration"}},
+		sgx.ConfigurationAndSWHardeningNeeded: {3, "Change the setting", []string{"insecure-configuration", "software-hardening-needed"}},
+		sgx.OutOfDate:                         {3, "Update BIOS, microcode", []string{"outdated-tcb"}},
+		sgx.OutOfDateConfigurationNeeded:      {3, "Update BIOS and microcode, change the setting", []string{"outdated-tcb", "insecure-configuration"}},
+		sgx.Revoked:                           {3, "Replace every secret", nil},
+	} {
+		t.Run(string(status), func(t *testing.T) {
+			f := mintNodes(t, 1, func(a *sgxmint.Authority, _ []*sgxmint.Platform) {
+				a.Status = status
+				if status == sgx.Revoked {
+					a.Advisories = []string{"INTEL-SA-00001"} // not even that is offered
+				}
+			})
+			d := tcbJSON(t, c.code, f.arguments("--offline")...)
+			g := d.Groups[0]
+			if g.Status != string(status) || !d.Simulated || !strings.Contains(g.Do, c.do) || strings.Contains(g.Do, "accept-") {
+				t.Errorf("got %+v", g)
+			}
+			if (g.Tolerate != nil) != (c.session != nil) {
+				t.Fatalf("tolerations: got %+v", g.Tolerate)
+			}
+			_, text, _ := runTCB(t, f.arguments("--offline")...)
+			wantNarrow(t, text)
+			if !strings.HasPrefix(text, "SIMULATED: ") || !strings.Contains(text, "\n1 node: 1 "+string(status)+"\n") {
+				t.Errorf("got\n%s", text)
+			}
+			if c.session == nil {
+				if strings.Contains(text, "accept-") || strings.Contains(text, "tolerate") {
+					t.Errorf("a toleration in\n%s", text)
+				}
+				if lost := strings.Contains(strings.Join(strings.Fields(text), " "), "must be considered lost"); lost != (status == sgx.Revoked) {
+					t.Errorf("keys lost: %v in\n%s", lost, text)
+				}
+				return
+			}
+			if diff := cmp.Diff(c.session, g.Tolerate.Session.Tolerate); diff != "" {
+				t.Error(diff)
+			}
+			wantUsableLines(t, text, []sgx.TCBStatus{status}, nil, c.session, nil)
+		})
+	}
+}
+
+// wantUsableLines reads the lines of a text with the parsers of policies and sessions.
+func wantUsableLines(t *testing.T, text string, statuses []sgx.TCBStatus, advisories, words, ignored []string) {
+	t.Helper()
+	_, rest, _ := strings.Cut(text, "policy.yaml:\n")
+	forPolicy, rest, _ := strings.Cut(rest, "  and in each session")
+	_, rest, _ = strings.Cut(rest, "\n")
+	forSession, _, _ := strings.Cut(rest, "\n\n")
+	p, err := policy.Parse("p", []byte(unindented(forPolicy)+"kind: confidb.policy/v1\n"))
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+	if diff := cmp.Diff(statuses, p.CAS.AcceptTCB) + cmp.Diff(advisories, p.CAS.AcceptAdvisories); diff != "" {
+		t.Error(diff)
+	}
+	s, err := session.Parse("s", []byte("name: s\nversion: \"0.3\"\nservices:\n- name: db\n  command: x\n"+unindented(forSession)))
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+	if diff := cmp.Diff(words, s.Security.Tolerate) + cmp.Diff(ignored, s.Security.IgnoreAdvisories); diff != "" {
+		t.Error(diff)
+	}
+	if strings.Contains(forPolicy+forSession, "*") {
+		t.Errorf("a wildcard in\n%s", text)
+	}
+}
+
+func unindented(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString(strings.TrimPrefix(line, "    "))
+	}
+	return b.String()
+}
+
+// Many advisories are wrapped, servicing that has ended is told, and what is no name
+// of an advisory is never offered.
+func TestTCBAdvisories(t *testing.T) {
+	var named []string
+	for n := range 9 {
+		named = append(named, fmt.Sprintf("INTEL-SA-%05d", 100+n))
+	}
+	f := mintNodes(t, 1, func(a *sgxmint.Authority, _ []*sgxmint.Platform) {
+		a.Status, a.Advisories = sgx.OutOfDate, append(slices.Clone(named), "INTEL-DOC-10001")
+	})
+	g := tcbJSON(t, 3, f.arguments("--offline")...).Groups[0]
+	if diff := cmp.Diff(named, g.Advisories) + cmp.Diff([]string{"INTEL-DOC-10001"}, g.EndOfServicing); diff != "" {
+		t.Error(diff)
+	}
+	if !strings.Contains(g.Meaning, "servicing of the processor has ended") || !strings.Contains(g.Do, "replace the machine") {
+		t.Errorf("got %+v", g)
+	}
+	_, text, _ := runTCB(t, f.arguments("--offline")...)
+	wantNarrow(t, text)
+	wantUsableLines(t, text, []sgx.TCBStatus{sgx.OutOfDate}, append(slices.Clone(named), "INTEL-DOC-10001"), []string{"outdated-tcb"}, named)
+
+	f = mintNodes(t, 1, func(a *sgxmint.Authority, _ []*sgxmint.Platform) {
+		a.Advisories = []string{"*", "INTEL-SA-*", "x]\ny: [z"}
+	})
+	if g := tcbJSON(t, 3, f.arguments("--offline")...).Groups[0]; g.Tolerate != nil || g.Outcome != "fail" {
+		t.Errorf("strange advisories: got %+v", g)
+	}
+}
+
+// A quoting enclave that is out of date is told apart from its machine.
+func TestTCBQuotingEnclave(t *testing.T) {
+	f := mintNodes(t, 1, func(a *sgxmint.Authority, _ []*sgxmint.Platform) { a.QEStatus = sgx.OutOfDate })
+	if g := tcbJSON(t, 3, f.arguments("--offline")...).Groups[0]; g.Status != "OutOfDate" || !strings.Contains(g.Do, "The quoting enclave is OutOfDate") {
+		t.Errorf("got %+v", g)
+	}
+}
+
+func TestTCBRevokedCertificate(t *testing.T) {
+	f := mintNodes(t, 2, func(a *sgxmint.Authority, p []*sgxmint.Platform) {
+		a.Status = sgx.OutOfDate
+		block, _ := pem.Decode(p[1].Chain)
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Revoked = []*big.Int{c.SerialNumber}
+	})
+	d := tcbJSON(t, 3, f.arguments("--offline")...)
+	if len(d.Groups) != 2 {
+		t.Fatalf("got %+v", d.Groups)
+	}
+	for _, g := range d.Groups {
+		revoked := g.Nodes[0] == "node-2"
+		if (g.Tolerate == nil) != revoked || strings.Contains(g.Meaning, "must be considered lost") != revoked {
+			t.Errorf("got %+v", g)
+		}
+	}
+}
+
+func TestTCBClonedEvidence(t *testing.T) {
+	f := mintNodes(t, 2, nil)
+	f.copyQuote(t, "node-1.bin", "node-3.bin")
+	d := tcbJSON(t, 3, append(f.arguments("--offline"), "--accept-simulated")...)
+	if d.Verdict != "contraindicated" || len(d.Groups) != 2 {
+		t.Fatalf("got %+v", d)
+	}
+	if g := d.Groups[0]; g.Reason != "cloned evidence" || g.Status != "unknown" || g.Tolerate != nil || !slices.Equal(g.Nodes, []string{"node-1", "node-3"}) {
+		t.Errorf("got %+v", g)
+	}
+	// that a machine is revoked is told even when nobody knows which node it is
+	revoked := mintNodes(t, 1, func(a *sgxmint.Authority, _ []*sgxmint.Platform) { a.Status = sgx.Revoked })
+	revoked.copyQuote(t, "node-1.bin", "node-2.bin")
+	if g := tcbJSON(t, 3, revoked.arguments("--offline")...).Groups[0]; g.Reason != "cloned evidence" || !strings.Contains(g.Meaning, "must be considered lost") {
+		t.Errorf("got %+v", g)
+	}
+	// the same machine on two days, in other quotes of other levels
+	all := tcbCases(t)
+	a, b := all["automata-quotev3-00606A-2025-eval17"], all["automata-quotev3-00606A-2025-eval18"]
+	code, out, _ := runTCB(t, "x="+a.file("quote.bin"), "y="+b.file("quote.bin"), "--offline", "--collateral", filepath.Dir(a.file("x")), "--at", a.Time)
+	if code != 3 || !strings.Contains(out, "FAIL unknown: cloned evidence (2 nodes)") || !strings.HasPrefix(out, "2 nodes: 2 unknown\n") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	a.canary(t, out)
+}
+
+func TestTCBForgedEvidence(t *testing.T) {
+	f := mintNodes(t, 3, nil)
+	change := func(name string, at int) {
+		text, err := os.ReadFile(filepath.Join(f.quotes, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text[at] ^= 1
+		writeAll(t, f.quotes, map[string][]byte{name: text})
+	}
+	change("node-2.bin", 200)
+	writeAll(t, f.quotes, map[string][]byte{"node-3.bin": []byte("hello")})
+	d := tcbJSON(t, 3, f.arguments("--offline")...)
+	reasons := map[string]string{}
+	for _, n := range d.Nodes {
+		code, _, _ := strings.Cut(n.Findings[0].Reason, ":")
+		reasons[n.Node] = n.Status + " " + n.Outcome + " " + code
+		if n.Node != "node-1" && n.Claims != nil {
+			t.Errorf("%s claims %+v", n.Node, n.Claims)
+		}
+	}
+	want := map[string]string{"node-1": "UpToDate pass ", "node-2": "unknown fail quote-signature-invalid", "node-3": "unknown fail quote-unreadable"}
+	if diff := cmp.Diff(want, reasons); diff != "" {
+		t.Error(diff)
+	}
+	// without the lab's root nothing counts
+	if d := tcbJSON(t, 3, "--offline", "--quotes", f.quotes, "--collateral", f.collateral); d.Simulated || d.Nodes[0].Status != "unknown" {
+		t.Errorf("under Intel's root: got %+v", d)
+	}
+	writeAll(t, f.collateral, map[string][]byte{"tcbInfo.json": []byte(`{"tcbInfo":{},"signature":"00"}`)})
+	if d := tcbJSON(t, 3, f.arguments("--offline")...); d.Nodes[0].Status != "unknown" || d.Nodes[0].Outcome != "fail" {
+		t.Errorf("forged collateral: got %+v", d.Nodes[0])
+	}
+}
+
+// One broken quote does not decide by which collateral others of its family are judged.
+func TestTCBBrokenQuoteHarmsNobodyElse(t *testing.T) {
+	quotes, collateral, cases := realFleet(t)
+	text, err := os.ReadFile(cases[0].file("quote.bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := strings.LastIndex(string(text), "-----BEGIN") // the root no longer parses
+	text[second+40] ^= 1
+	writeAll(t, quotes, map[string][]byte{"node-0.bin": text})
+	d := tcbJSON(t, 3, "--quotes", quotes, "--collateral", collateral, "--at", realFleetTime, "--offline")
+	if d.Nodes[0].Outcome != "fail" || d.Nodes[0].Status != "unknown" || d.Nodes[1].Status != "SWHardeningNeeded" {
+		t.Errorf("got %+v, %+v", d.Nodes[0], d.Nodes[1])
+	}
+}
+
+func TestTCBWithoutCollateral(t *testing.T) {
+	f := mintNodes(t, 1, nil)
+	arguments := []string{"--quotes", f.quotes, "--offline", "--sgx-root-ca", filepath.Join(f.collateral, "trustedRootCaCert.pem"), "--at", mintTime.Format(time.RFC3339)}
+	d := tcbJSON(t, 4, append(arguments, "--accept-simulated")...)
+	if n := d.Nodes[0]; n.Status != "unknown" || n.Outcome != "skip" || d.Groups[0].Tolerate != nil || d.Verdict != "none" {
+		t.Errorf("got %+v", n)
+	}
+}
+
+// tcbCluster serves a cluster that knows labels, and makes it the only one there is.
+func tcbCluster(t *testing.T, c *platformtest.Cluster) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))
+		if err != nil || r.URL.Path != "/api/v1/nodes" || selector.Empty() {
+			c.ServeHTTP(w, r)
+			return
+		}
+		some := &platformtest.Cluster{}
+		for _, n := range c.Nodes {
+			if selector.Matches(labels.Set(n.Labels)) {
+				some.Nodes = append(some.Nodes, n)
+			}
+		}
+		some.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	config := fmt.Sprintf(`{apiVersion: v1, kind: Config, current-context: test, clusters: [{name: test, cluster: {server: %q}}], users: [{name: test, user: {}}], contexts: [{name: test, context: {cluster: test, user: test}}]}`, server.URL)
+	t.Setenv("KUBECONFIG", filepath.Join(writeAll(t, t.TempDir(), map[string][]byte{"config": []byte(config)}), "config"))
+	t.Setenv("PLATFORMS", "")
+}
+
+// clusterOf has the machines of a fleet, one more with SGX and one without.
+func clusterOf(f mintFleet) *platformtest.Cluster {
+	c := &platformtest.Cluster{Nodes: []corev1.Node{platformtest.PlainNode("plain")}}
+	for i, p := range f.platforms {
+		c.AddSGX(fmt.Sprintf("node-%d", i+1), fmt.Sprintf("Intel QE ID: %x", p.QEID))
+		c.Nodes[len(c.Nodes)-1].Labels["zone"] = "a"
+	}
+	c.AddSGX("node-9", "Intel QE ID: 85ffc69266c833546e5dca1c676a6151")
+	return c
+}
+
+func TestTCBOfACluster(t *testing.T) {
+	f := mintNodes(t, 2, nil)
+	tcbCluster(t, clusterOf(f))
+	code, out, errOut := runTCB(t, f.arguments("--accept-simulated")...)
+	flat := strings.Join(strings.Fields(out), " ")
+	if code != 4 || !strings.Contains(out, "\n3 nodes: 2 UpToDate, 1 unknown\n") || !strings.Contains(out, "SKIP unknown: no evidence (1 node)\n  nodes       node-9\n") || errOut != "" {
+		t.Errorf("exit %d %s\n%s", code, errOut, out)
+	}
+	if !strings.Contains(flat, "fleet: none (simulated)") || strings.Contains(out, "plain") {
+		t.Errorf("got\n%s", out)
+	}
+	d := tcbJSON(t, 0, f.arguments("--accept-simulated", "-l", "zone=a")...)
+	if len(d.Nodes) != 2 || d.Verdict != "affirming" {
+		t.Errorf("-l: got %+v", d)
+	}
+	if f, last := d.Nodes[0].Findings, len(d.Nodes[0].Findings); !slices.ContainsFunc(f[last-2:], func(f struct{ ID, Outcome, Reason, Hint string }) bool {
+		return f.ID == "platforms-disagree" && f.Outcome == "pass"
+	}) {
+		t.Errorf("the platform ID was not compared: %+v", f)
+	}
+	if code, _, errOut := runTCB(t, f.arguments("-l", "zone=b")...); code != 2 || !strings.Contains(errOut, "no node with SGX") {
+		t.Errorf("-l zone=b: exit %d %s", code, errOut)
+	}
+	d = tcbJSON(t, 4) // nothing but the cluster
+	if len(d.Nodes) != 3 || d.Groups[0].Status != "unknown" || d.Simulated {
+		t.Errorf("got %+v", d)
+	}
+}
+
+func TestTCBOfAStranger(t *testing.T) {
+	f := mintNodes(t, 2, nil)
+	f.copyQuote(t, "node-1.bin", "node-11.bin")
+	tcbCluster(t, clusterOf(f))
+	code, out, errOut := runTCB(t, f.arguments()...)
+	if code != 2 || out != "" || !strings.Contains(errOut, `got evidence of node "node-11", which the cluster does not have; did you mean node-1?`) {
+		t.Errorf("exit %d\n%s%s", code, out, errOut)
+	}
+}
+
+// The cluster says which machine a node is; a quote of another one does not count.
+func TestTCBOfAnotherMachine(t *testing.T) {
+	f := mintNodes(t, 3, nil)
+	c := clusterOf(mintFleet{platforms: f.platforms[:2]})
+	if err := os.Rename(filepath.Join(f.quotes, "node-3.bin"), filepath.Join(f.quotes, "node-2.bin")); err != nil {
+		t.Fatal(err)
+	}
+	tcbCluster(t, c)
+	d := tcbJSON(t, 3, f.arguments("--accept-simulated", "-l", "zone=a")...)
+	if n := d.Nodes[1]; n.Reason != "evidence of another machine" || n.Outcome != "fail" || n.Status != "unknown" || d.Nodes[0].Status != "UpToDate" {
+		t.Errorf("got %+v", n)
+	}
+}
+
+// IDs that contradict each other do not keep us from speaking of the machines.
+func TestTCBWithoutPlatformIDs(t *testing.T) {
+	f := mintNodes(t, 1, nil)
+	c := clusterOf(f)
+	c.Refuse = map[string]int{"/log": 403}
+	tcbCluster(t, c)
+	code, out, errOut := runTCB(t, f.arguments("--accept-simulated")...)
+	if code != 4 || !strings.Contains(out, "2 nodes: 1 UpToDate, 1 unknown") || !strings.HasPrefix(errOut, "warning: platform IDs: ") {
+		t.Errorf("exit %d\n%s%s", code, out, errOut)
+	}
+	c.Refuse = map[string]int{"/nodes": 403}
+	if code, out, errOut := runTCB(t, f.arguments()...); code != 1 || out != "" || !strings.Contains(errOut, "hint: ask an administrator") {
+		t.Errorf("exit %d\n%s%s", code, out, errOut)
+	}
+}
+
+// Many machines are few paragraphs, and soon told.
+func TestTCBOfManyMachines(t *testing.T) {
+	f := mintNodes(t, 300, nil)
+	begun := time.Now()
+	code, out, _ := runTCB(t, f.arguments("--offline", "--accept-simulated", "--timeout", "20s")...)
+	if code != 0 || !strings.Contains(out, "\n300 nodes: 300 UpToDate\n") || !strings.Contains(out, "and 295 more\n") || strings.Count(out, "\n") > 16 {
+		t.Errorf("exit %d after %v\n%s", code, time.Since(begun), out)
+	}
+	if code, _, errOut := runTCB(t, f.arguments("--offline", "--timeout", "1ns")...); code != 124 {
+		t.Errorf("exit %d %s", code, errOut)
+	}
+}
+
+func TestTCBBadInput(t *testing.T) {
+	f := mintNodes(t, 1, nil)
+	file, empty := filepath.Join(f.quotes, "node-1.bin"), t.TempDir()
+	twice := writeAll(t, t.TempDir(), map[string][]byte{"n.bin": nil, "n.dat": nil})
+	upper := writeAll(t, t.TempDir(), map[string][]byte{"Not_A_Node.bin": nil})
+	for name, c := range map[string]struct {
+		arguments []string
+		code      int
+		want      string
+	}{
+		"nothing":              {[]string{"--offline"}, 2, "got no evidence"},
+		"no file":              {[]string{"node-1=", "--offline"}, 2, `got "node-1=", want NODE=FILE`},
+		"no equals sign":       {[]string{"node-1", "--offline"}, 2, "want NODE=FILE"},
+		"no node":              {[]string{"=x", "--offline"}, 2, "want NODE=FILE"},
+		"no name of a node":    {[]string{"a*=" + file, "--offline"}, 2, "want the name of a node"},
+		"a node twice":         {[]string{"n=" + file, "n=" + file, "--offline"}, 2, "two files with evidence"},
+		"two files of a node":  {[]string{"--quotes", twice, "--offline"}, 2, "two files with evidence"},
+		"argument and folder":  {[]string{"node-1=" + file, "--quotes", f.quotes, "--offline"}, 2, "two files with evidence"},
+		"a file of no node":    {[]string{"--quotes", upper, "--offline"}, 2, "want the name of a node"},
+		"an empty folder":      {[]string{"--quotes", empty, "--offline"}, 2, "got no quote in"},
+		"no folder":            {[]string{"--quotes", "/does/not/exist", "--offline"}, 1, "--quotes: "},
+		"a file that is gone":  {[]string{"n=/does/not/exist", "--offline"}, 1, `evidence of node "n": `},
+		"labels, no cluster":   {[]string{"n=" + file, "--offline", "-l", "a=b"}, 2, "-l: "},
+		"broken labels":        {[]string{"n=" + file, "-l", "a==="}, 2, "-l: "},
+		"a time of no form":    {[]string{"n=" + file, "--offline", "--at", "yesterday"}, 2, "RFC 3339"},
+		"an unknown format":    {[]string{"n=" + file, "--offline", "-o", "xml"}, 2, "want json or yaml"},
+		"no policy":            {[]string{"n=" + file, "--offline", "--policy", "/does/not/exist"}, 1, "--policy: "},
+		"a broken policy":      {[]string{"n=" + file, "--offline", "--policy", file}, 1, file},
+		"no collateral":        {[]string{"n=" + file, "--offline", "--collateral", empty}, 1, "--collateral: "},
+		"no root":              {[]string{"n=" + file, "--offline", "--sgx-root-ca", file}, 1, "--sgx-root-ca: "},
+		"an unknown flag":      {[]string{"--no-such-flag"}, 2, "unknown flag"},
+		"a wildcard in policy": {[]string{"n=" + file, "--offline", "--policy", policyFile(t, nil, []string{`"*"`})}, 1, "INTEL-SA"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, out, errOut := runTCB(t, c.arguments...)
+			if code != c.code || out != "" || !strings.Contains(errOut, c.want) {
+				t.Errorf("exit %d, want %d and %q in:\n%s%s", code, c.code, c.want, out, errOut)
+			}
+		})
+	}
+}

@@ -1,0 +1,321 @@
+package verbs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	kubeprinters "k8s.io/cli-runtime/pkg/printers"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/platform"
+	"github.com/confidb/confidb/pkg/policy"
+	"github.com/confidb/confidb/pkg/sgx"
+	"github.com/confidb/confidb/plugin/internal/cli"
+)
+
+// TCB are the options of saying in words what Intel knows of a fleet's machines.
+type TCB struct {
+	// Output is one of printers.Formats, or empty.
+	Output string
+	// AcceptSimulated makes a simulated result a success.
+	AcceptSimulated bool
+	// Now is the clock.
+	Now func() time.Time
+
+	quotes, collateral, policy, rootCA, at, selector string
+	offline                                          bool
+}
+
+// AddFlags registers the flags.
+func (o *TCB) AddFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.quotes, "quotes", "", "folder with one quote for each node: NODE.bin, NODE.quote or NODE.dat")
+	flags.StringVar(&o.collateral, "collateral", "", "folder or bundle.json with Intel's TCB info, QE identity, certificate chains and CRLs; a folder may hold bundles of several processor families")
+	flags.StringVar(&o.policy, "policy", "", "file with accepted TCB deviations (kind "+policy.Kind+"; default: nothing beside UpToDate is accepted)")
+	flags.StringVar(&o.rootCA, "sgx-root-ca", "", "PEM root certificate to use instead of Intel's; the result is then simulated")
+	flags.StringVar(&o.at, "at", "", "time of the verification, RFC 3339 (default now)")
+	flags.BoolVar(&o.offline, "offline", false, "do not ask the cluster which nodes there are; a node without evidence is then not seen")
+	flags.StringVarP(&o.selector, "selector", "l", "", "label selector: look at these nodes only")
+}
+
+// Run appraises the evidence of the fleet's nodes, which arguments and --quotes give.
+func (o *TCB) Run(ctx context.Context, getter genericclioptions.RESTClientGetter, arguments []string, streams genericiooptions.IOStreams) error {
+	files, err := o.evidence(arguments)
+	if err != nil {
+		return err
+	}
+	appraiser, err := o.appraiser()
+	if err != nil {
+		return err
+	}
+	machines, err := o.machines(ctx, getter, files, streams.ErrOut)
+	if err != nil {
+		return err
+	}
+	nodes, err := appraiser.fleet(ctx, machines)
+	if err != nil {
+		return err
+	}
+	document, err := newTCBDocument(nodes, appraiser.policy, !appraiser.options.Roots.Intel())
+	if err != nil {
+		return err
+	}
+	if err := document.print(streams.Out, o.Output); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	return cli.Conclude(document.Verdict, document.Simulated, o.AcceptSimulated)
+}
+
+// maxEvidence bounds the number of files with quotes.
+const maxEvidence = 50_000
+
+// evidence returns the file with the quote of each node.
+func (o *TCB) evidence(arguments []string) (map[string]string, error) {
+	if o.offline && o.selector != "" {
+		return nil, cli.NewUsageError("-l: only the cluster knows labels; want it without --offline")
+	}
+	if _, err := labels.Parse(o.selector); err != nil {
+		return nil, cli.NewUsageError("-l: %w", err)
+	}
+	files := map[string]string{}
+	for _, argument := range arguments {
+		node, file, _ := strings.Cut(argument, "=")
+		if node == "" || file == "" {
+			return nil, cli.NewUsageError("got %q, want NODE=FILE", argument)
+		}
+		if err := addEvidence(files, node, file); err != nil {
+			return nil, err
+		}
+	}
+	if o.quotes != "" {
+		if err := readQuotesFolder(files, o.quotes); err != nil {
+			return nil, err
+		}
+	}
+	if o.offline && len(files) == 0 {
+		return nil, cli.NewUsageError("--offline: got no evidence, want NODE=FILE or --quotes DIR")
+	}
+	return files, nil
+}
+
+func addEvidence(files map[string]string, node, file string) error {
+	if problems := validation.IsDNS1123Subdomain(node); len(problems) > 0 {
+		return cli.NewUsageError("%s: got %q, want the name of a node", file, node)
+	}
+	if other, ok := files[node]; ok {
+		return cli.NewUsageError("node %q has two files with evidence, %s and %s; want one", node, other, file)
+	}
+	files[node] = file
+	return nil
+}
+
+// quoteExtensions are how names of files with quotes end.
+func quoteExtensions() []string { return []string{".bin", ".quote", ".dat"} }
+
+func readQuotesFolder(files map[string]string, folder string) error {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return fmt.Errorf("--quotes: %w", err)
+	}
+	found := 0
+	for _, e := range entries {
+		extension := filepath.Ext(e.Name())
+		if !slices.Contains(quoteExtensions(), extension) {
+			continue
+		}
+		if found++; found > maxEvidence {
+			return cli.NewUsageError("--quotes: got more than %d files in %s", maxEvidence, folder)
+		}
+		if err := addEvidence(files, strings.TrimSuffix(e.Name(), extension), filepath.Join(folder, e.Name())); err != nil {
+			return err
+		}
+	}
+	if found == 0 {
+		return cli.NewUsageError("--quotes: got no quote in %s, want files NODE with one of %s", folder, strings.Join(quoteExtensions(), " "))
+	}
+	return nil
+}
+
+// appraiser reads what everything is compared with.
+func (o *TCB) appraiser() (*tcbAppraiser, error) {
+	a := &tcbAppraiser{families: map[family]*opened{}, opened: map[*sgx.Collateral]*opened{}}
+	var freshness attest.Freshness
+	if o.policy != "" {
+		text, err := readBounded(o.policy)
+		if err != nil {
+			return nil, fmt.Errorf("--policy: %w", err)
+		}
+		p, err := policy.Parse(o.policy, text)
+		if err != nil {
+			return nil, err
+		}
+		a.policy, freshness = p.CAS, p.Freshness
+	}
+	var err error
+	one := AttestQuote{Now: o.Now, rootCA: o.rootCA, at: o.at, grace: freshness.Grace, maxAge: freshness.MaxAge, minEvaluation: freshness.MinEvaluationNumber}
+	if a.options, err = one.options(); err != nil {
+		return nil, err
+	}
+	if o.collateral == "" {
+		return a, nil
+	}
+	files, err := readCollateralFiles(o.collateral)
+	if err == nil {
+		a.set, err = sgx.CollateralFromFiles(files)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--collateral: %s: %w", o.collateral, err)
+	}
+	return a, nil
+}
+
+// machine is a node whose TCB is asked for.
+type machine struct {
+	name string
+	// file holds its quote; empty without evidence.
+	file string
+	// id is what the cluster claims to be its platform ID, or zero.
+	id attest.PlatformID
+}
+
+// machines are the nodes with SGX, and what else there is evidence of.
+func (o *TCB) machines(ctx context.Context, getter genericclioptions.RESTClientGetter, files map[string]string, errOut io.Writer) ([]machine, error) {
+	var all []machine
+	if o.offline {
+		for _, name := range slices.Sorted(maps.Keys(files)) {
+			all = append(all, machine{name: name, file: files[name]})
+		}
+		return all, nil
+	}
+	inventory, err := findNodes(ctx, getter, errOut)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkNodes(inventory, files); err != nil {
+		return nil, err
+	}
+	selected, err := o.selected(ctx, getter)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range inventory.Nodes {
+		if file := files[n.Name]; (n.SGX || file != "") && (o.selector == "" || selected[n.Name]) {
+			all = append(all, machine{name: n.Name, file: file, id: n.ID})
+		}
+	}
+	if len(all) == 0 {
+		return nil, cli.NewUsageError("-l: got %q, which no node with SGX has", o.selector)
+	}
+	return all, nil
+}
+
+// findNodes lists the nodes as the command platforms does. Platform IDs that
+// contradict each other are no reason to say nothing of the machines.
+func findNodes(ctx context.Context, getter genericclioptions.RESTClientGetter, errOut io.Writer) (*platform.Inventory, error) {
+	inventory, err := FindPlatforms(ctx, getter, PlatformOptions{Origin: "cluster"})
+	var inconsistent *platform.InconsistentError
+	if !errors.As(err, &inconsistent) {
+		return inventory, err
+	}
+	seen := inconsistent.Seen
+	if seen == nil || len(seen.Nodes) == seen.WithoutSGX() {
+		return nil, err
+	}
+	problem, _, _ := strings.Cut(strings.Join(inconsistent.Problems, "\n"), "\n")
+	fmt.Fprintf(errOut, "warning: platform IDs: %d problems, see kubectl confidb platforms: %s\n", len(inconsistent.Problems), kubeprinters.EscapeTerminal(problem))
+	return seen, nil
+}
+
+// checkNodes refuses evidence of nodes that the cluster does not have.
+func checkNodes(inventory *platform.Inventory, files map[string]string) error {
+	var names []string
+	known := map[string]bool{}
+	for _, n := range inventory.Nodes {
+		names, known[n.Name] = append(names, n.Name), true
+	}
+	for _, node := range slices.Sorted(maps.Keys(files)) {
+		if known[node] {
+			continue
+		}
+		return cli.NewUsageError("%s: got evidence of node %q, which the cluster does not have%s", files[node], node, didYouMean(node, names))
+	}
+	return nil
+}
+
+// didYouMean names the node whose name is nearest, unless none is near.
+func didYouMean(got string, names []string) string {
+	best, least := "", 1+len(got)/3
+	for _, name := range names {
+		if d := lettersApart(got, name); d <= least && (best == "" || d < least) {
+			best, least = name, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "; did you mean " + best + "?"
+}
+
+// lettersApart counts the letters to put in, take out or change (Levenshtein). Names
+// of nodes are short.
+func lettersApart(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			changed := diagonal
+			if a[i] != b[j] {
+				changed++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(changed, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// selected returns the names of the nodes that have the labels of -l, or nil without it.
+func (o *TCB) selected(ctx context.Context, getter genericclioptions.RESTClientGetter) (map[string]bool, error) {
+	if o.selector == "" {
+		return nil, nil
+	}
+	config, err := getter.ToRESTConfig()
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	clientset, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	names := map[string]bool{}
+	for options := (metav1.ListOptions{LabelSelector: o.selector, Limit: 500}); ; {
+		page, err := clientset.CoreV1().Nodes().List(ctx, options)
+		if err != nil {
+			return nil, fmt.Errorf("listing nodes with labels %q: %w", o.selector, err)
+		}
+		for i := range page.Items {
+			names[page.Items[i].Name] = true
+		}
+		if options.Continue = page.Continue; options.Continue == "" {
+			return names, nil
+		}
+	}
+}
