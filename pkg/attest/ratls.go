@@ -72,6 +72,8 @@ type binding struct {
 	oid string
 	// hashed returns what may have been hashed into REPORTDATA if the key is spki.
 	hashed func(spki []byte) ([][]byte, error)
+	// own is the REPORTDATA of a quote that is not the one to appraise; else nil.
+	own *[64]byte
 }
 
 // ratlsScheme is one way to carry a quote.
@@ -99,9 +101,10 @@ func ratlsSchemes() []ratlsScheme {
 }
 
 // ParseRATLS reads the evidence in a certificate. Nothing else of the certificate
-// counts: not its signature, its dates or its key. Every RA-TLS extension that it
-// has must be readable and hold the same quote; the preferred one gives Scheme and
-// Nonce. The error is ErrNoRATLS when there is none.
+// counts: not its signature, its dates or its key. The preferred extension gives
+// Scheme, Quote and Nonce. Every other one must be readable and hold the same quote;
+// only Gramine's two extensions may each have their own, of the same enclave on the
+// same machine. The error is ErrNoRATLS when there is none.
 func ParseRATLS(c *x509.Certificate) (*RATLSEvidence, error) {
 	found, err := ratlsExtensions(c)
 	if err != nil {
@@ -165,11 +168,34 @@ func (e *RATLSEvidence) add(scheme ratlsScheme, value []byte) error {
 	if len(e.bindings) == 0 {
 		e.Scheme, e.Quote, e.Nonce = scheme.name, parsed.quote, parsed.nonce
 	}
+	b := binding{oid: scheme.oid, hashed: parsed.hashed}
 	if !bytes.Equal(parsed.quote, e.Quote) {
-		return fmt.Errorf("its quote is not the one in %s: only one of them would be appraised", e.bindings[0].oid)
+		twins := e.Scheme == SchemeTaggedEvidence && scheme.name == SchemeGramineLegacy
+		if b.own = reportDataOfTwin(parsed.quote, e.Quote); b.own == nil || !twins {
+			return fmt.Errorf("its quote is of another enclave or machine than the one in %s: only one of them would be appraised", e.bindings[0].oid)
+		}
 	}
-	e.bindings = append(e.bindings, binding{scheme.oid, parsed.hashed})
+	e.bindings = append(e.bindings, b)
 	return nil
+}
+
+// reportDataOfTwin returns the REPORTDATA of a quote that says the same as another
+// one in everything else, and nil for any other quote.
+func reportDataOfTwin(quote, appraised []byte) *[64]byte {
+	q, err := sgx.ParseQuote(quote)
+	if err != nil {
+		return nil
+	}
+	a, err := sgx.ParseQuote(appraised)
+	if err != nil {
+		return nil
+	}
+	own := q.Report.ReportData
+	q.Report.ReportData = a.Report.ReportData
+	if q.Report != a.Report || q.QEID != a.QEID {
+		return nil
+	}
+	return &own
 }
 
 // CheckBinding reports whether report data binds the quote to a public key.
@@ -194,6 +220,9 @@ func (b binding) check(reportData [64]byte, spki []byte) error {
 	hashed, err := b.hashed(spki)
 	if err != nil {
 		return err
+	}
+	if b.own != nil {
+		reportData = *b.own
 	}
 	var bound int
 	var want [64]byte
