@@ -53,6 +53,9 @@ func casReport(ctx context.Context, resources dynamic.ResourceInterface, name, n
 		report = answered(last, nonce)
 		return report != "", nil
 	})
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
 	if err != nil {
 		return nil, &OperatorError{Name: name, State: phase(last), cause: err}
 	}
