@@ -32,7 +32,9 @@ func idArgument() map[string]struct {
 }
 
 // idFirst are the types of which literals without keys begin with an ID.
-func idFirst() []string { return []string{"Finding", "Weakness", "Limitation", "question", "crlKind", "evaluation"} }
+func idFirst() []string {
+	return []string{"Finding", "Weakness", "Limitation", "question", "crlKind", "evaluation"}
+}
 
 func TestEveryCodeHasAPage(t *testing.T) {
 	ids := findingIDs(t)

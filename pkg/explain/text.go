@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/confidb/confidb/pkg/nearest"
 )
 
 // Clean makes one printable line of any text: colours of a terminal and other
@@ -151,7 +153,7 @@ func (b book) candidates(prefix, name string) []candidate {
 	var found []candidate
 	for _, code := range b.names() {
 		other := strings.ToLower(code)
-		c := candidate{prefix + code, distance(name, other)}
+		c := candidate{prefix + code, nearest.Distance(name, other)}
 		switch {
 		case c.distance <= max(1, len(name)/3):
 			found = append(found, c)
@@ -168,26 +170,4 @@ func commonPrefix(a, b string) int {
 		n++
 	}
 	return n
-}
-
-// distance counts the letters that must be put in, taken out or changed to make b of
-// a (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -65,7 +65,7 @@ func (d *decoder) kind(root *yaml.Node) bool {
 	case value == nil:
 		d.fail(root, "kind", "got nothing, want %q", Kind).hint = "begin the file with kind: " + Kind
 	case value.Kind != yaml.ScalarNode || value.Value != Kind:
-		d.fail(value, "kind", "got %s, want %q", kindOf(value), Kind).hint = nearest(value.Value, []string{Kind})
+		d.fail(value, "kind", "got %s, want %q", kindOf(value), Kind).hint = suggestion(value.Value, []string{Kind})
 	default:
 		return true
 	}
@@ -196,7 +196,7 @@ func (d *decoder) statuses(into *[]sgx.TCBStatus) field {
 		case text == string(sgx.Revoked):
 			d.fail(n, path, "got %q, which can never be accepted, want %s", text, want).hint = "remove it, and take the machine out of use: its keys prove nothing any more"
 		default:
-			d.fail(n, path, "got %q, want %s", clip(text), want).hint = nearest(text, tolerable)
+			d.fail(n, path, "got %q, want %s", clip(text), want).hint = suggestion(text, tolerable)
 		}
 	})
 }

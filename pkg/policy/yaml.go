@@ -15,6 +15,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/confidb/confidb/pkg/nearest"
 )
 
 // maxDocument bounds a document, in bytes.
@@ -188,7 +190,7 @@ func (d *decoder) object(n *yaml.Node, path string, fields map[string]field) {
 		read, known := fields[key.Value]
 		if !known {
 			words := slices.Sorted(maps.Keys(fields))
-			d.fail(key, path, "got the unknown key %q, want %s", clip(key.Value), strings.Join(words, ", ")).hint = nearest(key.Value, words)
+			d.fail(key, path, "got the unknown key %q, want %s", clip(key.Value), strings.Join(words, ", ")).hint = suggestion(key.Value, words)
 			return
 		}
 		d.remember(key, join(path, key.Value))
@@ -196,42 +198,13 @@ func (d *decoder) object(n *yaml.Node, path string, fields map[string]field) {
 	})
 }
 
-// nearest is a hint that names the word which was probably meant, if there is one.
-func nearest(got string, words []string) string {
-	best, distance := "", 4
-	for _, w := range words {
-		if e := editDistance(strings.ToLower(got), strings.ToLower(w)); e < distance && e < len(w) {
-			best, distance = w, e
-		}
-	}
+// suggestion is a hint that names the word which was probably meant, if there is one.
+func suggestion(got string, words []string) string {
+	best := nearest.Word(got, words)
 	if best == "" {
 		return ""
 	}
 	return fmt.Sprintf("write %q", best)
-}
-
-// editDistance counts the insertions, deletions and replacements between two words.
-// pkg/session has the same.
-func editDistance(a, b string) int {
-	if len(a) > 64 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }
 
 func join(path, key string) string {

@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/nearest"
 	"github.com/confidb/confidb/pkg/platform"
 	"github.com/confidb/confidb/pkg/policy"
 	"github.com/confidb/confidb/pkg/sgx"
@@ -258,38 +259,11 @@ func checkNodes(inventory *platform.Inventory, files map[string]string) error {
 
 // didYouMean names the node whose name is nearest, unless none is near.
 func didYouMean(got string, names []string) string {
-	best, least := "", 1+len(got)/3
-	for _, name := range names {
-		if d := lettersApart(got, name); d <= least && (best == "" || d < least) {
-			best, least = name, d
-		}
-	}
+	best := nearest.Word(got, names)
 	if best == "" {
 		return ""
 	}
 	return "; did you mean " + best + "?"
-}
-
-// lettersApart counts the letters to put in, take out or change (Levenshtein). Names
-// of nodes are short.
-func lettersApart(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			changed := diagonal
-			if a[i] != b[j] {
-				changed++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(changed, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // selected returns the names of the nodes that have the labels of -l, or nil without it.
