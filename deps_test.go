@@ -18,12 +18,12 @@ const module = "github.com/confidb/confidb"
 // packages of lower layers only, so packages of one layer never import each other.
 func layers() [][]string {
 	return [][]string{
-		{"pkg/check"},
+		{"pkg/check", "pkg/nearest"},
 		{"pkg/sgx"},
 		{"internal/sgxmint", "pkg/attest"},
-		{"pkg/session"},
+		{"pkg/session", "pkg/policy"},
 		{"pkg/record"},
-		{"pkg/platform", "pkg/cas", "pkg/release", "pkg/charts", "pkg/mariadb", "pkg/evidence"},
+		{"pkg/platform", "pkg/collateral", "pkg/cas", "pkg/release", "pkg/charts", "pkg/mariadb", "pkg/evidence"},
 		{"pkg/deploy", "pkg/verify", "pkg/probe"},
 		{"plugin"},
 		{"cmd"},

@@ -1,0 +1,188 @@
+// Package collateral fetches what Intel signs about platforms, from Intel's
+// Provisioning Certification Service (PCS, API v4) or from a cache of it (PCCS).
+// It trusts neither and verifies nothing: the caller gives what it returns to
+// pkg/sgx, which refuses whatever Intel did not sign.
+package collateral
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/confidb/confidb/pkg/sgx"
+)
+
+// IntelPCS is the base of Intel's own service.
+const IntelPCS = "https://api.trustedservices.intel.com"
+
+// intelRootCRL is where Intel's root puts its revocation list, despite the name.
+const intelRootCRL = "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der"
+
+// certification is the path below which both services answer.
+const certification = "/sgx/certification/v4/"
+
+// CAs are the values of Request.CA.
+func CAs() []string { return []string{"platform", "processor"} }
+
+// Source is a service that serves collateral.
+type Source struct {
+	// BaseURL is the service without the path /sgx/certification/v4; IntelPCS when
+	// empty.
+	BaseURL string
+	// RootCRLURL is where the root's revocation list is. When empty it is Intel's own
+	// for IntelPCS, and below BaseURL as a PCCS serves it for everything else.
+	RootCRLURL string
+	// Client makes the requests; http.DefaultClient when nil. Redirects to another
+	// host are not followed, whatever it says.
+	Client *http.Client
+	// Wait waits between tries, until the context is done; Sleep when nil.
+	Wait func(context.Context, time.Duration) error
+}
+
+// Request says which collateral.
+type Request struct {
+	// FMSPC is the family of processors.
+	FMSPC [6]byte
+	// CA is one of CAs.
+	CA string
+	// Update is standard, early or empty, which is what the service takes as standard.
+	Update string
+	// EvaluationDataNumber asks for one evaluation of Intel's; zero is the one that
+	// Update says. Only one of both may be given.
+	EvaluationDataNumber int
+}
+
+func (r Request) check() error {
+	switch {
+	case r.CA != "platform" && r.CA != "processor":
+		return fmt.Errorf("CA: got %.20q, want platform or processor", r.CA)
+	case r.Update != "" && r.Update != "standard" && r.Update != "early":
+		return fmt.Errorf("update: got %.20q, want standard or early", r.Update)
+	case r.EvaluationDataNumber < 0:
+		return fmt.Errorf("evaluation data number: got %d, want at least 1", r.EvaluationDataNumber)
+	case r.Update != "" && r.EvaluationDataNumber != 0:
+		return errors.New("got an update and an evaluation data number, want one of them: an update is a choice of the number")
+	}
+	return nil
+}
+
+// query adds the choice of the evaluation.
+func (r Request) query(q url.Values) string {
+	if r.Update != "" {
+		q.Set("update", r.Update)
+	}
+	if r.EvaluationDataNumber != 0 {
+		q.Set("tcbEvaluationDataNumber", strconv.Itoa(r.EvaluationDataNumber))
+	}
+	if len(q) == 0 {
+		return ""
+	}
+	return "?" + q.Encode()
+}
+
+// Fetch gets the TCB info, the QE identity, both revocation lists and the chains
+// of their issuers. Nothing of it is verified yet.
+func (s Source) Fetch(ctx context.Context, r Request) (*sgx.Collateral, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	base, err := s.base()
+	if err != nil {
+		return nil, err
+	}
+	c := &sgx.Collateral{}
+	if err := s.fetchDocuments(ctx, base, r, c); err != nil {
+		return nil, err
+	}
+	return c, s.fetchLists(ctx, base, r.CA, c)
+}
+
+// base is BaseURL up to and with the common path. Users also copy the whole path
+// out of a PCCS's configuration.
+func (s Source) base() (string, error) {
+	text := s.BaseURL
+	if text == "" {
+		text = IntelPCS
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return "", fmt.Errorf("address of the service: %w", err)
+	}
+	if u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.User != nil {
+		return "", fmt.Errorf("address of the service: got %.100q, want https://HOST[:PORT]", u.Redacted())
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(text, "/"), strings.TrimSuffix(certification, "/")) + certification, nil
+}
+
+func (s Source) fetchDocuments(ctx context.Context, base string, r Request, c *sgx.Collateral) error {
+	tcb, err := s.get(ctx, "the TCB info of "+hex.EncodeToString(r.FMSPC[:]), base+"tcb"+r.query(url.Values{"fmspc": {hex.EncodeToString(r.FMSPC[:])}}))
+	if err != nil {
+		return err
+	}
+	qe, err := s.get(ctx, "the QE identity", base+"qe/identity"+r.query(url.Values{}))
+	if err != nil {
+		return err
+	}
+	if c.TCBSigningChain, err = tcb.chain("TCB-Info-Issuer-Chain", "SGX-TCB-Info-Issuer-Chain"); err != nil {
+		return err
+	}
+	other, err := qe.chain("SGX-Enclave-Identity-Issuer-Chain")
+	if err != nil {
+		return err
+	}
+	if string(other) != string(c.TCBSigningChain) {
+		return &differentSignersError{}
+	}
+	c.TCBInfo, c.QEIdentity = tcb.body, qe.body
+	return nil
+}
+
+func (s Source) fetchLists(ctx context.Context, base, ca string, c *sgx.Collateral) error {
+	list, err := s.get(ctx, "the CRL of the "+ca+" CA", base+"pckcrl?ca="+ca+"&encoding=der")
+	if err != nil {
+		return err
+	}
+	if c.PCKIssuerChain, err = list.chain("SGX-PCK-CRL-Issuer-Chain"); err != nil {
+		return err
+	}
+	if c.PCKCRL, err = parseCRL(list.body); err != nil {
+		return fmt.Errorf("reading %s: %w", list.what, err)
+	}
+	root, err := s.get(ctx, "the CRL of the root", s.rootCRL(base))
+	if err != nil {
+		return err
+	}
+	if c.RootCRL, err = parseCRL(root.body); err != nil {
+		return fmt.Errorf("reading %s: %w", root.what, err)
+	}
+	return nil
+}
+
+func (s Source) rootCRL(base string) string {
+	switch {
+	case s.RootCRLURL != "":
+		return s.RootCRLURL
+	case base == IntelPCS+certification:
+		return intelRootCRL
+	}
+	return base + "rootcacrl"
+}
+
+// differentSignersError means that the service served two documents from before
+// and after a change of Intel's signing certificate.
+type differentSignersError struct{}
+
+func (*differentSignersError) Error() string {
+	return "the TCB info and the QE identity come with different certificate chains, want the same signer for both"
+}
+
+// Hint says what to do.
+func (*differentSignersError) Hint() string {
+	return "fetch again; when a PCCS serves them, refresh its cache, or fetch from Intel: --from " + IntelPCS
+}
