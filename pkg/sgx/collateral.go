@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Collateral is what Intel signs about platforms. A part that is not there makes
@@ -159,6 +160,12 @@ func ParseBundle(text []byte) (*Collateral, error) {
 	if err := json.Unmarshal(text, &b); err != nil {
 		return nil, refuse(CollateralUnreadable, "%w", err)
 	}
+	if !utf8.Valid(text) {
+		return nil, refuse(CollateralUnreadable, "it is not UTF-8")
+	}
+	if err := checkFieldNames(text); err != nil {
+		return nil, refuse(CollateralUnreadable, "%w", err)
+	}
 	if b == (bundle{}) {
 		return nil, refuse(CollateralUnreadable, "got a document without any field of sgx_ql_qve_collateral, such as tcb_info")
 	}
@@ -180,6 +187,43 @@ func ParseBundle(text []byte) (*Collateral, error) {
 		return nil, refuse(CollateralUnreadable, "pck_crl: %w", err)
 	}
 	return c, nil
+}
+
+// checkFieldNames refuses a field whose name is one byte away from a known one: it
+// would be missed in silence. Other fields are the business of whoever wrote them.
+func checkFieldNames(text []byte) error {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return err
+	}
+	for got := range fields {
+		for _, known := range bundleFields() {
+			if oneByteApart(got, known) {
+				return fmt.Errorf("got the field %q, want %q", got, known)
+			}
+		}
+	}
+	return nil
+}
+
+func bundleFields() []string {
+	return []string{
+		"pck_crl_issuer_chain", "root_ca_crl", "pck_crl", "tcb_info_issuer_chain", "tcb_info", "tcb_info_signature",
+		"qe_identity_issuer_chain", "qe_identity", "qe_identity_signature", "pck_certificate_chain",
+	}
+}
+
+func oneByteApart(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	apart := 0
+	for i := range len(a) {
+		if a[i] != b[i] {
+			apart++
+		}
+	}
+	return apart == 1
 }
 
 // Bundle writes what ParseBundle reads, but for the PCK certificate: a bundle is

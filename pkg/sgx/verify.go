@@ -82,7 +82,8 @@ type Verifier struct {
 	documents func() (*documents, error)
 
 	mu        sync.Mutex
-	issuers   map[[sha256.Size]byte]*issuer
+	spared    bool                          // the certificates that no quote needs were looked at
+	issuers   map[[sha256.Size]byte]*issuer // by their PEM, and by their DER
 	platforms map[[sha256.Size]byte]*platform
 }
 
@@ -210,6 +211,9 @@ func (v *Verifier) newPlatform(text []byte) (*platform, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := v.checkSpare(text, ca); err != nil {
+		return nil, err
+	}
 	if leaf.Subject.CommonName != pckSubject {
 		return nil, refuse(PCKChainInvalid, "got the subject %q, want %q", leaf.Subject.CommonName, pckSubject)
 	}
@@ -225,6 +229,32 @@ func (v *Verifier) newPlatform(text []byte) (*platform, error) {
 		return nil, err
 	}
 	return &platform{leaf: leaf, issuer: ca, pck: pck, key: key}, nil
+}
+
+// checkSpare looks once at the certificates of the collateral that a quote does not
+// need because it has its own: what is given is genuine, whether it is needed or not.
+// used is the PEM text of those that are needed.
+func (v *Verifier) checkSpare(used []byte, ca *issuer) (err error) {
+	if v.spared {
+		return nil
+	}
+	spare := func(text []byte) bool { return len(text) > 0 && !bytes.Contains(used, bytes.TrimSpace(text)) }
+	if issuers := v.collected.PCKIssuerChain; spare(issuers) {
+		if ca, err = v.issuer(issuers); err != nil {
+			return err
+		}
+	}
+	if leaf := v.collected.PCKCertificate; spare(leaf) {
+		chain, err := parseChain(leaf)
+		if err == nil {
+			err = checkIssued(chain[0], ca.chain[0], false)
+		}
+		if err != nil {
+			return refuse(PCKChainInvalid, "PCK certificate of the collateral: %w", err)
+		}
+	}
+	v.spared = true
+	return nil
 }
 
 // judgePlatform asks everything of the platform that its certificate can answer.
@@ -247,6 +277,11 @@ func (v *Verifier) issuer(text []byte) (*issuer, error) {
 	if err != nil {
 		return nil, refuse(PCKChainInvalid, "issuers of the PCK certificate: %w", err)
 	}
+	byDER := sha256.Sum256(rawChain(chain))
+	if known, ok := v.issuers[byDER]; ok {
+		v.issuers[key] = known
+		return known, nil
+	}
 	if len(chain) != 2 || !slices.Contains([]string{processorCA, platformCA}, chain[0].Subject.CommonName) {
 		return nil, refuse(PCKChainInvalid, "want a PCK certificate, its CA and the root, in this order; after the first there are %d, and the next is %q", len(chain), chain[0].Subject.CommonName)
 	}
@@ -257,8 +292,16 @@ func (v *Verifier) issuer(text []byte) (*issuer, error) {
 	if err := v.readCRLs(i); err != nil {
 		return nil, err
 	}
-	v.issuers[key] = i
+	v.issuers[key], v.issuers[byDER] = i, i
 	return i, nil
+}
+
+func rawChain(chain []*x509.Certificate) []byte {
+	var all []byte
+	for _, c := range chain {
+		all = append(all, c.Raw...)
+	}
+	return all
 }
 
 func (q *Quote) checkQEReport(key *ecdsa.PublicKey) error {
