@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-RACE := ./pkg/lab/... ./pkg/mariadb/... ./pkg/platform/... ./pkg/probe/... ./plugin/internal/cluster/...
+RACE := ./pkg/lab/... ./pkg/mariadb/... ./pkg/platform/... ./pkg/probe/... ./plugin/internal/cluster/... ./plugin/internal/verbs
 GOTEST := go test -trimpath
 export CGO_ENABLED ?= 0
 
@@ -19,11 +19,13 @@ test: ## run every test: unit, race, then end to end on the real cluster
 	@test/cluster/build.sh >/dev/null & cluster=$$!; \
 	$(MAKE) --no-print-directory unit race && wait $$cluster && $(MAKE) --no-print-directory e2e || { kill $$cluster 2>/dev/null; exit 1; }
 
-unit: ## run the unit tests
+unit: ## run the unit tests, and pkg/sgx against oasis-core
 	$(GOTEST) ./...
+	cd test/oracle && $(GOTEST) ./...
 
 race: ## run the tests of packages with goroutines of ours under the race detector
 	CGO_ENABLED=1 $(GOTEST) -race $(RACE)
+	CGO_ENABLED=1 $(GOTEST) -race -run 'RealQuotes|Fleet' ./pkg/sgx
 
 e2e: build ## run the end-to-end tests (starts the lab)
 	$(GOTEST) -tags e2e -count 1 -timeout 40m ./test/e2e/...
@@ -33,6 +35,7 @@ lint: ## check the sources: gofmt, go vet, staticcheck
 	go vet ./...
 	go vet -tags e2e ./test/...
 	go run $(STATICCHECK) ./...
+	cd test/oracle && go vet ./... && go run $(STATICCHECK) ./...
 
 demo: ## the main job on the embedded lab, from nothing to a proven database
 	scripts/demo
@@ -48,6 +51,7 @@ golden: ## rewrite the golden files from what the code says now
 
 bench: build ## measure: quotes, start of the program, lab up, install to verified
 	$(GOTEST) -run '^$$' -bench . ./pkg/sgx
+	cd test/oracle && $(GOTEST) -run '^$$' -bench . ./...
 	$(GOTEST) -tags e2e -run '^$$' -bench Start -benchtime 20x ./test/e2e
 	$(GOTEST) -tags e2e -run '^$$' -bench InstallToVerified -benchtime 3x ./test/e2e
 	$(GOTEST) -tags e2e -run '^$$' -bench LabUp -benchtime 1x -timeout 40m ./test/e2e
