@@ -22,6 +22,7 @@ func layers() [][]string {
 		{"pkg/sgx"},
 		{"internal/sgxmint", "pkg/attest"},
 		{"pkg/session", "pkg/policy"},
+		{"pkg/diff", "pkg/lint"},
 		{"pkg/record"},
 		{"pkg/platform", "pkg/collateral", "pkg/cas", "pkg/release", "pkg/charts", "pkg/mariadb", "pkg/evidence"},
 		{"pkg/deploy", "pkg/verify", "pkg/probe"},

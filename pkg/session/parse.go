@@ -1,252 +1,34 @@
 package session
 
 import (
-	"fmt"
-	"io/fs"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/confidb/confidb/pkg/attest"
-	"github.com/confidb/confidb/pkg/sgx"
 )
 
-// Error says what is wrong at one place of a document.
-type Error struct {
-	File         string
-	Line, Column int
-	// Path leads to the place, such as services[0].platforms[1].
-	Path string
-	// Problem says what was got and what was wanted.
-	Problem string
-	hint    string
-}
-
-func (e *Error) Error() string {
-	if e.Path == "" {
-		return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Problem)
-	}
-	return fmt.Sprintf("%s:%d:%d: %s: %s", e.File, e.Line, e.Column, e.Path, e.Problem)
-}
-
-// Hint names the nearest known word, if there is one.
-func (e *Error) Hint() string { return e.hint }
-
-// maxDocument bounds a document, in bytes.
-const maxDocument = 1 << 20
-
-// Parse reads a document. The first thing that is wrong with it is an *Error.
+// Parse reads a document. What is wrong with it is an *Errors, whose Problems are
+// of type *Error.
 func Parse(file string, text []byte) (*Session, error) {
-	node, err := parseYAML(file, text)
-	if err != nil {
-		return nil, err
+	d := newDecoder(file)
+	document := d.document(text)
+	if document == nil {
+		return nil, d.err()
 	}
-	d := &decoder{file: file}
-	s := d.session(node)
-	if d.err != nil {
-		return nil, d.err
-	}
-	if err := s.checkReferences(d, node); err != nil {
+	root := document.Content[0]
+	s := &Session{file: file, source: slices.Clone(text), root: root}
+	d.readVersion(root)
+	d.session(s).read(root, "")
+	s.checkReferences(d)
+	if err := d.err(); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-func parseYAML(file string, text []byte) (*yaml.Node, error) {
-	if len(text) > maxDocument {
-		return nil, &Error{File: file, Line: 1, Column: 1, Problem: fmt.Sprintf("got %d bytes, want at most %d", len(text), maxDocument)}
-	}
-	var document yaml.Node
-	if err := yaml.Unmarshal(text, &document); err != nil {
-		line := 1
-		if found := regexp.MustCompile(`line (\d+)`).FindStringSubmatch(err.Error()); found != nil {
-			line, _ = strconv.Atoi(found[1]) // digits, as the expression says
-		}
-		return nil, &Error{File: file, Line: line, Column: 1, Problem: strings.TrimPrefix(err.Error(), "yaml: ")}
-	}
-	if len(document.Content) != 1 {
-		return nil, &Error{File: file, Line: 1, Column: 1, Problem: "the document is empty"}
-	}
-	return document.Content[0], nil
-}
-
-// decoder walks a document and keeps the first error.
-type decoder struct {
-	file string
-	err  *Error
-}
-
-func (d *decoder) fail(n *yaml.Node, path, format string, arguments ...any) {
-	if d.err == nil {
-		d.err = &Error{File: d.file, Line: n.Line, Column: n.Column, Path: path, Problem: fmt.Sprintf(format, arguments...)}
-	}
-}
-
-// field reads the value of one key.
-type field func(value *yaml.Node, path string)
-
-// object reads a mapping: each key must be known and be there once.
-func (d *decoder) object(n *yaml.Node, path string, fields map[string]field) {
-	if n.Kind != yaml.MappingNode {
-		d.fail(n, path, "got %s, want a mapping", kindOf(n))
-		return
-	}
-	seen := map[string]bool{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, value := n.Content[i], n.Content[i+1]
-		read, known := fields[key.Value]
-		switch {
-		case !known:
-			d.fail(key, path, "got the unknown key %q", clip(key.Value))
-			d.suggest(key.Value, fields)
-			return
-		case seen[key.Value]:
-			d.fail(key, path, "got the key %q a second time", key.Value)
-			return
-		}
-		seen[key.Value] = true
-		read(value, join(path, key.Value))
-	}
-}
-
-func (d *decoder) suggest(key string, fields map[string]field) {
-	best, distance := "", 4
-	for _, known := range sortedKeys(fields) {
-		if e := editDistance(key, known); e < distance {
-			best, distance = known, e
-		}
-	}
-	if best != "" && d.err.hint == "" {
-		d.err.hint = fmt.Sprintf("write %q", best)
-	}
-}
-
-func sortedKeys(fields map[string]field) []string {
-	var keys []string
-	for k := range fields {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-// editDistance counts the insertions, deletions and replacements between two words.
-func editDistance(a, b string) int {
-	if len(a) > 64 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
-}
-
-func join(path, key string) string {
-	if path == "" {
-		return key
-	}
-	return path + "." + key
-}
-
-func kindOf(n *yaml.Node) string {
-	switch n.Kind {
-	case yaml.MappingNode:
-		return "a mapping"
-	case yaml.SequenceNode:
-		return "a list"
-	case yaml.AliasNode:
-		return "an alias, which sessions do not use"
-	}
-	if n.Tag == "!!null" {
-		return "nothing"
-	}
-	return fmt.Sprintf("%q", clip(n.Value))
-}
-
-func clip(text string) string {
-	if len(text) > 60 {
-		return text[:60] + "…"
-	}
-	return text
-}
-
-func (d *decoder) list(n *yaml.Node, path string, item field) {
-	if n.Kind != yaml.SequenceNode {
-		d.fail(n, path, "got %s, want a list", kindOf(n))
-		return
-	}
-	for i, c := range n.Content {
-		item(c, fmt.Sprintf("%s[%d]", path, i))
-	}
-}
-
-func (d *decoder) scalar(n *yaml.Node, path string) string {
-	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
-		d.fail(n, path, "got %s, want a value", kindOf(n))
-	}
-	return n.Value
-}
-
-func (d *decoder) text(into *string) field {
-	return func(n *yaml.Node, path string) { *into = d.scalar(n, path) }
-}
-
-func (d *decoder) texts(into *[]string) field {
-	return func(n *yaml.Node, path string) {
-		d.list(n, path, func(n *yaml.Node, path string) { *into = append(*into, d.scalar(n, path)) })
-	}
-}
-
-func (d *decoder) matching(into *string, expression, want string) field {
-	return func(n *yaml.Node, path string) {
-		*into = d.scalar(n, path)
-		if !regexp.MustCompile(expression).MatchString(*into) {
-			d.fail(n, path, "got %q, want %s", clip(*into), want)
-		}
-	}
-}
-
-func (d *decoder) oneOf(into *string, words ...string) field {
-	return func(n *yaml.Node, path string) {
-		*into = d.scalar(n, path)
-		if !slices.Contains(words, *into) {
-			d.fail(n, path, "got %q, want %s", clip(*into), strings.Join(words, ", "))
-		}
-	}
-}
-
-func (d *decoder) flag(into *bool) field {
-	return func(n *yaml.Node, path string) {
-		if err := n.Decode(into); err != nil || n.Tag != "!!bool" {
-			d.fail(n, path, "got %s, want true or false", kindOf(n))
-		}
-	}
-}
-
-func (d *decoder) number(into *int, low, high int) field {
-	return func(n *yaml.Node, path string) {
-		v, err := strconv.Atoi(d.scalar(n, path))
-		if err != nil || v < low || v > high {
-			d.fail(n, path, "got %s, want a number from %d to %d", kindOf(n), low, high)
-		}
-		*into = v
-	}
-}
+// newest is the minor version of the newest language, 0.3.12.
+const newest = 12
 
 const (
 	hex32   = `^[0-9a-fA-F]{32}$`
@@ -254,295 +36,143 @@ const (
 	name    = `^[A-Za-z0-9_\-.~]{1,128}$`
 	names   = `^(/|[A-Za-z0-9_\-.~]{1,128}(/[A-Za-z0-9_\-.~]{1,128})*)$`
 	version = `^0\.3(\.([0-9]|1[0-2]))?$`
+	// reference is a placeholder that is the whole value.
+	reference = `^\$\$SCONE::[A-Za-z0-9_\-~]{1,128}(:[a-z0-9\-:]+)?\$\$$`
+
+	hex32Words     = "32 hexadecimal digits"
+	hex64Words     = "64 hexadecimal digits"
+	nameChars      = "A-Z, a-z, 0-9 and _-.~"
+	nameWords      = "at most 128 of " + nameChars
+	namesWords     = nameWords + " in each part between slashes"
+	referenceWords = "$$SCONE::secret$$"
+	// maxName bounds a name with its namespaces.
+	maxName = 512
 )
 
-const nameChars = "A-Z, a-z, 0-9 and _-.~"
+// either is an expression for one form or the other.
+func either(a, b string) string { return "(" + a + "|" + b + ")" }
 
-func (d *decoder) session(n *yaml.Node) *Session {
-	s := &Session{}
-	d.object(n, "", map[string]field{
-		"version":        d.matching(&s.Version, version, "0.3 to 0.3.12"),
-		"name":           d.matching(&s.Name, names, "at most 128 of "+nameChars+" in each part between slashes"),
-		"namespace_hash": d.matching(&s.NamespaceHash, hex64, "64 hexadecimal digits"),
+// readVersion comes before everything else, since it says what is known.
+func (d *decoder) readVersion(root *yaml.Node) {
+	_, value := lookup(root, "version")
+	if value == nil || !d.matches(version, value.Value) {
+		return // reported where it is read
+	}
+	d.minor, _ = strconv.Atoi(strings.TrimPrefix(strings.TrimPrefix(value.Value, "0.3"), ".")) // "" is 0.3.0
+}
+
+// lookup finds a key of a mapping.
+func lookup(n *yaml.Node, name string) (key, value *yaml.Node) {
+	if n.Kind != yaml.MappingNode {
+		return nil, nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == name {
+			return n.Content[i], n.Content[i+1]
+		}
+	}
+	return nil, nil
+}
+
+func (d *decoder) session(s *Session) field {
+	versionField := d.matching(&s.Version, version, "0.3 to 0.3.12")
+	versionField.missing = "it is missing: CAS would read the document as language 0.1"
+	return d.object(fields{
+		"version":        versionField,
+		"name":           required(then(d.matching(&s.Name, names, namesWords), d.absolute(&s.Name))),
+		"namespace_hash": since(11, d.matching(&s.NamespaceHash, hex64, hex64Words)),
 		"predecessor":    d.predecessor(&s.Predecessor),
-		"salt":           d.matching(&s.Salt, hex32, "32 hexadecimal digits"),
+		"salt":           since(12, d.matching(&s.Salt, hex32, hex32Words)),
 		"creator":        d.text(&s.Creator),
 		"services":       each(d, &s.Services, d.service),
 		"secrets":        each(d, &s.Secrets, d.secret),
+		"secret_config":  d.value(&s.SecretConfig),
+		"volumes":        each(d, &s.Volumes, d.volume),
 		"images":         each(d, &s.Images, d.image),
-		"access_policy":  func(n *yaml.Node, path string) { s.AccessPolicy = d.accessPolicy(n, path) },
-		"security":       func(n *yaml.Node, path string) { s.Security = d.security(n, path) },
+		"access_policy":  d.accessPolicy(&s.AccessPolicy),
+		"security":       d.security(&s.Security),
+	}, func(n *yaml.Node, path string) {
+		if s.NamespaceHash != "" && s.Predecessor != "" {
+			key, _ := lookup(n, "namespace_hash")
+			d.fail(key, "namespace_hash", "got it beside predecessor: it is for new sessions only").hint = "remove one of them"
+		}
 	})
-	if s.Version == "" {
-		d.fail(n, "version", "it is missing: CAS would read the document as language 0.1")
-	}
-	if s.Name == "" {
-		d.fail(n, "name", "it is missing")
-	}
-	return s
 }
 
-// each reads a list of mappings.
-func each[T any](d *decoder, into *[]T, read func(*yaml.Node, string) T) field {
+// absolute refuses names that lead elsewhere.
+func (d *decoder) absolute(name *string) reader {
 	return func(n *yaml.Node, path string) {
-		d.list(n, path, func(n *yaml.Node, path string) { *into = append(*into, read(n, path)) })
+		parts := strings.Split(*name, "/")
+		switch {
+		case len(*name) > maxName:
+			d.fail(n, path, "got %d characters, want at most %d", len(*name), maxName)
+		case slices.Contains(parts, ".") || slices.Contains(parts, ".."):
+			d.fail(n, path, "got %q, want no part that is . or ..", clip(*name))
+		}
 	}
 }
 
 func (d *decoder) predecessor(into *string) field {
-	return func(n *yaml.Node, path string) {
+	hash := d.matching(into, hex64, hex64Words)
+	read := func(n *yaml.Node, path string) {
 		if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
 			return // ~ means none
 		}
-		d.matching(into, hex64, "64 hexadecimal digits")(n, path)
+		hash.read(n, path)
 	}
+	return field{read: read, shape: fixed(shape{"anyOf": []shape{{"type": "null"}, hash.shape()}})}
 }
 
-func (d *decoder) service(n *yaml.Node, path string) Service {
-	s := Service{}
-	d.object(n, path, map[string]field{
-		"name":        d.matching(&s.Name, name, "at most 128 of "+nameChars),
-		"command":     d.command(&s.Command),
-		"environment": d.environment(&s.Environment),
-		"pwd":         d.text(&s.Pwd),
-		"image_name":  d.text(&s.ImageName),
-		"attestation": d.attestation(&s.Attestation),
-		"mrenclaves": func(n *yaml.Node, path string) {
-			s.Attestation = append(s.Attestation, Variant{MRENCLAVEs: d.measurements(n, path)})
-		},
-		"platforms": d.platforms(&s.Platforms),
+func (d *decoder) security(s *Security) field {
+	return d.byKind(map[yaml.Kind]field{
+		yaml.ScalarNode: d.fragment(&s.Fragment),
+		yaml.MappingNode: d.object(fields{
+			"attestation":          d.securityAttestation(s),
+			"singleton_enclaves":   d.flag(&s.SingletonEnclaves),
+			"service_access_token": d.hidden(&s.ServiceAccessToken, `^.+$`, "a word"),
+		}, nil),
 	})
-	if s.Name == "" {
-		d.fail(n, join(path, "name"), "it is missing")
-	}
-	return s
 }
 
-func (d *decoder) command(into *[]string) field {
-	return func(n *yaml.Node, path string) {
-		if n.Kind == yaml.SequenceNode {
-			d.texts(into)(n, path)
+func (d *decoder) securityAttestation(s *Security) field {
+	advisory := either(`^INTEL-(SA|DOC)-[0-9]{5}$`, reference)
+	return d.byKind(map[yaml.Kind]field{
+		yaml.ScalarNode: d.fragment(&s.AttestationFragment),
+		yaml.MappingNode: d.object(fields{
+			"mode":     oneOf(d, &s.Mode, "hardware", "none", "maa"),
+			"tolerate": each(d, &s.Tolerate, d.tolerance),
+			"ignore_advisories": d.byKind(map[yaml.Kind]field{
+				yaml.ScalarNode: d.allAdvisories(&s.IgnoreAdvisories),
+				yaml.SequenceNode: each(d, &s.IgnoreAdvisories, func(id *string) field {
+					return d.matching(id, advisory, "an ID such as INTEL-SA-00615")
+				}),
+			}),
+			"trusted_scone_qe_pubkeys": each(d, &s.TrustedSCONEQEPubkeys, func(key *string) field {
+				return d.matching(key, either(hex64, reference), hex64Words)
+			}),
+			"must_be_sgx_local":               d.flag(&s.MustBeSGXLocal),
+			"one_time_password_shared_secret": d.oneTimePassword(&s.OneTimePassword),
+		}, nil),
+	})
+}
+
+func (d *decoder) tolerance(into *string) field {
+	word := oneOf(d, into, "debug-mode", "hyperthreading", "insecure-igpu", "software-hardening-needed", "aepic-leak",
+		"insecure-configuration", "outdated-tcb", "local-attestation-trust-cas-tcb", "maa-managed-tcb")
+	read := func(n *yaml.Node, path string) {
+		if d.matches(reference, n.Value) {
+			*into = n.Value
 			return
 		}
-		words, err := splitCommand(d.scalar(n, path))
-		if err != nil {
-			d.fail(n, path, "%v", err)
-		}
-		*into = words
+		word.read(n, path)
 	}
+	return field{read: read, shape: fixed(shape{"anyOf": []shape{word.shape(), {"type": "string", "pattern": reference}}})}
 }
 
-// splitCommand splits at white space; single and double quotes keep words together.
-func splitCommand(text string) ([]string, error) {
-	var words []string
-	var word strings.Builder
-	var quote rune
-	inside := false
-	for _, r := range text {
-		switch {
-		case quote != 0 && r == quote:
-			quote = 0
-		case quote == 0 && (r == '"' || r == '\''):
-			quote, inside = r, true
-		case quote == 0 && (r == ' ' || r == '\t' || r == '\n'):
-			if inside {
-				words = append(words, word.String())
-			}
-			word.Reset()
-			inside = false
-		default:
-			word.WriteRune(r)
-			inside = true
-		}
-	}
-	if quote != 0 {
-		return nil, fmt.Errorf("got an open quote %c", quote)
-	}
-	if inside {
-		words = append(words, word.String())
-	}
-	return words, nil
-}
-
-func (d *decoder) environment(into *map[string]string) field {
-	return func(n *yaml.Node, path string) {
-		if n.Kind != yaml.MappingNode {
-			d.fail(n, path, "got %s, want a mapping", kindOf(n))
-			return
-		}
-		*into = map[string]string{}
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			key := d.scalar(n.Content[i], path)
-			if _, twice := (*into)[key]; twice {
-				d.fail(n.Content[i], path, "got the variable %q a second time", clip(key))
-			}
-			(*into)[key] = d.scalar(n.Content[i+1], join(path, key))
-		}
-	}
-}
-
-func (d *decoder) attestation(into *[]Variant) field {
-	return func(n *yaml.Node, path string) {
-		if n.Kind == yaml.SequenceNode { // a list means OR
-			each(d, into, d.variant)(n, path)
-			return
-		}
-		*into = append(*into, d.variant(n, path))
-	}
-}
-
-func (d *decoder) variant(n *yaml.Node, path string) Variant {
-	v := Variant{}
-	d.object(n, path, map[string]field{
-		"mrenclave": func(n *yaml.Node, path string) { v.MRENCLAVEs = d.measurements(n, path) },
-		"signer":    func(n *yaml.Node, path string) { v.Signer = d.signer(n, path) },
+// allAdvisories reads the form that accepts all advisories, or leaves it to a secret.
+func (d *decoder) allAdvisories(into *[]string) field {
+	var one string
+	return then(d.matching(&one, either(`^\*$`, reference), `a list of advisories or "*"`), func(*yaml.Node, string) {
+		*into = []string{one}
 	})
-	if len(v.MRENCLAVEs) == 0 && v.Signer == nil {
-		d.fail(n, path, "got no factor, want mrenclave or signer: it would admit any enclave")
-	}
-	return v
-}
-
-func (d *decoder) measurements(n *yaml.Node, path string) []sgx.Measurement {
-	var all []sgx.Measurement
-	one := func(n *yaml.Node, path string) {
-		m, err := sgx.ParseMeasurement(d.scalar(n, path))
-		if err != nil {
-			d.fail(n, path, "%v", err)
-		}
-		all = append(all, m)
-	}
-	if n.Kind == yaml.SequenceNode {
-		d.list(n, path, one)
-	} else {
-		one(n, path)
-	}
-	return all
-}
-
-func (d *decoder) signer(n *yaml.Node, path string) *Signer {
-	var mrsigner string
-	product, exact, low, high := 0, -1, 0, 0xffff
-	d.object(n, path, map[string]field{
-		"mrsigner":   d.matching(&mrsigner, hex64, "64 hexadecimal digits"),
-		"isvprodid":  d.number(&product, 0, 0xffff),
-		"isvsvn":     d.number(&exact, 0, 0xffff),
-		"isvsvn_min": d.number(&low, 0, 0xffff),
-		"isvsvn_max": d.number(&high, 0, 0xffff),
-	})
-	if exact >= 0 {
-		low, high = exact, exact
-	}
-	m, err := sgx.ParseMeasurement(mrsigner)
-	if err != nil {
-		d.fail(n, join(path, "mrsigner"), "%v", err)
-	}
-	return &Signer{MRSIGNER: m, ISVProdID: uint16(product), MinISVSVN: uint16(low), MaxISVSVN: uint16(high)}
-}
-
-func (d *decoder) platforms(into *[]attest.PlatformID) field {
-	return func(n *yaml.Node, path string) {
-		d.list(n, path, func(n *yaml.Node, path string) {
-			id, err := attest.ParsePlatformID(d.scalar(n, path))
-			if err != nil {
-				d.fail(n, path, "%v", err)
-			}
-			if len(*into) > 0 && (*into)[0].Generation() != id.Generation() {
-				d.fail(n, path, "got an ID of generation %s after one of %s: a CAS knows only one kind", id.Generation(), (*into)[0].Generation())
-			}
-			*into = append(*into, id)
-		})
-		if len(*into) == 0 {
-			d.fail(n, path, "got an empty list, want at least one platform ID")
-		}
-	}
-}
-
-func (d *decoder) image(n *yaml.Node, path string) Image {
-	i := Image{}
-	d.object(n, path, map[string]field{
-		"name":            d.matching(&i.Name, name, "at most 128 of "+nameChars),
-		"injection_files": each(d, &i.InjectionFiles, d.injectionFile),
-		"provide_secrets": d.texts(&i.ProvideSecrets),
-	})
-	return i
-}
-
-// defaultPermission is what CAS gives a file without a permission of its own.
-const defaultPermission fs.FileMode = 0o700
-
-func (d *decoder) injectionFile(n *yaml.Node, path string) InjectionFile {
-	f := InjectionFile{Permission: defaultPermission}
-	if n.Kind == yaml.ScalarNode {
-		f.Path = d.scalar(n, path)
-	} else {
-		d.object(n, path, map[string]field{
-			"path":    d.text(&f.Path),
-			"content": func(n *yaml.Node, path string) { content := d.scalar(n, path); f.Content = &content },
-			"permission": func(n *yaml.Node, path string) {
-				mode, err := strconv.ParseUint(strings.TrimPrefix(d.scalar(n, path), "0o"), 8, 9)
-				if err != nil {
-					d.fail(n, path, "got %s, want an octal mode such as 0o400", kindOf(n))
-				}
-				f.Permission = fs.FileMode(mode)
-			},
-		})
-	}
-	if !strings.HasPrefix(f.Path, "/") {
-		d.fail(n, join(path, "path"), "got %q, want an absolute path", clip(f.Path))
-	}
-	return f
-}
-
-func (d *decoder) accessPolicy(n *yaml.Node, path string) AccessPolicy {
-	p := AccessPolicy{}
-	d.object(n, path, map[string]field{
-		"read":            d.principals(&p.Read),
-		"update":          d.principals(&p.Update),
-		"create_sessions": d.principals(&p.CreateSessions),
-	})
-	return p
-}
-
-func (d *decoder) principals(into *[]string) field {
-	return func(n *yaml.Node, path string) {
-		d.texts(into)(n, path)
-		for _, alone := range []string{"ANY", "NONE"} {
-			if len(*into) > 1 && slices.Contains(*into, alone) {
-				d.fail(n, path, "got %s beside others, want it alone", alone)
-			}
-		}
-		if len(*into) == 0 {
-			d.fail(n, path, "got an empty list, want NONE, CREATOR or a certificate")
-		}
-	}
-}
-
-func (d *decoder) security(n *yaml.Node, path string) Security {
-	s := Security{}
-	d.object(n, path, map[string]field{"attestation": func(n *yaml.Node, path string) {
-		d.object(n, path, map[string]field{
-			"mode": d.oneOf(&s.Mode, "hardware", "none", "maa"),
-			"tolerate": func(n *yaml.Node, path string) {
-				d.list(n, path, func(n *yaml.Node, path string) {
-					var word string
-					d.oneOf(&word, "debug-mode", "hyperthreading", "insecure-igpu", "software-hardening-needed", "aepic-leak", "insecure-configuration", "outdated-tcb", "local-attestation-trust-cas-tcb", "maa-managed-tcb")(n, path)
-					s.Tolerate = append(s.Tolerate, word)
-				})
-			},
-			"ignore_advisories": func(n *yaml.Node, path string) {
-				if n.Kind == yaml.ScalarNode && n.Value == "*" {
-					s.IgnoreAdvisories = []string{"*"}
-					return
-				}
-				d.list(n, path, func(n *yaml.Node, path string) {
-					var id string
-					d.matching(&id, `^INTEL-(SA|DOC)-[0-9]{5}$`, "an ID such as INTEL-SA-00615")(n, path)
-					s.IgnoreAdvisories = append(s.IgnoreAdvisories, id)
-				})
-			},
-			"must_be_sgx_local": d.flag(&s.MustBeSGXLocal),
-		})
-	}})
-	return s
 }

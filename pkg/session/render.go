@@ -11,48 +11,48 @@ import (
 
 // Render replaces $NAME and ${NAME} in the values of a template, as the SCONE CLI
 // does with --use-env and -e. $$SCONE::…$$, \@\@NAME and @@1 stay as they are, and
-// so does everything else, comments included. A variable that lookup does not know
-// is an *Error. newName, unless empty, replaces the name of the session afterwards.
+// so does everything else, comments included. What is wrong with it, such as the
+// variables that lookup does not know, is an *Errors. newName, unless empty,
+// replaces the name of the session afterwards.
 //
 // A value stays one value, whatever it holds. The exception is a list that
 // consists of one variable only, as in platforms: [$PLATFORMS]: there a value of
 // several words, separated by commas or white space and perhaps in brackets,
 // becomes several items.
 func Render(file string, template []byte, lookup func(string) (string, bool), newName string) ([]byte, error) {
-	root, err := parseYAML(file, template)
-	if err != nil {
-		return nil, err
+	r := &renderer{problems: problems{file: file}, lookup: lookup, src: newSource(template)}
+	document := r.document(template)
+	if document == nil {
+		return nil, r.err()
 	}
-	r := &renderer{decoder: decoder{file: file}, lookup: lookup, lines: strings.SplitAfter(string(template), "\n")}
-	r.walk(root, "", false)
-	if r.err != nil {
-		return nil, r.err
+	root := document.Content[0]
+	walk(root, r.entry)
+	if len(r.all) > 0 {
+		return nil, r.err()
 	}
 	if newName != "" {
 		r.rename(root, newName)
 	}
 	text := r.apply()
-	if _, err := parseYAML(file, text); err != nil {
-		return nil, err
+	if rendered := r.document(text); rendered != nil {
+		r.compare(root, rendered.Content[0], "")
 	}
-	return text, r.errOrNil()
+	if len(r.all) > 0 {
+		return nil, r.err()
+	}
+	return text, nil
 }
 
 type renderer struct {
-	decoder
+	problems
 	lookup func(string) (string, bool)
-	lines  []string
+	src    source
 	edits  []edit
+	// newName is the value of the name in the end, if it was replaced.
+	newName string
 }
 
-func (r *renderer) errOrNil() error {
-	if r.err == nil {
-		return nil
-	}
-	return r.err
-}
-
-// edit replaces text on one line. Columns count bytes from 0.
+// edit replaces text on one line. Both count from 0, columns in bytes.
 type edit struct {
 	line, column, length int
 	text                 string
@@ -62,77 +62,33 @@ func variable() *regexp.Regexp {
 	return regexp.MustCompile(`\$\$[^$]*\$\$|\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Za-z_][A-Za-z0-9_]*)`)
 }
 
-func (r *renderer) walk(n *yaml.Node, path string, alone bool) {
-	switch n.Kind {
-	case yaml.MappingNode:
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			r.walk(n.Content[i+1], join(path, n.Content[i].Value), false)
-		}
-	case yaml.SequenceNode:
-		for i, c := range n.Content {
-			r.walk(c, fmt.Sprintf("%s[%d]", path, i), n.Style&yaml.FlowStyle != 0 && len(n.Content) == 1)
-		}
-	case yaml.ScalarNode:
-		r.scalar(n, path, alone)
+// entry replaces the variables of one value, line by line in the source.
+func (r *renderer) entry(e entry) {
+	if e.value.Kind != yaml.ScalarNode || !strings.Contains(e.value.Value, "$") {
+		return
 	}
+	whole := variable().FindString(e.value.Value) == e.value.Value
+	r.src.parts(r.src.scalar(e.value, e.indent), func(line int, m mask) {
+		for _, found := range variable().FindAllStringSubmatchIndex(r.src[line][m.from:m.to], -1) {
+			r.replace(e, line, m, found, e.alone && whole)
+		}
+	})
 }
 
-// scalar replaces the variables of one value, line by line in the source.
-func (r *renderer) scalar(n *yaml.Node, path string, alone bool) {
-	if r.err != nil {
-		return // the first error keeps its place
+func (r *renderer) replace(e entry, line int, m mask, found []int, list bool) {
+	text := r.src[line][m.from:m.to]
+	name := group(text, found, 1) + group(text, found, 2)
+	if name == "" {
+		return // $$SCONE::…$$
 	}
-	first, last := n.Line-1, n.Line-1
-	block := n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0
-	if block {
-		first++
-		last = first + strings.Count(n.Value, "\n") + 1
+	value, ok := r.lookup(name)
+	if !ok {
+		column := len([]rune(r.src[line][:m.from+found[0]])) + 1
+		r.at(line+1, column, "", "%s: Value for variable $%s is missing at line %d column %d", e.path, name, line+1, column).hint =
+			fmt.Sprintf("give it with -e %s=VALUE, or in the environment with --use-env", name)
+		return
 	}
-	for line := first; line <= min(last, len(r.lines)-1); line++ {
-		text, from := r.lines[line], 0
-		if !block {
-			from = min(n.Column-1, len(text))
-		}
-		end := len(text)
-		if !block {
-			end = from + scalarLength(n, text[from:])
-		}
-		for _, m := range variable().FindAllStringSubmatchIndex(text[from:end], -1) {
-			name := group(text[from:end], m, 1) + group(text[from:end], m, 2)
-			if name == "" {
-				continue // $$SCONE::…$$
-			}
-			value, ok := r.lookup(name)
-			if !ok {
-				r.fail(n, "", "%s: Value for variable $%s is missing at line %d column %d", path, name, line+1, from+m[0]+1)
-				r.err.Line, r.err.Column = line+1, from+m[0]+1
-				r.err.hint = fmt.Sprintf("give it with -e %s=VALUE, or in the environment with --use-env", name)
-				return
-			}
-			quoted := r.quote(n, path, value, alone && m[0] == 0 && m[1] == end-from)
-			r.edits = append(r.edits, edit{line, from + m[0], m[1] - m[0], quoted})
-		}
-	}
-}
-
-// scalarLength is how much of the source line belongs to a plain or quoted value.
-func scalarLength(n *yaml.Node, rest string) int {
-	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
-		for i := 1; i < len(rest); i++ {
-			if rest[i] == '\\' && n.Style&yaml.DoubleQuotedStyle != 0 {
-				i++
-				continue
-			}
-			if rest[i] == rest[0] {
-				return i + 1
-			}
-		}
-		return len(rest)
-	}
-	if strings.HasPrefix(rest, n.Value) {
-		return len(n.Value)
-	}
-	return len(strings.TrimRight(rest, "\r\n"))
+	r.edits = append(r.edits, edit{line, m.from + found[0], found[1] - found[0], r.quote(e.value, e.path, value, list)})
 }
 
 func group(text string, m []int, n int) string {
@@ -145,61 +101,163 @@ func group(text string, m []int, n int) string {
 // safe are the characters that mean themselves in every YAML style.
 func safe() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_./~+=:-]*$`) }
 
+// listItems are the words of a value that becomes several items.
+func listItems(value string) []string {
+	return strings.FieldsFunc(strings.Trim(strings.TrimSpace(value), "[]"), func(c rune) bool { return strings.ContainsRune(", \t\r\n", c) })
+}
+
 // quote makes a value fit where the variable stands, or refuses it.
 func (r *renderer) quote(n *yaml.Node, path, value string, list bool) string {
 	if list {
-		words := strings.FieldsFunc(strings.Trim(strings.TrimSpace(value), "[]"), func(c rune) bool { return strings.ContainsRune(", \t\r\n", c) })
+		words := listItems(value)
 		if len(words) == 0 {
 			r.fail(n, path, "the variable holds no value")
 		}
-		for _, w := range words {
-			r.quote(n, path, w, false)
+		for i, w := range words {
+			words[i] = r.quote(n, path, w, false)
 		}
-		return strings.Join(words, ", ")
+		separator := ", "
+		switch {
+		case n.Style&yaml.DoubleQuotedStyle != 0:
+			separator = `", "`
+		case n.Style&yaml.SingleQuotedStyle != 0:
+			separator = `', '`
+		}
+		return strings.Join(words, separator)
 	}
+	breaks := strings.ContainsAny(value, "\r\n\u0085\u2028\u2029")
 	switch {
 	case n.Style&yaml.DoubleQuotedStyle != 0:
-		return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(value)
-	case n.Style&yaml.SingleQuotedStyle != 0 && !strings.ContainsAny(value, "\r\n"):
+		return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "\u0085", `\N`, "\u2028", `\L`, "\u2029", `\P`, "\ufeff", `\uFEFF`).Replace(value)
+	case n.Style&yaml.SingleQuotedStyle != 0 && !breaks:
 		return strings.ReplaceAll(value, "'", "''")
-	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 && !strings.ContainsAny(value, "\r\n"):
+	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 && !breaks:
 		return value
 	case safe().MatchString(value) && value != "" && !strings.HasSuffix(value, ":"):
 		return value
 	}
-	// the value may be a secret, so it is not shown
-	r.fail(n, path, "the value of the variable would change the document here: put the variable between double quotes")
+	r.changes(n, path)
 	return ""
+}
+
+// changes is the problem of a value that would become structure. It may be a
+// secret, so it is not shown.
+func (r *renderer) changes(n *yaml.Node, path string) {
+	r.fail(n, path, "the value of the variable would change the document here: put the variable between double quotes")
+}
+
+// compare sees that each value of the rendered document is that of the template
+// with its variables replaced, and nothing else.
+func (r *renderer) compare(before, after *yaml.Node, path string) {
+	if before.Kind != after.Kind {
+		r.changes(before, path)
+		return
+	}
+	if before.Kind == yaml.ScalarNode {
+		if want := r.expand(before.Value); path == "name" && r.newName != "" {
+			return
+		} else if want != after.Value {
+			r.changes(before, path)
+		}
+		return
+	}
+	if r.compareList(before, after, path) {
+		return
+	}
+	if len(before.Content) != len(after.Content) {
+		r.changes(before, path)
+		return
+	}
+	for i, n := range before.Content {
+		at := path
+		switch {
+		case before.Kind == yaml.SequenceNode:
+			at = fmt.Sprintf("%s[%d]", path, i)
+		case i%2 == 0: // keys stay as they are
+			if n.Value != after.Content[i].Value || n.Kind != after.Content[i].Kind {
+				r.changes(n, path)
+			}
+			continue
+		default:
+			at = join(path, before.Content[i-1].Value)
+		}
+		r.compare(n, after.Content[i], at)
+	}
+}
+
+// compareList is for a list that consists of one variable: its value are the items.
+func (r *renderer) compareList(before, after *yaml.Node, path string) bool {
+	if before.Kind != yaml.SequenceNode || before.Style&yaml.FlowStyle == 0 || len(before.Content) != 1 {
+		return false
+	}
+	item := before.Content[0]
+	if item.Kind != yaml.ScalarNode || !strings.Contains(item.Value, "$") || variable().FindString(item.Value) != item.Value {
+		return false
+	}
+	words := listItems(r.expand(item.Value))
+	if strings.HasPrefix(item.Value, "$$") {
+		words = []string{item.Value}
+	}
+	if len(words) != len(after.Content) {
+		r.changes(item, path)
+		return true
+	}
+	for i, w := range words {
+		if after.Content[i].Kind != yaml.ScalarNode || after.Content[i].Value != w {
+			r.changes(item, path)
+		}
+	}
+	return true
+}
+
+func (r *renderer) expand(text string) string {
+	return variable().ReplaceAllStringFunc(text, func(found string) string {
+		m := variable().FindStringSubmatch(found)
+		if m[1]+m[2] == "" {
+			return found
+		}
+		value, _ := r.lookup(m[1] + m[2]) // it was there before
+		return value
+	})
 }
 
 // rename replaces the value of the name at the top of the document.
 func (r *renderer) rename(root *yaml.Node, newName string) {
-	for i := 0; i+1 < len(root.Content); i += 2 {
-		if n := root.Content[i+1]; root.Content[i].Value == "name" {
-			if !regexp.MustCompile(names).MatchString(newName) {
-				r.fail(n, "name", "got %q, want at most 128 of %s in each part between slashes", clip(newName), nameChars)
-				return
-			}
-			line := n.Line - 1
-			kept := r.edits[:0]
-			for _, e := range r.edits {
-				if e.line != line {
-					kept = append(kept, e)
-				}
-			}
-			r.edits = append(kept, edit{line, n.Column - 1, scalarLength(n, r.lines[line][n.Column-1:]), newName})
+	_, n := lookup(root, "name")
+	switch {
+	case n == nil:
+		r.fail(root, "name", "it is missing, so there is no name to replace")
+		return
+	case !regexp.MustCompile(names).MatchString(newName):
+		r.fail(n, "name", "got %q, want %s", clip(newName), namesWords)
+		return
+	case n.Kind != yaml.ScalarNode:
+		r.fail(n, "name", "got %s, want a value", kindOf(n))
+		return
+	}
+	p := r.src.scalar(n, -1)
+	if p.line != p.endLine {
+		r.fail(n, "name", "got a name of several lines, want one")
+		return
+	}
+	kept := r.edits[:0]
+	for _, e := range r.edits {
+		if e.line != p.line || e.column < p.column || e.column >= p.endColumn {
+			kept = append(kept, e)
 		}
 	}
+	r.edits = append(kept, edit{p.line, p.column, p.endColumn - p.column, plain(newName)})
+	r.newName = newName
 }
 
 func (r *renderer) apply() []byte {
-	sort.Slice(r.edits, func(i, j int) bool {
+	sort.SliceStable(r.edits, func(i, j int) bool {
 		a, b := r.edits[i], r.edits[j]
 		return a.line > b.line || a.line == b.line && a.column > b.column
 	})
 	for _, e := range r.edits {
-		l := r.lines[e.line]
-		r.lines[e.line] = l[:e.column] + e.text + l[e.column+e.length:]
+		l := r.src[e.line]
+		r.src[e.line] = l[:e.column] + e.text + l[e.column+e.length:]
 	}
-	return []byte(strings.Join(r.lines, ""))
+	return r.src.text()
 }

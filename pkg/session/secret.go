@@ -2,7 +2,6 @@ package session
 
 import (
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -12,84 +11,122 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-func (d *decoder) secret(n *yaml.Node, path string) Secret {
-	s := Secret{}
-	var kind string
-	d.object(n, path, map[string]field{
-		"name":          d.matching(&s.Name, name, "at most 128 of "+nameChars),
-		"kind":          d.oneOf(&kind, string(ASCII), string(Binary), string(PrivateKey), string(PublicKey), string(X509CA), string(X509)),
-		"size":          d.number(&s.Size, 1, 1<<16),
-		"value":         func(n *yaml.Node, path string) { value := d.scalar(n, path); s.Value = &value },
-		"key_type":      d.oneOf(&s.KeyType, "P-256", "P-384", "Ed25519", "RSA-2048", "RSA-3072"),
+func (d *decoder) secret(s *Secret) field {
+	return d.object(fields{
+		"name":          required(d.matching(&s.Name, name, nameWords)),
+		"kind":          d.kind(&s.Kind),
+		"size":          number(d, &s.Size, 1, 1<<16),
+		"value":         d.value(&s.Fragment), // which of the two it is depends on kind; see checkValue
+		"key_type":      oneOf(d, &s.KeyType, "P-256", "P-384", "Ed25519", "RSA-2048", "RSA-3072"),
 		"private_key":   d.text(&s.PrivateKey),
 		"issuer":        d.text(&s.Issuer),
 		"common_name":   d.text(&s.CommonName),
-		"endpoint":      d.oneOf(&s.Endpoint, "server", "client"),
-		"san":           d.alternativeNames(&s.SAN),
+		"endpoint":      oneOf(d, &s.Endpoint, "server", "client"),
+		"san":           since(10, d.alternativeNames(&s.SAN)),
 		"dns":           d.dns(&s.SAN),
 		"valid_for":     d.duration(&s.ValidFor),
 		"migrate":       d.flag(&s.Migrate),
-		"import":        func(n *yaml.Node, path string) { s.Import = d.importFrom(n, path) },
+		"import":        pointer(&s.Import, d.importFrom),
+		"import_akv":    pointer(&s.ImportAKV, d.importAKV),
 		"export":        d.exports(&s.Exports),
 		"export_public": d.flag(&s.ExportPublic),
+	}, func(n *yaml.Node, path string) {
+		d.checkValue(n, path, s)
+		d.checkSource(n, path, s)
+		d.checkSecret(n, path, s)
 	})
-	s.Kind = Kind(kind)
-	d.checkSecret(n, path, &s)
-	return s
 }
 
-// checkSecret finds keys that do not go together.
-func (d *decoder) checkSecret(n *yaml.Node, path string, s *Secret) {
+func (d *decoder) kind(into *Kind) field {
+	kind := oneOf(d, into, ASCII, Binary, PrivateKey, PublicKey, X509CA, X509, ConfigFragment, AADToken, PGPKey, JWT)
+	return then(kind, func(n *yaml.Node, path string) {
+		d.needs(n, path, map[Kind]int{PublicKey: 11, ConfigFragment: 10}[*into])
+	})
+}
+
+// checkValue reads the value again: only a config-fragment may be anything, and
+// the text of the others is what is written, not what YAML takes it for.
+func (d *decoder) checkValue(n *yaml.Node, path string, s *Secret) {
+	_, value := lookup(n, "value")
+	if value == nil || s.Kind == ConfigFragment {
+		return
+	}
+	s.Fragment = nil
+	d.optionalText(&s.Value).read(value, join(path, "value"))
+}
+
+// checkSource sees that the value comes from one place.
+func (d *decoder) checkSource(n *yaml.Node, path string, s *Secret) {
+	var sources []string
+	for _, key := range []string{"import", "import_akv", "value"} {
+		if k, _ := lookup(n, key); k != nil {
+			sources = append(sources, key)
+		}
+	}
+	_, kind := lookup(n, "kind")
 	switch {
-	case s.Name == "":
-		d.fail(n, join(path, "name"), "it is missing")
-	case s.Kind == "" && s.Import == nil:
+	case len(sources) > 1:
+		d.fail(n, path, "got both %s, want one of them", strings.Join(sources, " and "))
+	case kind == nil && s.Import == nil && !d.misspelt[join(path, "kind")]:
 		d.fail(n, join(path, "kind"), "it is missing")
-	case s.Import != nil && s.Value != nil:
-		d.fail(n, path, "got both import and value, want one of them")
-	case s.Size != 0 && s.Kind != ASCII && s.Kind != Binary:
-		d.fail(n, join(path, "size"), "only ascii and binary secrets have a size")
-	case s.Kind == X509 && s.Import == nil && s.Value == nil && s.PrivateKey == "",
-		s.Kind == X509CA && s.Import == nil && s.Value == nil && s.PrivateKey == "",
-		s.Kind == PublicKey && s.Import == nil && s.Value == nil && s.PrivateKey == "":
+	case s.Kind == ConfigFragment && len(sources) == 0:
+		d.fail(n, join(path, "value"), "it is missing: CAS does not generate a config-fragment")
+	case slices.Contains([]Kind{X509, X509CA, PublicKey}, s.Kind) && len(sources) == 0 && s.PrivateKey == "" && !d.misspelt[join(path, "private_key")]:
 		d.fail(n, join(path, "private_key"), "it is missing")
 	}
 }
 
-func (d *decoder) alternativeNames(into *[]string) field {
-	return func(n *yaml.Node, path string) {
-		d.texts(into)(n, path)
-		for _, s := range *into {
-			if !regexp.MustCompile(`^(dns|ip):.+$`).MatchString(s) {
-				d.fail(n, path, "got %q, want dns:NAME or ip:ADDRESS", clip(s))
+// checkSecret finds keys that do not belong to the kind.
+func (d *decoder) checkSecret(n *yaml.Node, path string, s *Secret) {
+	for _, rule := range []struct {
+		keys  []string
+		kinds []Kind
+		words string
+	}{
+		{[]string{"size"}, []Kind{ASCII, Binary}, "only ascii and binary secrets have a size"},
+		{[]string{"key_type"}, []Kind{PrivateKey, PGPKey}, "only a private key has a type"},
+		{[]string{"issuer", "common_name", "valid_for"}, []Kind{X509, X509CA}, "only certificates have it"},
+		{[]string{"endpoint", "san", "dns"}, []Kind{X509, X509CA}, "only certificates have it"},
+	} {
+		for _, key := range rule.keys {
+			if k, _ := lookup(n, key); k != nil && s.Kind != "" && !slices.Contains(rule.kinds, s.Kind) {
+				d.fail(k, join(path, key), "%s", rule.words)
 			}
 		}
 	}
+	if k, _ := lookup(n, "dns"); k != nil && s.Endpoint == "client" {
+		d.fail(k, join(path, "dns"), "got it with endpoint client, want san")
+	}
+}
+
+func (d *decoder) alternativeNames(into *[]string) field {
+	return each(d, into, func(s *string) field { return d.matching(s, `^(dns|ip):.+$`, "dns:NAME or ip:ADDRESS") })
 }
 
 // dns reads the older form of san: names without prefix.
 func (d *decoder) dns(into *[]string) field {
-	return func(n *yaml.Node, path string) {
-		var all []string
+	var one string
+	var all []string
+	both := d.byKind(map[yaml.Kind]field{yaml.ScalarNode: d.text(&one), yaml.SequenceNode: d.texts(&all)})
+	return then(both, func(n *yaml.Node, path string) {
 		if n.Kind == yaml.ScalarNode {
-			all = []string{d.scalar(n, path)}
-		} else {
-			d.texts(&all)(n, path)
+			all = []string{one}
 		}
 		for _, s := range all {
 			*into = append(*into, "dns:"+s)
 		}
-	}
+	})
 }
 
 func (d *decoder) duration(into *time.Duration) field {
-	return func(n *yaml.Node, path string) {
-		v, err := parseDuration(d.scalar(n, path))
+	var text string
+	return then(d.text(&text), func(n *yaml.Node, path string) {
+		v, err := parseDuration(text)
 		if err != nil {
 			d.fail(n, path, "%v", err)
 		}
 		*into = v
-	}
+	})
 }
 
 // parseDuration reads a sum of numbers with units, such as 90 days, 59d or 1h 30m.
@@ -131,250 +168,12 @@ func units() map[string]time.Duration {
 	return all
 }
 
-func (d *decoder) importFrom(n *yaml.Node, path string) *Import {
-	i := &Import{}
-	d.object(n, path, map[string]field{
-		"session": d.text(&i.Session),
-		"secret":  d.matching(&i.Secret, name, "at most 128 of "+nameChars),
-	})
-	if i.Session == "" || i.Secret == "" {
-		d.fail(n, path, "want session and secret")
-	}
-	return i
-}
-
-func (d *decoder) exports(into *[]Export) field {
-	one := func(n *yaml.Node, path string) Export {
-		e := Export{}
-		d.object(n, path, map[string]field{
-			"session":      d.text(&e.Session),
-			"session_hash": d.matching(&e.SessionHash, hex64, "64 hexadecimal digits"),
-			"namespace":    d.text(&e.Namespace),
-		})
-		if (e.Session == "") == (e.Namespace == "") {
-			d.fail(n, path, "want either session or namespace")
-		}
-		return e
-	}
-	return func(n *yaml.Node, path string) {
-		if n.Kind == yaml.SequenceNode {
-			each(d, into, one)(n, path)
-			return
-		}
-		*into = append(*into, one(n, path))
-	}
-}
-
-// Resolve makes a reference to another session absolute: ../client beside
-// ns/db is ns/client, and ./child below it is ns/db/child.
-func (s *Session) Resolve(reference string) string {
-	switch {
-	case strings.HasPrefix(reference, "./"):
-		return s.Name + reference[1:]
-	case strings.HasPrefix(reference, "../"):
-		parent := s.Name[:max(0, strings.LastIndex(s.Name, "/"))]
-		return strings.TrimPrefix(parent+reference[2:], "/")
-	}
-	return reference
-}
-
-// checkReferences finds names that lead nowhere.
-func (s *Session) checkReferences(d *decoder, n *yaml.Node) error {
-	kinds := map[string]Kind{}
-	for _, secret := range s.Secrets {
-		if _, twice := kinds[secret.Name]; twice {
-			return s.reference(d, n, "secrets", "the secret %q is there twice", secret.Name)
-		}
-		kinds[secret.Name] = secret.Kind
-	}
-	for _, secret := range s.Secrets {
-		if k, ok := kinds[secret.PrivateKey]; secret.PrivateKey != "" && (!ok || k != PrivateKey) {
-			return s.reference(d, n, "secrets", "secret %q: private_key %q is no secret of kind private-key", secret.Name, clip(secret.PrivateKey))
-		}
-		if k, ok := kinds[secret.Issuer]; secret.Issuer != "" && (!ok || k != X509CA) {
-			return s.reference(d, n, "secrets", "secret %q: issuer %q is no secret of kind x509-ca", secret.Name, clip(secret.Issuer))
-		}
-	}
-	images := map[string]bool{}
-	for _, image := range s.Images {
-		images[image.Name] = true
-		for _, file := range image.InjectionFiles {
-			if file.Content == nil {
-				continue
-			}
-			if err := s.checkContent(d, n, "images", "file "+clip(file.Path), kinds, *file.Content); err != nil {
-				return err
-			}
-		}
-	}
-	for _, service := range s.Services {
-		texts := slices.Clone(service.Command)
-		for _, name := range slices.Sorted(maps.Keys(service.Environment)) {
-			texts = append(texts, service.Environment[name])
-		}
-		for _, text := range texts {
-			if err := s.checkContent(d, n, "services", "service "+service.Name, kinds, text); err != nil {
-				return err
-			}
-		}
-		if service.ImageName != "" && !images[service.ImageName] {
-			return s.reference(d, n, "services", "service %q: image_name %q is not among the images", service.Name, clip(service.ImageName))
-		}
-	}
-	return nil
-}
-
-// checkContent finds placeholders in a text that name no secret. key is where the
-// text is in the document, owner what it belongs to.
-func (s *Session) checkContent(d *decoder, n *yaml.Node, key, owner string, kinds map[string]Kind, text string) error {
-	placeholders, err := Placeholders(text)
-	if err != nil {
-		return s.reference(d, n, key, "%s: %v", owner, err)
-	}
-	for _, p := range placeholders {
-		if _, ok := kinds[p.Secret]; !ok {
-			return s.reference(d, n, key, "%s: %s names no secret of this session", owner, p.Text)
-		}
-	}
-	return nil
-}
-
-func (s *Session) reference(d *decoder, n *yaml.Node, path, format string, arguments ...any) error {
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == path {
-			n = n.Content[i]
-			break
-		}
-	}
-	d.fail(n, path, format, arguments...)
-	return d.err
-}
-
-// Placeholder is $$SCONE::secret:encoding$$ in a text.
-type Placeholder struct {
-	// Text is the whole placeholder.
-	Text string
-	// Secret is the name of the secret.
-	Secret string
-	// Encodings are applied in order, such as privatekey, pem. The older forms
-	// .hex, .key, .crt and .chain keep their dot.
-	Encodings []string
-	// EscapeJSON means that the value is put into a JSON string.
-	EscapeJSON bool
-}
-
-// Placeholders finds the placeholders of a text. One that begins and does not end
-// properly is an error.
-func Placeholders(text string) ([]Placeholder, error) {
-	form := regexp.MustCompile(`^\$\$SCONE::([A-Za-z0-9_\-~]{1,128})((?:\.(?:hex|key|crt|chain))?)((?::[a-z0-9\-]+)*)((?:\|escape\(json\))?)(?::?\$\$)`)
-	var found []Placeholder
-	for {
-		at := strings.Index(text, "$$SCONE:")
-		if at < 0 {
-			return found, nil
-		}
-		text = text[at:]
-		match := form.FindStringSubmatch(text)
-		if match == nil {
-			return nil, fmt.Errorf("got %q, want $$SCONE::secret$$ or $$SCONE::secret:encoding$$", clip(text[:min(len(text), 60)]))
-		}
-		p := Placeholder{Text: match[0], Secret: match[1], EscapeJSON: match[4] != ""}
-		if match[2] != "" {
-			p.Encodings = append(p.Encodings, match[2])
-		}
-		if match[3] != "" {
-			p.Encodings = append(p.Encodings, strings.Split(match[3][1:], ":")...)
-		}
-		found = append(found, p)
-		text = text[len(match[0]):]
-	}
-}
-
-// Expand replaces each placeholder of a text by what value returns for it.
-func Expand(text string, value func(Placeholder) (string, error)) (string, error) {
-	placeholders, err := Placeholders(text)
-	if err != nil {
-		return "", err
-	}
-	var out strings.Builder
-	for _, p := range placeholders {
-		before, after, _ := strings.Cut(text, p.Text)
-		v, err := value(p)
-		if err != nil {
-			return "", fmt.Errorf("%s: %w", p.Text, err)
-		}
-		out.WriteString(before)
-		out.WriteString(v)
-		text = after
-	}
-	out.WriteString(text)
-	return out.String(), nil
-}
-
-// Equal reports whether two documents mean the same. The creator and the
-// predecessor do not count, nor does order where it means nothing, nor the case of
-// hexadecimal digits.
-func Equal(a, b *Session) bool {
-	return slices.Equal(a.meaning(), b.meaning())
-}
-
-// meaning writes every property of a session as a line, sorted.
-func (s *Session) meaning() []string {
-	lines := []string{"version " + s.Version, "name " + s.Name, "namespace " + strings.ToLower(s.NamespaceHash), "salt " + strings.ToLower(s.Salt)}
-	add := func(format string, arguments ...any) { lines = append(lines, fmt.Sprintf(format, arguments...)) }
-	for _, v := range s.Services {
-		add("service %q command %q pwd %q image %q environment %q", v.Name, v.Command, v.Pwd, v.ImageName, fmt.Sprint(v.Environment))
-		for _, variant := range v.Attestation {
-			add("service %q variant %s", v.Name, variant.meaning())
-		}
-		for _, id := range v.Platforms {
-			add("service %q platform %s", v.Name, strings.ToUpper(id.String()))
-		}
-	}
-	for _, v := range s.Secrets {
-		value, source := "generated", "here"
-		if v.Value != nil {
-			value = fmt.Sprintf("%q", *v.Value)
-		}
-		if v.Import != nil {
-			source = fmt.Sprintf("%q %q", s.Resolve(v.Import.Session), v.Import.Secret)
-		}
-		add("secret %q %s %d %s %q %q %q %q %q %q %s %v %v from %s", v.Name, v.Kind, v.Size, value, v.KeyType, v.PrivateKey, v.Issuer, v.CommonName, v.Endpoint, sorted(v.SAN), v.ValidFor, v.Migrate, v.ExportPublic, source)
-		for _, e := range v.Exports {
-			add("secret %q to %q %s %q", v.Name, s.Resolve(e.Session), strings.ToLower(e.SessionHash), s.Resolve(e.Namespace))
-		}
-	}
-	for _, v := range s.Images {
-		add("image %q provides %q %v", v.Name, sorted(v.ProvideSecrets), v.ProvideSecrets == nil)
-		for _, f := range v.InjectionFiles {
-			content := "of the image"
-			if f.Content != nil {
-				content = fmt.Sprintf("%q", *f.Content)
-			}
-			add("image %q file %q %s %s", v.Name, f.Path, f.Permission, content)
-		}
-	}
-	p := s.AccessPolicy
-	add("access read %q update %q create %q", sorted(p.Read), sorted(p.Update), sorted(p.CreateSessions))
-	v := s.Security
-	add("security %q %q %q %v", v.Mode, sorted(v.Tolerate), sorted(v.IgnoreAdvisories), v.MustBeSGXLocal)
-	slices.Sort(lines)
-	return lines
-}
-
-func (v Variant) meaning() string {
-	var all []string
-	for _, m := range v.MRENCLAVEs {
-		all = append(all, m.String())
-	}
-	if v.Signer == nil {
-		return fmt.Sprint(sorted(all))
-	}
-	return fmt.Sprint(sorted(all), *v.Signer)
-}
-
-func sorted(texts []string) []string {
-	texts = slices.Clone(texts)
-	slices.Sort(texts)
-	return texts
+func (d *decoder) importAKV(i *AKVImport) field {
+	const any = `^(?s:.+)$`
+	return d.object(fields{
+		"vault":          required(d.text(&i.Vault)),
+		"secret_name":    required(d.text(&i.SecretName)),
+		"token":          d.hidden(&i.Token, any, "a token"),
+		"decryption_key": d.hidden(&i.DecryptionKey, any, "a key"),
+	}, nil)
 }

@@ -76,7 +76,7 @@ func TestParseRefuses(t *testing.T) {
 		"no platform":             {"[" + platform + "]", "[]", "want at least one platform ID", ""},
 		"no factor":               {"mrenclave: [" + mrenclave + "]", "{}", "admit any enclave", ""},
 		"an unknown secret":       {"$$SCONE::ca:crt$$", "$$SCONE::cb:crt$$", "names no secret", ""},
-		"one in the environment":  {"image_name: i", "image_name: i\n    environment: {X: '$$SCONE::none$$'}", "service db: $$SCONE::none$$ names no secret", ""},
+		"one in the environment":  {"image_name: i", "image_name: i\n    environment: {X: '$$SCONE::none$$'}", "s.yml:6:22: services[0].environment.X: $$SCONE::none$$ names no secret", ""},
 		"a broken placeholder":    {"$$SCONE::ca:crt$$", "$$SCONE::ca:crt", "want $$SCONE::secret$$", ""},
 		"an unknown issuer key":   {"private_key: ca_key", "private_key: other", "no secret of kind private-key", ""},
 		"an unknown image":        {"image_name: i", "image_name: j", "not among the images", ""},
@@ -246,24 +246,6 @@ func TestWeaknesses(t *testing.T) {
 			}
 		})
 	}
-}
-
-func FuzzParse(f *testing.F) {
-	f.Add(good)
-	f.Fuzz(func(t *testing.T, text string) {
-		s, err := session.Parse("f.yml", []byte(text))
-		if err != nil {
-			var e *session.Error
-			if !errors.As(err, &e) {
-				t.Errorf("an error without a place: %v", err)
-			}
-			return
-		}
-		if !session.Equal(s, s) {
-			t.Error("a session differs from itself")
-		}
-		session.Weaknesses(s)
-	})
 }
 
 // Whatever a variable holds, it cannot add a key to the document.

@@ -47,7 +47,7 @@ func (s *Session) unplaced() []string {
 		problems = append(problems, "must_be_sgx_local makes platforms ineffective")
 	}
 	for _, v := range s.Services {
-		if len(v.Platforms) == 0 {
+		if len(v.Platforms)+len(v.PlatformSecrets) == 0 {
 			problems = append(problems, fmt.Sprintf("service %s may run anywhere", v.Name))
 		}
 	}
@@ -119,17 +119,17 @@ func (s *Session) texts() []string {
 func WrittenSecrets(s *Session) []string {
 	var problems []string
 	for _, v := range s.Secrets {
-		if v.Value != nil && slices.Contains([]Kind{ASCII, Binary, PrivateKey}, v.Kind) {
+		if v.Value != nil && !slices.Contains([]Kind{PublicKey, X509CA, X509}, v.Kind) {
 			problems = append(problems, v.Name)
 		}
 	}
-	return problems
+	return append(problems, s.writtenElsewhere()...)
 }
 
 func (s *Session) openAccess() []string {
 	var problems []string
-	for what, who := range map[string][]string{"read": s.AccessPolicy.Read, "update": s.AccessPolicy.Update, "create_sessions": s.AccessPolicy.CreateSessions} {
-		if slices.Contains(who, "ANY") {
+	for what, who := range map[string][]AccessRule{"read": s.AccessPolicy.Read, "update": s.AccessPolicy.Update, "create_sessions": s.AccessPolicy.CreateSessions, "list_sessions": s.AccessPolicy.ListSessions} {
+		if slices.ContainsFunc(who, func(r AccessRule) bool { return r.Any(AccessAny) }) {
 			problems = append(problems, "anyone may "+what)
 		}
 	}

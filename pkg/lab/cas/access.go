@@ -9,12 +9,6 @@ import (
 	"github.com/confidb/confidb/pkg/session"
 )
 
-// Words of access policies.
-const (
-	principalCreator = "CREATOR"
-	principalAny     = "ANY"
-)
-
 // mayRead, mayUpdate and mayCreate ask the access policy of a session for the
 // holders of keys. An empty list in the policy has the language's default.
 func mayRead(s *session.Session, identities []string) bool {
@@ -36,18 +30,19 @@ func mayCreate(s *session.Session, identities []string) bool {
 // permits reports whether each of the identities is named. One that is not would
 // gain rights by adding its signature to somebody else's document. For the same
 // reason CREATOR means all creators together.
-func permits(who []string, creator string, identities []string) bool {
+func permits(who []session.AccessRule, creator string, identities []string) bool {
 	if len(who) == 0 {
-		who = []string{principalCreator}
+		who = []session.AccessRule{{Kind: session.AccessCreator}}
 	}
-	if slices.Equal(who, []string{principalAny}) {
+	if len(who) == 1 && who[0].Kind == session.AccessAny {
 		return true
 	}
 	creators, asCreator := strings.Split(creator, creatorSeparator), false
+	forCreator := slices.ContainsFunc(who, func(w session.AccessRule) bool { return w.Kind == session.AccessCreator })
 	for _, id := range identities {
 		switch {
-		case slices.ContainsFunc(who, func(w string) bool { return names(w, id) }):
-		case slices.Contains(who, principalCreator) && slices.Contains(creators, id):
+		case slices.ContainsFunc(who, func(w session.AccessRule) bool { return names(w, id) }):
+		case forCreator && slices.Contains(creators, id):
 			asCreator = true
 		default:
 			return false
@@ -63,16 +58,19 @@ func containsAll(all, wanted []string) bool {
 	return !slices.ContainsFunc(wanted, func(w string) bool { return !slices.Contains(all, w) })
 }
 
-// names reports whether a principal is the hash or a certificate of a key. Other
-// words (NONE, secrets, conditions) name nobody.
-func names(principal, identity string) bool {
-	if len(principal) == len(identity) {
-		return strings.EqualFold(principal, identity)
+// names reports whether a rule is the hash or a certificate of a key. Other rules
+// (NONE, secrets, signers, conditions) name nobody.
+func names(rule session.AccessRule, identity string) bool {
+	switch rule.Kind {
+	case session.AccessKeyHash:
+		return strings.EqualFold(rule.Text, identity)
+	case session.AccessCertificate:
+		block, _ := pem.Decode([]byte(rule.Text))
+		if block == nil || block.Type != "CERTIFICATE" {
+			return false
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		return err == nil && keyHash(c.RawSubjectPublicKeyInfo) == identity
 	}
-	block, _ := pem.Decode([]byte(principal))
-	if block == nil || block.Type != "CERTIFICATE" {
-		return false
-	}
-	c, err := x509.ParseCertificate(block.Bytes)
-	return err == nil && keyHash(c.RawSubjectPublicKeyInfo) == identity
+	return false
 }

@@ -28,12 +28,45 @@ func checkDocument(s *session.Session) error {
 	case !properName(s.Name):
 		return fmt.Errorf("name: got %.80q, want no empty part, no '.' and no '..' between slashes", s.Name)
 	}
+	if missing := unsupported(s); len(missing) > 0 {
+		return fmt.Errorf("this CAS cannot do %s", strings.Join(missing, ", "))
+	}
 	for _, declared := range s.Secrets {
 		if err := checkPublic(declared); err != nil {
 			return fmt.Errorf("secret '%s': %w", declared.Name, err)
 		}
 	}
 	return errors.Join(checkServices(s), checkTexts(s))
+}
+
+// unsupported names what a session demands and this CAS would not do: leaving it
+// out silently could admit somebody.
+func unsupported(s *session.Session) []string {
+	all := s.Fragments()
+	add := func(is bool, what string) {
+		if is && !slices.Contains(all, what) {
+			all = append(all, what)
+		}
+	}
+	add(len(s.Volumes) > 0, "volumes")
+	add(s.SecretConfig != nil, "secret_config")
+	add(s.Security.OneTimePassword != "" || s.Security.ServiceAccessToken != "", "one-time passwords and access tokens")
+	add(s.Security.SingletonEnclaves, "singleton_enclaves")
+	add(len(s.Security.TrustedSCONEQEPubkeys) > 0, "trusted_scone_qe_pubkeys")
+	for _, service := range s.Services {
+		add(service.OneTimePassword != "", "one-time passwords and access tokens")
+		add(service.FSPFPath+service.FSPFKey+service.FSPFTag+service.FSPFUpdatePolicy != "", "fspf_path and what belongs to it")
+	}
+	for _, image := range s.Images {
+		add(len(image.Volumes) > 0, "volumes")
+	}
+	for _, declared := range s.Secrets {
+		add(declared.Kind != "" && !slices.Contains(kinds(), declared.Kind), "secrets of kind "+string(declared.Kind))
+		add(declared.ImportAKV != nil, "import_akv")
+		add(declared.Import != nil && (declared.Import.Remote() || declared.Import.SessionHash != ""), "imports from another CAS or by session_hash")
+		add(slices.ContainsFunc(declared.Exports, func(e session.Export) bool { return e.Remote() }), "exports to another CAS")
+	}
+	return all
 }
 
 // properName refuses names that lead elsewhere when somebody cleans them as paths.

@@ -108,7 +108,7 @@ func TestAccess(t *testing.T) {
 		{"[" + hashOf(friend) + "]", []tls.Certificate{friend}, []tls.Certificate{owner, stranger, nobody}},
 		{"[" + strings.ToUpper(hashOf(friend)) + ", CREATOR]", []tls.Certificate{friend, owner}, []tls.Certificate{stranger}},
 		{fmt.Sprintf("[%q]", pemOf(friend)), []tls.Certificate{friend}, []tls.Certificate{owner, stranger}},
-		{"[$$SCONE::p$$, creator, any, '']", nil, []tls.Certificate{owner, friend, nobody}},
+		{"[{require-all: [" + hashOf(friend) + ", " + hashOf(stranger) + "]}]", nil, []tls.Certificate{owner, friend, nobody}},
 	} {
 		name, policy := fmt.Sprintf("app%d", i), ""
 		if c.read != "" {
@@ -148,11 +148,16 @@ func TestUploadRefuses(t *testing.T) {
 		"no YAML":                  {"{", "session:1"},
 		"an unknown key":           {document("app", "volumez: []"), `unknown key "volumez"`},
 		"a creator":                {document("app", "creator: "+hashOf(owner)), "CAS adds it"},
-		"a second document":        {document("app", "---\nname: other"), "the creator cannot be added"},
+		"a second document":        {document("app", "---\nname: other"), "second document"},
 		"an end of document":       {document("app", "..."), "creator"},
 		"flow style":               {"{version: '0.3', name: app}", "the creator cannot be added"},
 		"no attestation":           {"version: '0.3'\nname: app\nservices: [{name: s}]\n", "attestation is missing"},
 		"a service twice":          {"version: '0.3'\nname: app\nsecurity: {attestation: {mode: none}}\nservices: [{name: s}, {name: s}]\n", "there twice"},
+		"a word of no principal":   {document("app", "access_policy: {read: [creator]}"), "CREATOR"},
+		"a fragment":               {document("app", secrets("{name: p, kind: ascii}")+"\naccess_policy: {read: [$$SCONE::p$$]}"), "this CAS cannot do access_policy.read: $$SCONE::p$$"},
+		"a kind without a value":   {document("app", secrets("{name: p, kind: jwt}")), "this CAS cannot do secrets of kind jwt"},
+		"a volume":                 {document("app", "volumes: [{name: v}]"), "this CAS cannot do volumes"},
+		"another CAS":              {document("app", secrets("{name: p, kind: ascii, import: {cas_url: x, cas_key: y, session: z, secret: p}}")), "this CAS cannot do imports from another CAS"},
 		"no such secret":           {document("app", "", "$$SCONE::p$$"), "names no secret"},
 		"no such encoding":         {document("app", secrets("{name: p, kind: ascii}"), "$$SCONE::p:hex$$"), `no encoding "hex"`},
 		"an encoding of no kind":   {document("app", secrets("{name: p, import: {session: x, secret: y}}"), "$$SCONE::p:rot13$$"), `no encoding "rot13"`},

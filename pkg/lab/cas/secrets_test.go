@@ -53,7 +53,7 @@ func TestRawBytes(t *testing.T) {
 	owner := newUser(t, "owner")
 	const secrets = "secrets: [{name: b, kind: binary, value: ff00}]\n"
 	file := func(name, content string) string {
-		return fmt.Sprintf("version: '0.3'\nname: %s\nservices: [{name: s, image_name: i, attestation: {mrenclave: [%s]}}]\nimages: [{name: other, injection_files: [{path: /other, content: x}]}, {name: i, provide_secrets: [b], injection_files: [/in-image, {path: /f, content: '%s'}]}]\n%s", name, mrenclave, content, secrets)
+		return fmt.Sprintf("version: '0.3.11'\nname: %s\nservices: [{name: s, image_name: i, attestation: {mrenclave: [%s]}}]\nimages: [{name: other, injection_files: [{path: /other, content: x}]}, {name: i, provide_secrets: [b], injection_files: [/in-image, {path: /f, content: '%s'}]}]\n%s", name, mrenclave, content, secrets)
 	}
 	l.upload(t, owner, file("app", "<$$SCONE::b$$$$SCONE::b:bin$$>"))
 	got := l.configures(t, honest("app/s")).Files

@@ -43,7 +43,7 @@ func newVersion(text []byte, identities []string) (version, error) {
 	stored := fmt.Sprintf("%s\ncreator: %s\n", strings.TrimSuffix(string(text), "\n"), creator)
 	parsed, err := session.Parse("session", []byte(stored))
 	if err != nil {
-		return version{}, bad(fmt.Errorf("with the creator added: %w", err))
+		return version{}, bad(fmt.Errorf("the creator cannot be added to the document: %w", err))
 	}
 	// A document may end in a way that swallows the added line, such as a second
 	// document; then its access policy would not be the one that was checked.

@@ -1,0 +1,286 @@
+package session
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/confidb/confidb/pkg/attest"
+)
+
+// Print writes the document as it was parsed or set, in one layout: indented by
+// two, with its comments and in its order. Where the layout would lose or move a
+// comment or change a value, the text stays as it is. It is nil for a session that
+// was not parsed.
+func (s *Session) Print() []byte {
+	if s.root == nil {
+		return nil
+	}
+	document := newDecoder(s.file).document(s.source)
+	if document == nil {
+		return slices.Clone(s.source) // not possible: it was read before
+	}
+	text, err := layOut(document)
+	if err != nil {
+		return slices.Clone(s.source)
+	}
+	again, err := Parse(s.file, text)
+	if err != nil || !same(s, again) {
+		return slices.Clone(s.source)
+	}
+	if settled, err := layOut(newDecoder(s.file).document(text)); err != nil || !bytes.Equal(settled, text) {
+		return slices.Clone(s.source)
+	}
+	return text
+}
+
+// Source is the text of the document, as it was parsed or set.
+func (s *Session) Source() []byte { return slices.Clone(s.source) }
+
+func layOut(document *yaml.Node) ([]byte, error) {
+	var out bytes.Buffer
+	e := yaml.NewEncoder(&out)
+	e.SetIndent(2)
+	if err := e.Encode(document); err != nil {
+		return nil, fmt.Errorf("printing the session: %w", err)
+	}
+	return out.Bytes(), e.Close()
+}
+
+// same is stricter than Equal: comments and what Equal ignores count as well.
+func same(a, b *Session) bool {
+	return Equal(a, b) && a.Predecessor == b.Predecessor && a.Creator == b.Creator && sameComments(a, b, "")
+}
+
+// sameComments compares comments and what they are about, but for those about one
+// part of the document. An empty part leaves out none.
+func sameComments(a, b *Session, except string) bool {
+	texts := func(s *Session) []string {
+		var all []string
+		for _, c := range s.Comments() {
+			if except == "" || !strings.HasPrefix(c.Path, except) {
+				all = append(all, c.Path+" "+c.Text)
+			}
+		}
+		return all
+	}
+	return slices.Equal(texts(a), texts(b))
+}
+
+// SetPredecessor writes the hash of the version that the document replaces; empty
+// removes it by writing ~.
+func (s *Session) SetPredecessor(hash string) error {
+	if hash != "" && !newDecoder("").matches(hex64, hash) {
+		return fmt.Errorf("setting the predecessor: got %q, want %s", clip(hash), hex64Words)
+	}
+	text := plain(hash)
+	if hash == "" {
+		text = "~"
+	}
+	want := *s
+	want.Predecessor = hash
+	return s.setTop("predecessor", text, &want)
+}
+
+// SetName writes another name.
+func (s *Session) SetName(name string) error {
+	if d := newDecoder(""); !d.matches(names, name) {
+		return fmt.Errorf("setting the name: got %q, want %s", clip(name), namesWords)
+	}
+	want := *s
+	want.Name = name
+	return s.setTop("name", plain(name), &want)
+}
+
+// plain writes a word so that YAML takes it for a text.
+func plain(word string) string {
+	var n yaml.Node
+	if err := yaml.Unmarshal([]byte(word), &n); err != nil || len(n.Content) != 1 || n.Content[0].Tag != "!!str" || n.Content[0].Value != word {
+		return `"` + word + `"`
+	}
+	return word
+}
+
+func (s *Session) setTop(key, text string, want *Session) error {
+	return s.change(key, want, s.spliceTop(key, text), s.graftTop(key, text))
+}
+
+// change takes the first text that says what is wanted and keeps all comments but
+// those about the part that changes.
+func (s *Session) change(path string, want *Session, texts ...[]byte) error {
+	for _, text := range texts {
+		got, err := Parse(s.file, text)
+		if err == nil && Equal(got, want) && got.Predecessor == want.Predecessor && got.Creator == want.Creator && sameComments(s, got, path) {
+			*s = *got
+			return nil
+		}
+	}
+	return fmt.Errorf("setting %s of session %q: %s: its form does not allow it: write the document in block style", path, s.Name, s.Where(path))
+}
+
+// spliceTop changes one line of the text: that of the key, or a new one below version.
+func (s *Session) spliceTop(key, text string) []byte {
+	src := newSource(s.source)
+	if _, value := lookup(s.root, key); value != nil {
+		p := src.scalar(value, -1)
+		if value.Kind != yaml.ScalarNode || p.line != p.endLine {
+			return nil
+		}
+		line := src[p.line]
+		if value.Value == "" && p.column == p.endColumn {
+			text = " " + text // after the colon
+		}
+		src[p.line] = line[:p.column] + text + line[p.endColumn:]
+		return src.text()
+	}
+	_, value := lookup(s.root, "version")
+	if value == nil {
+		return nil
+	}
+	return src.insert(value.Line, key+": "+text).text()
+}
+
+// insert adds a line below line, which counts from 1.
+func (s source) insert(line int, text string) source {
+	end := "\n"
+	if strings.HasSuffix(s[0], "\r\n") {
+		end = "\r\n"
+	}
+	if !strings.HasSuffix(s[line-1], "\n") {
+		s[line-1] += end
+	}
+	return slices.Insert(s, line, text+end)
+}
+
+// graftTop changes the tree and prints it, for documents of an unusual form.
+func (s *Session) graftTop(key, text string) []byte {
+	return s.graft(func(root *yaml.Node) {
+		node := &yaml.Node{}
+		if err := yaml.Unmarshal([]byte(text), node); err != nil || len(node.Content) != 1 {
+			return
+		}
+		if _, value := lookup(root, key); value != nil {
+			value.Kind, value.Style, value.Tag, value.Value = yaml.ScalarNode, node.Content[0].Style, node.Content[0].Tag, node.Content[0].Value
+			return
+		}
+		root.Content = append(root.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: key}, node.Content[0])
+	})
+}
+
+func (s *Session) graft(change func(root *yaml.Node)) []byte {
+	document := newDecoder(s.file).document(s.source)
+	if document == nil {
+		return nil
+	}
+	change(document.Content[0])
+	text, err := layOut(document)
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+// SetPlatforms writes the machines of one service. References to secrets stay.
+func (s *Session) SetPlatforms(service string, ids []attest.PlatformID) error {
+	at := slices.IndexFunc(s.Services, func(v Service) bool { return v.Name == service })
+	switch {
+	case at < 0:
+		return fmt.Errorf("setting platforms: session %q has no service %q", s.Name, clip(service))
+	case len(ids) == 0:
+		return fmt.Errorf("setting platforms of service %q: got none: the service could run anywhere", service)
+	}
+	path := fmt.Sprintf("services[%d].platforms", at)
+	want := *s
+	want.Services = slices.Clone(s.Services)
+	want.Services[at].Platforms = ids
+	return s.change(path, &want, s.splicePlatforms(at, path, ids), s.graftPlatforms(at, ids))
+}
+
+func (s *Session) splicePlatforms(at int, path string, ids []attest.PlatformID) []byte {
+	src := newSource(s.source)
+	key, value, rest := descend(s.root, path)
+	switch {
+	case rest != "":
+		nameKey, _ := lookup(s.root, "services")
+		if nameKey == nil {
+			return nil
+		}
+		nameKey, name, _ := descend(s.root, fmt.Sprintf("services[%d].name", at))
+		if nameKey == nil {
+			return nil
+		}
+		line := strings.Repeat(" ", nameKey.Column-1) + "platforms: [" + strings.Join(idTexts(ids), ", ") + "]"
+		return src.insert(name.Line, line).text()
+	case value.Style&yaml.FlowStyle == 0:
+		return src.replaceItems(value, ids)
+	}
+	from, line := src.offset(value), src[value.Line-1]
+	to := strings.IndexByte(line[from:], ']')
+	if key == nil || to < 0 {
+		return nil
+	}
+	src[value.Line-1] = line[:from] + "[" + strings.Join(append(idTexts(ids), references(value)...), ", ") + "]" + line[from+to+1:]
+	return src.text()
+}
+
+// replaceItems keeps the lines of the items that stay.
+func (s source) replaceItems(list *yaml.Node, ids []attest.PlatformID) []byte {
+	stay := func(n *yaml.Node) bool { return secretOf(n.Value) != "" || indexID(ids, n.Value) >= 0 }
+	fresh := slices.DeleteFunc(slices.Clone(ids), func(id attest.PlatformID) bool {
+		return slices.ContainsFunc(list.Content, func(n *yaml.Node) bool { return indexID([]attest.PlatformID{id}, n.Value) >= 0 })
+	})
+	last := list.Content[len(list.Content)-1].Line
+	for i := len(fresh) - 1; i >= 0; i-- {
+		s = s.insert(last, strings.Repeat(" ", list.Column-1)+"- "+fresh[i].String())
+	}
+	for _, n := range slices.Backward(list.Content) {
+		if !stay(n) {
+			s = slices.Delete(s, n.Line-1, n.Line)
+		}
+	}
+	return s.text()
+}
+
+func (s *Session) graftPlatforms(at int, ids []attest.PlatformID) []byte {
+	return s.graft(func(root *yaml.Node) {
+		_, service, _ := descend(root, fmt.Sprintf("services[%d]", at))
+		list := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+		_, value := lookup(service, "platforms")
+		if value == nil {
+			service.Content = append(service.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "platforms"}, list)
+			value = list
+		}
+		texts := append(idTexts(ids), references(value)...)
+		value.Content = nil
+		for _, text := range texts {
+			value.Content = append(value.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text})
+		}
+	})
+}
+
+// references are the items of platforms that are no IDs.
+func references(list *yaml.Node) []string {
+	var all []string
+	for _, n := range list.Content {
+		if secretOf(n.Value) != "" {
+			all = append(all, n.Value)
+		}
+	}
+	return all
+}
+
+func idTexts(ids []attest.PlatformID) []string {
+	var all []string
+	for _, id := range ids {
+		all = append(all, plain(id.String()))
+	}
+	return all
+}
+
+func indexID(ids []attest.PlatformID, text string) int {
+	id, err := attest.ParsePlatformID(text)
+	return slices.IndexFunc(ids, func(o attest.PlatformID) bool { return err == nil && o.Equal(id) })
+}

@@ -1,0 +1,144 @@
+package session
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Where is the file, line and column of a path such as services[0].platforms[1],
+// or of the nearest thing around it that is there.
+func (s *Session) Where(path string) string {
+	line, column := s.place(path)
+	return fmt.Sprintf("%s:%d:%d", s.file, line, column)
+}
+
+// Has reports whether a path is in the document. It tells forms apart that mean
+// the same, such as secrets[0].dns and secrets[0].san.
+func (s *Session) Has(path string) bool {
+	_, _, rest := descend(s.root, path)
+	return s.root != nil && rest == ""
+}
+
+// place is that of the value, or that of its key if the value begins on a later line.
+func (s *Session) place(path string) (line, column int) {
+	if s.root == nil {
+		return 1, 1
+	}
+	key, value, _ := descend(s.root, path)
+	if key != nil && key.Line != value.Line {
+		return key.Line, key.Column
+	}
+	return value.Line, value.Column
+}
+
+// descend follows a path as far as it leads. rest is what is not there; key is nil
+// for the item of a list.
+func descend(n *yaml.Node, path string) (key, value *yaml.Node, rest string) {
+	value = n
+	for value != nil && path != "" {
+		k, v, tail, ok := step(value, path)
+		if !ok {
+			break
+		}
+		key, value, path = k, v, tail
+	}
+	return key, value, path
+}
+
+// step follows the first part of a path. Keys may hold dots, so the longest that
+// fits is taken.
+func step(n *yaml.Node, path string) (key, value *yaml.Node, rest string, ok bool) {
+	if n.Kind == yaml.SequenceNode {
+		index, tail, found := strings.Cut(strings.TrimPrefix(path, "["), "]")
+		i, err := strconv.Atoi(index)
+		if !found || err != nil || i < 0 || i >= len(n.Content) {
+			return nil, nil, "", false
+		}
+		return nil, n.Content[i], strings.TrimPrefix(tail, "."), true
+	}
+	best := -1
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		tail, found := strings.CutPrefix(path, n.Content[i].Value)
+		if found && (tail == "" || tail[0] == '.' || tail[0] == '[') && (best < 0 || len(n.Content[i].Value) > len(n.Content[best].Value)) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return nil, nil, "", false
+	}
+	return n.Content[best], n.Content[best+1], strings.TrimPrefix(path[len(n.Content[best].Value):], "."), true
+}
+
+// Comment is one comment of a document.
+type Comment struct {
+	// Text begins with #.
+	Text string
+	Line int
+	// Path is that of the value beside which the comment stands, or else of the next
+	// one; empty for the end of the document.
+	Path string
+}
+
+// Comments are those of the document, in its order.
+func (s *Session) Comments() []Comment {
+	if s.root == nil {
+		return nil
+	}
+	return commentsOf(newSource(s.source), s.root)
+}
+
+func commentsOf(src source, root *yaml.Node) []Comment {
+	var entries []entry
+	masks := map[int][]mask{}
+	walk(root, func(e entry) {
+		entries = append(entries, e)
+		src.cover(masks, e)
+	})
+	var all []Comment
+	for i, line := range src {
+		if at := commentAt(line, masks[i]); at >= 0 {
+			beside := strings.TrimSpace(line[:at]) != ""
+			all = append(all, Comment{Text: strings.TrimRight(line[at:], " \t\r\n"), Line: i + 1, Path: besides(entries, i+1, beside)})
+		}
+	}
+	return all
+}
+
+// commentAt is where the comment of a line begins, or -1.
+func commentAt(line string, masks []mask) int {
+	for at := range len(line) {
+		if line[at] != '#' || slices.ContainsFunc(masks, func(m mask) bool { return m.from <= at && at < m.to }) {
+			continue
+		}
+		ends := slices.ContainsFunc(masks, func(m mask) bool { return m.to == at })
+		if at == 0 || ends || strings.IndexByte(" \t[]{},", line[at-1]) >= 0 {
+			return at
+		}
+	}
+	return -1
+}
+
+// besides is the path that a comment is about: on its own line it is the outermost
+// thing that begins next, else the innermost that begins on the line.
+func besides(entries []entry, line int, beside bool) string {
+	path, last := "", ""
+	for _, e := range entries[1:] { // the first is the document
+		at := e.line()
+		switch {
+		case !beside && at > line:
+			return e.path
+		case beside && at < line:
+			last = e.path
+		case beside && at == line && (path == "" || !e.flow):
+			path = e.path
+		}
+	}
+	if beside && path == "" {
+		return last
+	}
+	return path
+}
