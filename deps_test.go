@@ -25,7 +25,7 @@ func layers() [][]string {
 		{"pkg/diff", "pkg/lint"},
 		{"pkg/record"},
 		{"pkg/platform", "pkg/collateral", "pkg/cas", "pkg/release", "pkg/charts", "pkg/mariadb", "pkg/evidence"},
-		{"pkg/deploy", "pkg/verify", "pkg/probe"},
+		{"pkg/deploy", "pkg/inventory", "pkg/verify", "pkg/probe"},
 		{"plugin"},
 		{"cmd"},
 	}

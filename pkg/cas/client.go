@@ -94,7 +94,17 @@ type StoredSession struct {
 // Session reads the newest version of a session. It returns ErrNotFound when
 // there is none.
 func (c *Client) Session(ctx context.Context, name string) (*StoredSession, error) {
-	body, err := get(ctx, c.http, "/v1/sessions/"+name)
+	return c.SessionVersion(ctx, name, "")
+}
+
+// SessionVersion reads the version of a session that a hash names; the empty hash is
+// the newest.
+func (c *Client) SessionVersion(ctx context.Context, name, hash string) (*StoredSession, error) {
+	path := "/v1/sessions/" + name
+	if hash != "" {
+		path += "?hash=" + hash
+	}
+	body, err := get(ctx, c.http, path)
 	if err != nil {
 		return nil, fmt.Errorf("reading session %q: %w", name, err)
 	}
@@ -111,22 +121,47 @@ func (c *Client) Session(ctx context.Context, name string) (*StoredSession, erro
 // CreateSession uploads a document and returns the hash that CAS gave it. A
 // document without predecessor fails when the name exists already.
 func (c *Client) CreateSession(ctx context.Context, document []byte) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+ServerName+":"+ClientPort+"/session", bytes.NewReader(document))
+	return c.upload(ctx, http.MethodPost, "/session", document)
+}
+
+// Signature is one author's, over the message that CAS wants signed for a document.
+type Signature struct {
+	// Signer is the public key: SPKI in PEM.
+	Signer string `json:"signer"`
+	// Signature is in base64.
+	Signature string `json:"signature"`
+}
+
+// PutSignedSession uploads a document that its authors signed, and returns the hash
+// that CAS gave it. CAS looks at the signers, not at who uploads.
+func (c *Client) PutSignedSession(ctx context.Context, document []byte, signatures []Signature) (string, error) {
+	body, err := json.Marshal(map[string]any{"session": string(document), "signatures": signatures})
 	if err != nil {
 		return "", err
 	}
+	return c.upload(ctx, http.MethodPut, "/v1/signed_sessions", body)
+}
+
+func (c *Client) upload(ctx context.Context, method, path string, content []byte) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "https://"+ServerName+":"+ClientPort+path, bytes.NewReader(content))
+	if err != nil {
+		return "", err
+	}
+	if method == http.MethodPut {
+		request.Header.Set("Content-Type", "application/json")
+	}
 	body, err := do(c.http, request)
 	if err != nil {
-		return "", fmt.Errorf("creating the session: %w", err)
+		return "", fmt.Errorf("uploading the session: %w", err)
 	}
 	var answer struct {
 		Hash string `json:"hash"`
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
-		return "", fmt.Errorf("creating the session: reading the answer: %w", err)
+		return "", fmt.Errorf("uploading the session: reading the answer: %w", err)
 	}
 	if !sessionHash().MatchString(answer.Hash) {
-		return "", fmt.Errorf("creating the session: got hash %q, want 64 hexadecimal digits", answer.Hash)
+		return "", fmt.Errorf("uploading the session: got hash %q, want 64 hexadecimal digits", answer.Hash)
 	}
 	return answer.Hash, nil
 }

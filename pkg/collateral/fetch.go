@@ -58,7 +58,8 @@ type Request struct {
 	EvaluationDataNumber int
 }
 
-func (r Request) check() error {
+// Check refuses values that no service understands.
+func (r Request) Check() error {
 	switch {
 	case r.CA != "platform" && r.CA != "processor":
 		return fmt.Errorf("CA: got %.20q, want platform or processor", r.CA)
@@ -89,7 +90,10 @@ func (r Request) query(q url.Values) string {
 // Fetch gets the TCB info, the QE identity, both revocation lists and the chains
 // of their issuers. Nothing of it is verified yet.
 func (s Source) Fetch(ctx context.Context, r Request) (*sgx.Collateral, error) {
-	if err := r.check(); err != nil {
+	if err := r.Check(); err != nil {
+		return nil, err
+	}
+	if err := s.Check(); err != nil {
 		return nil, err
 	}
 	base, err := s.base()
@@ -100,7 +104,22 @@ func (s Source) Fetch(ctx context.Context, r Request) (*sgx.Collateral, error) {
 	if err := s.fetchDocuments(ctx, base, r, c); err != nil {
 		return nil, err
 	}
-	return c, s.fetchLists(ctx, base, r.CA, c)
+	if err := s.fetchLists(ctx, base, r.CA, c); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Check refuses addresses that are none.
+func (s Source) Check() error {
+	if _, err := s.base(); err != nil {
+		return err
+	}
+	if s.RootCRLURL == "" {
+		return nil
+	}
+	_, err := parseAddress("the root's revocation list", s.RootCRLURL)
+	return err
 }
 
 // base is BaseURL up to and with the common path. Users also copy the whole path
@@ -110,14 +129,27 @@ func (s Source) base() (string, error) {
 	if text == "" {
 		text = IntelPCS
 	}
-	u, err := url.Parse(text)
+	u, err := parseAddress("the service", text)
 	if err != nil {
-		return "", fmt.Errorf("address of the service: %w", err)
+		return "", err
 	}
-	if u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.User != nil {
-		return "", fmt.Errorf("address of the service: got %.100q, want https://HOST[:PORT]", u.Redacted())
+	if u.RawQuery != "" || u.ForceQuery {
+		return "", fmt.Errorf("address of the service: got %.100q, want it without a question mark", text)
 	}
 	return strings.TrimSuffix(strings.TrimSuffix(text, "/"), strings.TrimSuffix(certification, "/")) + certification, nil
+}
+
+// parseAddress refuses what is no address of a web server. A name or password in
+// it would end in messages, and is never needed.
+func parseAddress(of, text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("address of %s: it cannot be read, want https://HOST[:PORT]", of) // the error repeats all of it
+	}
+	if u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Fragment != "" || u.User != nil {
+		return nil, fmt.Errorf("address of %s: got %.100q, want https://HOST[:PORT] without a user", of, u.Redacted())
+	}
+	return u, nil
 }
 
 func (s Source) fetchDocuments(ctx context.Context, base string, r Request, c *sgx.Collateral) error {

@@ -141,6 +141,9 @@ s.yml:10:21: secrets[0].kind: got "asci", want ascii, binary, private-key, publi
 	if diff := cmp.Diff(wantHint, all.Hint()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	if _, err = session.Parse("s.yml", []byte("version: '0.3'\nname: [x]\n")); !errors.As(err, &all) || len(all.Problems) != 1 {
+		t.Errorf("one mistake is told as %v", err)
+	}
 	_, err = session.Parse("s.yml", []byte("version: '0.3'\nname: a\n"+strings.Repeat("x: 1\n", 14)))
 	if !errors.As(err, &all) || len(all.Problems) != 10 || all.More != 4 || !strings.HasSuffix(err.Error(), "\nand 4 more") {
 		t.Errorf("got %v", err)

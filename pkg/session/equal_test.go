@@ -4,6 +4,7 @@ import (
 	"math/rand"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
@@ -104,6 +105,22 @@ func TestEqualOrdered(t *testing.T) {
 		if !session.Equal(parse(t, start+c[0]), parse(t, start+c[1])) {
 			t.Errorf("%s: they differ", name)
 		}
+	}
+}
+
+func TestEqualIgnoresCaseOfDigits(t *testing.T) {
+	const tag = "00112233445566778899aabbccddeeff"
+	text := documents(t, "valid")["everything"]
+	upper := strings.ReplaceAll(strings.ReplaceAll(text, mrenclave, strings.ToUpper(mrenclave)), tag, strings.ToUpper(tag))
+	if upper == text || !session.Equal(parse(t, text), parse(t, upper)) {
+		t.Errorf("it differs from\n%s", upper)
+	}
+	const start = "version: '0.3.11'\nname: a\nsecrets: [{name: s, kind: "
+	if !session.Equal(parse(t, start+"binary, value: ff}]"), parse(t, start+"binary, value: FF}]")) {
+		t.Error("the bytes differ")
+	}
+	if session.Equal(parse(t, start+"ascii, value: ff}]"), parse(t, start+"ascii, value: FF}]")) {
+		t.Error("the texts do not differ")
 	}
 }
 

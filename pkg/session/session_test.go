@@ -159,6 +159,8 @@ func TestRenderRefuses(t *testing.T) {
 		"a colon in a plain value":     {"name: $V\n", "a: b"},
 		"a newline in a single quote":  {"name: '$V'\n", "a\nb"},
 		"a newline in a block":         {"name: |\n  $V\n", "a\nb: c"},
+		"leading blanks in a block":    {"name: |\n  $V\n", "  a"},
+		"a tab in a plain value":       {"name: $V\n", "a\tb"},
 		"an empty list":                {"platforms: [$V]\n", " , "},
 		"a list item with a structure": {"platforms: [$V]\n", "a, {b}"},
 		"a comma in one of two items":  {"platforms: [x, $V]\n", "a, b"},

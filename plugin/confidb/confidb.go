@@ -51,6 +51,7 @@ func newRootCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		newSQLCommand(flags, streams),
 		newEnvCommand(flags, streams),
 		newTCBCommand(flags, streams),
+		newCollateralCommand(streams),
 		newPolicyCommand(streams),
 		newExplainCommand(streams),
 		newVersionCommand(streams),

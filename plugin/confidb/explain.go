@@ -1,7 +1,6 @@
 package confidb
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,10 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	"sigs.k8s.io/yaml"
 
 	"github.com/confidb/confidb/pkg/explain"
 	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/printers"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
@@ -101,18 +100,8 @@ type explanationDocument struct {
 }
 
 func (d explanationDocument) print(out io.Writer, format string) error {
-	switch format {
-	case "json":
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(d)
-	case "yaml":
-		text, err := yaml.Marshal(d)
-		if err != nil {
-			return err
-		}
-		_, err = out.Write(text)
-		return err
+	if format != "" {
+		return printers.Document(out, format, d)
 	}
 	var b strings.Builder
 	if d.Text == "" {

@@ -17,7 +17,10 @@ import (
 )
 
 func newSessionCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
-	return newGroup("session", "Create and read sessions, the policies that CAS enforces", newSessionCreateCommand(getter, streams), newSessionGetCommand(getter, streams), newSessionTemplateCommand(streams))
+	return newGroup("session", "Create, read, compare and change sessions, the policies that CAS enforces",
+		newSessionCreateCommand(getter, streams), newSessionGetCommand(getter, streams), newSessionTemplateCommand(streams),
+		newSessionDiffCommand(getter, streams), newSessionUpdateCommand(getter, streams), newSessionHistoryCommand(getter, streams),
+		newSessionPlanCommand(getter, streams), newSessionSignCommand(streams), newSessionApplyCommand(getter, streams))
 }
 
 func newSessionCreateCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
@@ -52,10 +55,7 @@ Needs the RBAC verbs of attest cas.`,
 			})
 		},
 	}
-	o.AddFlags(c.Flags())
-	c.Flags().BoolVar(&o.UseEnv, "use-env", false, "take variables from the environment")
-	c.Flags().StringArrayVarP(&o.Variables, "env", "e", nil, "VAR=VALUE, which wins over the environment; may be repeated")
-	c.Flags().StringVar(&o.Name, "name", "", "name that replaces the one in the template")
+	o.AddTemplateFlags(c.Flags())
 	verbs.AddDryRunFlag(c.Flags(), &o.DryRun, "none, client (print the document) or server (ask CAS; create nothing)")
 	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait at most")
 	return c

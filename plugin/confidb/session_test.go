@@ -326,7 +326,7 @@ func TestSessionCreateRefuses(t *testing.T) {
 	}{
 		"no file":                      {nil, 2, "error: got 0 arguments, want one file, or -"},
 		"two files":                    {[]string{"a", "b"}, 2, "error: got 2 arguments"},
-		"no such file":                 {[]string{"/does/not/exist"}, 1, "error: reading the template: open /does/not/exist: no such file"},
+		"no such file":                 {[]string{"/does/not/exist"}, 1, "error: reading the document: open /does/not/exist: no such file"},
 		"an unknown dry run":           {append(full, "--dry-run=sometimes"), 2, `error: --dry-run: got "sometimes", want none, client or server`},
 		"an unknown flag":              {append(full, "-o", "json"), 2, "error: unknown shorthand flag: 'o'"},
 		"a variable without =":         {append(full, "-e", "DBSESSION"), 2, "error: -e: number 4 is not VAR=VALUE"},

@@ -27,9 +27,9 @@ func mayCreate(s *session.Session, identities []string) bool {
 	return permits(who, s.Creator, identities)
 }
 
-// permits reports whether each of the identities is named. One that is not would
-// gain rights by adding its signature to somebody else's document. For the same
-// reason CREATOR means all creators together.
+// permits reports whether the identities together fulfil one of the rules, and each
+// of them is named in some. One that is not would gain rights by adding its signature
+// to somebody else's document. For the same reason CREATOR means all creators together.
 func permits(who []session.AccessRule, creator string, identities []string) bool {
 	if len(who) == 0 {
 		who = []session.AccessRule{{Kind: session.AccessCreator}}
@@ -37,40 +37,62 @@ func permits(who []session.AccessRule, creator string, identities []string) bool
 	if len(who) == 1 && who[0].Kind == session.AccessAny {
 		return true
 	}
-	creators, asCreator := strings.Split(creator, creatorSeparator), false
-	forCreator := slices.ContainsFunc(who, func(w session.AccessRule) bool { return w.Kind == session.AccessCreator })
+	creators := strings.Split(creator, creatorSeparator)
 	for _, id := range identities {
-		switch {
-		case slices.ContainsFunc(who, func(w session.AccessRule) bool { return names(w, id) }):
-		case forCreator && slices.Contains(creators, id):
-			asCreator = true
-		default:
+		if !slices.ContainsFunc(who, func(r session.AccessRule) bool { return names(r, creators, id) }) {
 			return false
 		}
 	}
-	if asCreator && !containsAll(identities, creators) {
-		return false
+	return len(identities) > 0 && slices.ContainsFunc(who, func(r session.AccessRule) bool { return holds(r, creators, identities) })
+}
+
+// names reports whether a rule speaks of an identity, however deep.
+func names(rule session.AccessRule, creators []string, identity string) bool {
+	switch rule.Kind {
+	case session.AccessCreator:
+		return slices.Contains(creators, identity)
+	case session.AccessThreshold:
+		return slices.ContainsFunc(rule.Of, func(r session.AccessRule) bool { return names(r, creators, identity) })
 	}
-	return len(identities) > 0
+	return keyOf(rule) != "" && strings.EqualFold(keyOf(rule), identity)
+}
+
+// holds reports whether the identities together fulfil a rule.
+func holds(rule session.AccessRule, creators, identities []string) bool {
+	switch rule.Kind {
+	case session.AccessCreator:
+		return containsAll(identities, creators)
+	case session.AccessThreshold:
+		count := 0
+		for _, r := range rule.Of {
+			if holds(r, creators, identities) {
+				count++
+			}
+		}
+		return len(rule.Of) > 0 && count >= rule.AtLeast
+	}
+	return slices.ContainsFunc(identities, func(id string) bool { return names(rule, nil, id) })
+}
+
+// keyOf is the hash of the key that a rule names. Other rules (NONE, secrets) name
+// nobody.
+func keyOf(rule session.AccessRule) string {
+	block, _ := pem.Decode([]byte(rule.Text))
+	switch {
+	case rule.Kind == session.AccessKeyHash:
+		return strings.ToLower(rule.Text)
+	case block == nil:
+		return ""
+	case rule.Kind == session.AccessCertificate && block.Type == "CERTIFICATE":
+		if c, err := x509.ParseCertificate(block.Bytes); err == nil {
+			return keyHash(c.RawSubjectPublicKeyInfo)
+		}
+	case rule.Kind == session.AccessSigner && block.Type == "PUBLIC KEY":
+		return keyHash(block.Bytes)
+	}
+	return ""
 }
 
 func containsAll(all, wanted []string) bool {
 	return !slices.ContainsFunc(wanted, func(w string) bool { return !slices.Contains(all, w) })
-}
-
-// names reports whether a rule is the hash or a certificate of a key. Other rules
-// (NONE, secrets, signers, conditions) name nobody.
-func names(rule session.AccessRule, identity string) bool {
-	switch rule.Kind {
-	case session.AccessKeyHash:
-		return strings.EqualFold(rule.Text, identity)
-	case session.AccessCertificate:
-		block, _ := pem.Decode([]byte(rule.Text))
-		if block == nil || block.Type != "CERTIFICATE" {
-			return false
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		return err == nil && keyHash(c.RawSubjectPublicKeyInfo) == identity
-	}
-	return false
 }

@@ -320,6 +320,15 @@ func TestSignedSessions(t *testing.T) {
 	refuses(successor(document("shared", ""), shared), "not permitted", 403, bob)
 	put(successor(document("shared", ""), shared), bob, alice, bob)
 
+	both := fmt.Sprintf("access_policy: {read: [ANY], update: [{require-all: [{signer: %q}, {signer: %q}]}]}", alice.sign("")["signer"], bob.sign("")["signer"])
+	two := put(document("two", both), alice)
+	refuses(successor(document("two", both), two), "not permitted", 403, alice)
+	refuses(successor(document("two", both), two), "not permitted", 403, bob, bob)
+	two = put(successor(document("two", both), two), bob, alice)
+	some := strings.Replace(both, "require-all", "require-at-least-1", 1)
+	two = put(successor(document("two", some), two), alice, bob)
+	put(successor(document("two", some), two), bob)
+
 	text := document("forged", "")
 	good := alice.sign(text)
 	for name, c := range map[string]struct{ body, want string }{

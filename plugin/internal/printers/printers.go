@@ -43,20 +43,25 @@ func Formats() []string { return []string{"json", "yaml"} }
 
 // Print writes a result in a format.
 func Print(out io.Writer, format string, r Result) error {
-	switch format {
-	case "json":
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(r)
-	case "yaml":
-		text, err := yaml.Marshal(r)
+	if format == "" {
+		return table(out, r)
+	}
+	return Document(out, format, r)
+}
+
+// Document writes a value in one of Formats.
+func Document(out io.Writer, format string, value any) error {
+	if format == "yaml" {
+		text, err := yaml.Marshal(value)
 		if err != nil {
 			return err
 		}
 		_, err = out.Write(text)
 		return err
 	}
-	return table(out, r)
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
 }
 
 // width is how many columns the table takes.
@@ -72,7 +77,7 @@ func table(out io.Writer, r Result) error {
 		ids = max(ids, len(f.ID))
 	}
 	for _, f := range r.Findings {
-		wrap(&b, fmt.Sprintf("%-4s %-*s ", strings.ToUpper(f.Outcome.String()), ids, f.ID), f.Title)
+		Wrap(&b, fmt.Sprintf("%-4s %-*s ", strings.ToUpper(f.Outcome.String()), ids, f.ID), f.Title)
 		if f.Outcome != check.Pass {
 			detail(&b, "got", f.Got)
 			detail(&b, "want", f.Want)
@@ -89,7 +94,7 @@ func table(out io.Writer, r Result) error {
 	if len(r.Limitations) > 0 {
 		b.WriteString("\nNot protected by the database itself, whatever is said above:\n")
 		for _, l := range r.Limitations {
-			wrap(&b, "  - ", l.Text)
+			Wrap(&b, "  - ", l.Text)
 		}
 	}
 	if len(r.Origins) > 0 {
@@ -119,9 +124,9 @@ func label(b *strings.Builder, l *attest.EvidenceLabel) {
 		if line.bound {
 			text = line.yes
 		}
-		wrap(b, fmt.Sprintf("  %-10s ", line.name), text)
+		Wrap(b, fmt.Sprintf("  %-10s ", line.name), text)
 	}
-	wrap(b, "  freshness  ", l.Freshness)
+	Wrap(b, "  freshness  ", l.Freshness)
 }
 
 // claims writes what a quote says. The PPID is left out: it is personal data of
@@ -140,7 +145,7 @@ func claims(b *strings.Builder, c *attest.Claims) {
 		{"platform ID", "INTEL_QE_ID:" + platform.QEID},
 		{"FMSPC", platform.FMSPC + " (" + platform.PCKCA + ")"},
 	} {
-		wrap(b, fmt.Sprintf("  %-11s ", line[0]), line[1])
+		Wrap(b, fmt.Sprintf("  %-11s ", line[0]), line[1])
 	}
 }
 
@@ -163,12 +168,12 @@ func Words(v check.Verdict, simulated bool) string {
 // detail writes what belongs to the finding above it.
 func detail(b *strings.Builder, label, text string) {
 	if text != "" {
-		wrap(b, fmt.Sprintf("     %8s ", label), text)
+		Wrap(b, fmt.Sprintf("     %8s ", label), text)
 	}
 }
 
-// wrap writes text after a label, in lines that begin below its first word.
-func wrap(b *strings.Builder, label, text string) {
+// Wrap writes text after a label, in lines that begin below its first word.
+func Wrap(b *strings.Builder, label, text string) {
 	b.WriteString(label)
 	indent := utf8.RuneCountInString(label)
 	column := indent

@@ -1,7 +1,6 @@
 package verbs
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -9,12 +8,12 @@ import (
 	"strings"
 
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	"sigs.k8s.io/yaml"
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/policy"
 	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/printers"
 )
 
 // PolicyCheck are the options of checking a policy file.
@@ -106,18 +105,8 @@ func newPolicyDocument(file string, p *policy.Policy) policyDocument {
 func list[T any](all []T) []T { return append([]T{}, all...) }
 
 func (d policyDocument) print(out io.Writer, format string) error {
-	switch format {
-	case "json":
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(d)
-	case "yaml":
-		text, err := yaml.Marshal(d)
-		if err != nil {
-			return err
-		}
-		_, err = out.Write(text)
-		return err
+	if format != "" {
+		return printers.Document(out, format, d)
 	}
 	_, err := io.WriteString(out, d.text())
 	return err

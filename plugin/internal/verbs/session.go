@@ -52,6 +52,14 @@ type CreateSession struct {
 	DryRun string
 }
 
+// AddTemplateFlags registers where the session is and how variables are filled in.
+func (o *CreateSession) AddTemplateFlags(flags *pflag.FlagSet) {
+	o.SessionFlags.AddFlags(flags)
+	flags.BoolVar(&o.UseEnv, "use-env", false, "take variables from the environment")
+	flags.StringArrayVarP(&o.Variables, "env", "e", nil, "VAR=VALUE, which wins over the environment; may be repeated")
+	flags.StringVar(&o.Name, "name", "", "name that replaces the one in the template")
+}
+
 // Run renders the template, and creates the session unless CAS has the same one.
 func (o CreateSession) Run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) error {
 	text, name, err := o.render(streams.In)
@@ -88,15 +96,9 @@ func (o CreateSession) Run(ctx context.Context, getter genericclioptions.RESTCli
 }
 
 func (o CreateSession) render(in io.Reader) (text []byte, name string, err error) {
-	file, source := o.File, []byte(nil)
-	if o.File == "-" {
-		file = "standard input"
-		source, err = io.ReadAll(io.LimitReader(in, maxInput))
-	} else {
-		source, err = readBounded(o.File)
-	}
+	source, file, err := readDocument(in, o.File)
 	if err != nil {
-		return nil, "", fmt.Errorf("reading the template: %w", err)
+		return nil, "", err
 	}
 	variables := map[string]string{}
 	for i, v := range o.Variables {

@@ -1,0 +1,301 @@
+package confidb_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+const (
+	shopID = "INTEL_QE_ID:11111111111111111111111111111111"
+	newID  = "INTEL_QE_ID:22222222222222222222222222222222"
+)
+
+// shopSession is a session with every kind of secret that an update treats differently.
+const shopSession = `version: "0.3.11"
+name: shop
+services:
+  - name: db
+    command: [run, "$$SCONE::password:hex$$", "$$SCONE::server:crt$$"]
+    attestation: {mrenclave: ["0200000000000000000000000000000000000000000000000000000000000000"]}
+    platforms: [` + shopID + `]
+secrets:
+  - {name: password, kind: binary, size: 16}
+  - {name: ca_key, kind: private-key, migrate: true}
+  - {name: ca, kind: x509-ca, private_key: ca_key}
+  - {name: server_key, kind: private-key, migrate: true}
+  - {name: server, kind: x509, private_key: server_key, issuer: ca, san: ["dns:db"]}
+`
+
+// shopOwner is a user whose CAS has the shop.
+func shopOwner(t *testing.T, policy string) (u *user, file string) {
+	t.Helper()
+	u = newUser(t).attested(t)
+	file = u.write(t, "shop.yml", shopSession+policy)
+	if code, out, errOut := u.create(file); code != 0 {
+		t.Fatalf("exit %d\n%s%s", code, out, errOut)
+	}
+	return u, file
+}
+
+func (u *user) session(verb string, arguments ...string) (code int, out, errOut string) {
+	return main("", append([]string{"session", verb, "--cas", u.address}, arguments...)...)
+}
+
+// hash is that of the newest version in CAS.
+func (u *user) hash(t *testing.T) string {
+	t.Helper()
+	_, _, errOut := u.get("shop")
+	_, hash, ok := strings.Cut(strings.TrimSpace(errOut), "hash ")
+	if !ok {
+		t.Fatal(errOut)
+	}
+	return hash
+}
+
+func TestSessionDiff(t *testing.T) {
+	u, file := shopOwner(t, "")
+	wider := u.write(t, "wider.yml", strings.Replace(shopSession, shopID, shopID+", "+newID, 1))
+	broken := u.write(t, "broken.yml", strings.Replace(shopSession, "size: 16", "size: 17", 1))
+	for name, c := range map[string]struct {
+		arguments []string
+		code      int
+		want      string
+	}{
+		"the same":           {[]string{"cas:shop", file}, 0, ": equal\n"},
+		"wider":              {[]string{"cas:shop", wider}, 0, "gain      service db may run on " + newID + "\nreissued  ca: CAS issues"},
+		"wider, refused":     {[]string{"cas:shop", wider, "--fail-on", "widened"}, 3, wider + ": widened\n"},
+		"narrower":           {[]string{wider, file, "--fail-on", "widened"}, 0, "loss      service db may no longer run on\n          " + newID},
+		"any change":         {[]string{wider, file, "--fail-on", "changed"}, 3, ": narrowed\n"},
+		"broken":             {[]string{file, broken}, 0, "BREAKS    password: its size is 17 instead of 16; used by service db\n"},
+		"json":               {[]string{"cas:shop", wider, "-o", "json"}, 0, `"verdict": "widened"`},
+		"no such session":    {[]string{"cas:none", file}, 1, `error: reading session "none"`},
+		"no such file":       {[]string{"cas:shop", "/does/not/exist"}, 1, "error: reading the document: open /does/not/exist"},
+		"one":                {[]string{file}, 2, "error: got 1 arguments, want two sessions"},
+		"standard input":     {[]string{"-", "-"}, 2, "error: got - twice"},
+		"an unknown verdict": {[]string{file, wider, "--fail-on", "worse"}, 2, `error: --fail-on: got "worse"`},
+	} {
+		code, out, errOut := u.session("diff", c.arguments...)
+		if code != c.code || !strings.Contains(out+errOut, c.want) {
+			t.Errorf("%s: exit %d, want %d and %q in\n%s%s", name, code, c.code, c.want, out, errOut)
+		}
+		for line := range strings.Lines(out) {
+			if utf8.RuneCountInString(line) > 200 && !strings.Contains(line, u.folder) {
+				t.Errorf("%s: a long line: %s", name, line)
+			}
+		}
+	}
+}
+
+func TestSessionUpdate(t *testing.T) {
+	u, file := shopOwner(t, "")
+	first := u.hash(t)
+	wider := u.write(t, "wider.yml", strings.Replace(shopSession, shopID, shopID+", "+newID, 1))
+	if code, out, errOut := u.session("update", wider, "--dry-run=server"); code != 0 || !strings.Contains(out, "wider.yml: widened") || !strings.Contains(errOut, "nothing was changed") || u.hash(t) != first {
+		t.Fatalf("a dry run: exit %d\n%s%s", code, out, errOut)
+	}
+	code, out, errOut := u.session("update", wider)
+	second := u.hash(t)
+	if code != 0 || second == first || !strings.Contains(errOut, second) || !strings.Contains(out, "gain      service db may run on "+newID) {
+		t.Fatalf("exit %d\n%s%s", code, out, errOut)
+	}
+	if code, _, errOut := u.session("update", wider); code != 0 || !strings.Contains(errOut, "nothing was changed") || u.hash(t) != second {
+		t.Errorf("again: exit %d\n%s", code, errOut)
+	}
+	// what would break is refused, until it is allowed
+	broken := u.write(t, "broken.yml", strings.Replace(shopSession, "{name: ca_key, kind: private-key, migrate: true}", "{name: ca_key, kind: private-key}", 1))
+	code, out, errOut = u.session("update", broken)
+	if code != 1 || !strings.Contains(errOut, "would replace ca, server, which something uses now") && !strings.Contains(errOut, "would replace server") || !strings.Contains(errOut, "hint: ") || u.hash(t) != second {
+		t.Errorf("exit %d\n%s%s", code, out, errOut)
+	}
+	if code, _, errOut := u.session("update", broken, "--allow-reissue"); code != 0 || u.hash(t) == second {
+		t.Errorf("allowed: exit %d\n%s", code, errOut)
+	}
+	code, out, errOut = u.session("history", "shop")
+	if lines := strings.Split(out, "\n"); code != 0 || !strings.HasPrefix(lines[0], u.hash(t)+"  incomparable") || !strings.Contains(out, second+"  widened\n  gain   service db may run on") || !strings.HasSuffix(out, first+"  first version\n") {
+		t.Errorf("history: exit %d\n%s%s", code, out, errOut)
+	}
+	if code, _, errOut := u.session("update", file, "--name", "none"); code != 1 || !strings.Contains(errOut, `CAS has no session "none"`) || !strings.Contains(errOut, "session create") {
+		t.Errorf("nothing to update: exit %d\n%s", code, errOut)
+	}
+	if code, _, _ := u.session("history", "none"); code != 1 {
+		t.Errorf("no history: exit %d", code)
+	}
+}
+
+// keys makes two signers: the files of their keys, and how an access policy names them.
+func keys(t *testing.T, u *user) (files, rules []string) {
+	t.Helper()
+	for i := range 2 {
+		_, ed, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		der, err := x509.MarshalPKCS8PrivateKey(ed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		public, err := x509.MarshalPKIXPublicKey(ed.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, u.write(t, fmt.Sprintf("key%d.pem", i), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))))
+		rules = append(rules, fmt.Sprintf("signer: %q", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})))
+	}
+	return files, rules
+}
+
+// Two persons change a session: CAS wants both signatures, and nobody else's.
+func TestTwoPersonUpdate(t *testing.T) {
+	u := newUser(t).attested(t)
+	files, rules := keys(t, u)
+	policy := "access_policy: {read: [ANY], update: [{require-all: [{" + rules[0] + "}, {" + rules[1] + "}]}]}\n"
+	if code, out, errOut := u.create(u.write(t, "shop.yml", shopSession+policy)); code != 0 {
+		t.Fatalf("exit %d\n%s%s", code, out, errOut)
+	}
+	first := u.hash(t)
+	wider := u.write(t, "wider.yml", strings.Replace(shopSession, shopID, shopID+", "+newID, 1)+policy)
+	if code, _, errOut := u.session("update", wider); code != 1 || u.hash(t) != first {
+		t.Errorf("alone: exit %d\n%s", code, errOut)
+	}
+	plan := filepath.Join(u.folder, "plan.json")
+	if code, out, errOut := u.session("plan", wider, "--to", plan); code != 0 || !strings.Contains(out, "widened") || !strings.Contains(errOut, "session sign") || u.hash(t) != first {
+		t.Fatalf("plan: exit %d\n%s%s", code, out, errOut)
+	}
+	sign := func(key string) (int, string, string) { return main("", "session", "sign", plan, "--key", key) }
+	apply := func(more ...string) (int, string, string) {
+		return u.session("apply", append([]string{plan}, more...)...)
+	}
+	if code, _, errOut := apply(); code != 1 || !strings.Contains(errOut, "has 0 signatures, want at least 1") {
+		t.Errorf("nobody signed: exit %d\n%s", code, errOut)
+	}
+	if code, out, errOut := sign(files[0]); code != 0 || !strings.Contains(out, "gain      service db may run on "+newID) || !strings.Contains(errOut, "1 signature\n") {
+		t.Fatalf("sign: exit %d\n%s%s", code, out, errOut)
+	}
+	if code, _, _ := sign(files[0]); code != 0 { // the same person twice is one
+		t.Errorf("signing again: exit %d", code)
+	}
+	if code, _, errOut := apply("--signers", "2"); code != 1 || !strings.Contains(errOut, "has 1 signature, want at least 2") {
+		t.Errorf("one signed: exit %d\n%s", code, errOut)
+	}
+	if code, _, errOut := apply(); code != 1 || !strings.Contains(errOut, "403") || u.hash(t) != first {
+		t.Errorf("one is not enough for CAS: exit %d\n%s", code, errOut)
+	}
+	if code, _, errOut := sign(files[1]); code != 0 {
+		t.Fatalf("exit %d\n%s", code, errOut)
+	}
+	good, err := os.ReadFile(plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ old, new, want string }{
+		"another text":        {newID, strings.Replace(newID, "2", "3", 1), "signatures[0]: it is not over this text"},
+		"another predecessor": {`"predecessor": "` + first[:1], `"predecessor": "` + string(first[0]^1), "predecessor: got"},
+		"another kind":        {"confidb.session-plan/v1", "confidb.session-plan/v2", "kind: got"},
+		"an unknown field":    {`"kind"`, `"extra": 1, "kind"`, "unknown field"},
+		"another CAS":         {`"cas": "`, `"cas": "x`, "the plan is for the CAS x"},
+	} {
+		text := strings.Replace(string(good), c.old, c.new, 1)
+		if name == "another text" {
+			text = strings.ReplaceAll(string(good), c.old, c.new)
+		}
+		if err := os.WriteFile(plan, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if code, _, errOut := apply("--signers", "2"); code != 1 || !strings.Contains(errOut, c.want) || u.hash(t) != first {
+			t.Errorf("%s: exit %d, want %q\n%s", name, code, c.want, errOut)
+		}
+	}
+	if err := os.WriteFile(plan, good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errOut := apply("--signers", "2"); code != 0 || !strings.Contains(errOut, "was updated") || u.hash(t) == first {
+		t.Fatalf("apply: exit %d\n%s%s", code, out, errOut)
+	}
+	second := u.hash(t)
+	if code, _, errOut := apply("--signers", "2"); code != 0 || !strings.Contains(errOut, "carried out before") || u.hash(t) != second {
+		t.Errorf("again: exit %d\n%s", code, errOut)
+	}
+}
+
+// A plan is refused when CAS has another version than the one it was made for.
+func TestPlanOfAnOldVersion(t *testing.T) {
+	u, _ := shopOwner(t, "")
+	plan := filepath.Join(u.folder, "plan.json")
+	wider := u.write(t, "wider.yml", strings.Replace(shopSession, shopID, shopID+", "+newID, 1))
+	if code, _, errOut := u.session("plan", wider, "--to", plan); code != 0 {
+		t.Fatal(errOut)
+	}
+	other := u.write(t, "other.yml", strings.Replace(shopSession, "[run,", "[walk,", 1))
+	if code, _, errOut := u.session("update", other); code != 0 {
+		t.Fatal(errOut)
+	}
+	moved := u.hash(t)
+	if code, _, errOut := u.session("apply", plan, "--signers", "0"); code != 1 || !strings.Contains(errOut, "was changed meanwhile") || u.hash(t) != moved {
+		t.Errorf("exit %d\n%s", code, errOut)
+	}
+	if code, _, errOut := u.session("plan", other, "--to", plan); code != 0 || !strings.Contains(errOut, "nothing to plan") {
+		t.Errorf("exit %d\n%s", code, errOut)
+	}
+}
+
+func TestSignRefuses(t *testing.T) {
+	u, _ := shopOwner(t, "")
+	plan := filepath.Join(u.folder, "plan.json")
+	wider := u.write(t, "wider.yml", strings.Replace(shopSession, shopID, shopID+", "+newID, 1))
+	if code, _, errOut := u.session("plan", wider, "--to", plan); code != 0 {
+		t.Fatal(errOut)
+	}
+	weak, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(weak)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p256 := u.write(t, "p256.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	before := sha256.Sum256(readFile(t, plan))
+	for name, c := range map[string]struct {
+		arguments []string
+		code      int
+		want      string
+	}{
+		"P-256":      {[]string{plan, "--key", p256}, 1, "got P-256, want Ed25519 or P-384"},
+		"no key":     {[]string{plan}, 2, "error: --key"},
+		"not a key":  {[]string{plan, "--key", plan}, 1, "want a private key in PEM"},
+		"not a plan": {[]string{wider, "--key", p256}, 1, "error: reading the plan"},
+	} {
+		if code, _, errOut := main("", append([]string{"session", "sign"}, c.arguments...)...); code != c.code || !strings.Contains(errOut, c.want) {
+			t.Errorf("%s: exit %d\n%s", name, code, errOut)
+		}
+	}
+	if after := sha256.Sum256(readFile(t, plan)); after != before {
+		t.Errorf("the plan has changed to %s", hex.EncodeToString(after[:]))
+	}
+	var p struct{ Signatures []any }
+	if err := json.Unmarshal(readFile(t, plan), &p); err != nil || len(p.Signatures) != 0 {
+		t.Errorf("got %+v, %v", p, err)
+	}
+}
+
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
