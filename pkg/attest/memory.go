@@ -40,11 +40,17 @@ func (m Memory) Judge(r *sgx.Result, rootCA []byte, now time.Time) check.Report 
 
 func (m Memory) judgeEvaluation(seen evaluation) check.Finding {
 	f := check.Finding{ID: seen.id, Title: seen.title, Outcome: check.Pass}
-	if before := m.Evaluations[seen.key]; seen.number < before {
-		f.Outcome, f.Got, f.Want = check.Fail, fmt.Sprintf("evaluation %d", seen.number), fmt.Sprintf("evaluation %d or later", before)
-		f.Reason = "newer collateral was used before: this one does not know what Intel found since"
-		f.Hint = "fetch current collateral: kubectl confidb collateral fetch; if you went back on purpose, remove memory.json from $CONFIDB_HOME"
+	before := m.Evaluations[seen.key]
+	if seen.number >= before {
+		return f
 	}
+	if seen.number == 0 {
+		f.Outcome, f.Reason, f.Hint = check.Skip, "the collateral does not say it", "fetch current collateral: kubectl confidb collateral fetch"
+		return f
+	}
+	f.Outcome, f.Got, f.Want = check.Fail, fmt.Sprintf("evaluation %d", seen.number), fmt.Sprintf("evaluation %d or later", before)
+	f.Reason = "newer collateral was used before: this one does not know what Intel found since"
+	f.Hint = "fetch current collateral: kubectl confidb collateral fetch; if you went back on purpose, remove memory.json from $CONFIDB_HOME"
 	return f
 }
 
