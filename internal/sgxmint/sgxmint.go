@@ -55,17 +55,45 @@ func NewAuthority(now time.Time) (*Authority, error) {
 		{&a.PCKCA, "Intel SGX PCK Platform CA", &a.Root, true},
 		{&a.TCBSigner, "Intel SGX TCB Signing", &a.Root, false},
 	} {
-		template := newTemplate(step.name, now)
-		template.IsCA = step.ca
-		if step.ca {
-			template.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
-		}
 		var err error
-		if *step.into, err = issue(template, step.parent); err != nil {
-			return nil, fmt.Errorf("making %s: %w", step.name, err)
+		if *step.into, err = NewIssuer(step.name, step.parent, step.ca, now); err != nil {
+			return nil, err
 		}
 	}
 	return a, nil
+}
+
+// NewIssuer makes a key and its certificate under any common name. It signs itself
+// without a parent.
+func NewIssuer(name string, parent *Issuer, ca bool, now time.Time) (Issuer, error) {
+	template := newTemplate(name, now)
+	template.IsCA = ca
+	if ca {
+		template.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+	}
+	i, err := issue(template, parent)
+	if err != nil {
+		return Issuer{}, fmt.Errorf("making %s: %w", name, err)
+	}
+	return i, nil
+}
+
+// OtherEdition is the certificate once more: name and key are the same, and the end
+// of its validity is another. Intel's root has two editions.
+func (i *Issuer) OtherEdition() (Issuer, error) {
+	c, key, err := i.open()
+	if err != nil {
+		return Issuer{}, err
+	}
+	edition := &x509.Certificate{
+		SerialNumber: c.SerialNumber, Subject: c.Subject, SubjectKeyId: c.SubjectKeyId, KeyUsage: c.KeyUsage,
+		NotBefore: c.NotBefore, NotAfter: c.NotAfter.AddDate(1, 0, 0), BasicConstraintsValid: true, IsCA: c.IsCA,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, edition, edition, key.Public(), key)
+	if err != nil {
+		return Issuer{}, fmt.Errorf("making another edition of %s: %w", c.Subject.CommonName, err)
+	}
+	return Issuer{der, i.Key}, nil
 }
 
 func newTemplate(name string, now time.Time) *x509.Certificate {
@@ -121,12 +149,13 @@ func (i *Issuer) open() (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	return c, private, nil
 }
 
-func (i *Issuer) pem() []byte {
+// PEM is the certificate in PEM.
+func (i *Issuer) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.Certificate})
 }
 
 // RootPEM is the root certificate, to be trusted on purpose.
-func (a *Authority) RootPEM() []byte { return a.Root.pem() }
+func (a *Authority) RootPEM() []byte { return a.Root.PEM() }
 
 // CollateralFiles signs collateral that is current from now, by the file names
 // that sgx.CollateralFromFiles takes.
@@ -148,8 +177,8 @@ func (a *Authority) CollateralFiles(now time.Time) (map[string][]byte, error) {
 		return nil, err
 	}
 	return map[string][]byte{
-		"tcbInfo.json": tcb, "qeIdentity.json": qe, "tcbSignChain.pem": slices.Concat(a.TCBSigner.pem(), a.Root.pem()),
-		"rootCaCrl.der": rootCRL, "pckCaCrl.der": pckCRL, "trustedRootCaCert.pem": a.Root.pem(),
+		"tcbInfo.json": tcb, "qeIdentity.json": qe, "tcbSignChain.pem": slices.Concat(a.TCBSigner.PEM(), a.Root.PEM()),
+		"rootCaCrl.der": rootCRL, "pckCaCrl.der": pckCRL, "trustedRootCaCert.pem": a.Root.PEM(),
 	}, nil
 }
 
@@ -196,6 +225,12 @@ func (a *Authority) sign(member string, body any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return a.Sign(member, text)
+}
+
+// Sign signs the exact bytes of a document, and wraps them as PCS does: member is
+// tcbInfo or enclaveIdentity.
+func (a *Authority) Sign(member string, text []byte) ([]byte, error) {
 	_, key, err := a.TCBSigner.open()
 	if err != nil {
 		return nil, err
@@ -257,7 +292,7 @@ func NewPlatform(a *Authority, now time.Time) (*Platform, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a PCK certificate: %w", err)
 	}
-	p.Chain, p.PCK = slices.Concat(pck.pem(), a.PCKCA.pem(), a.Root.pem()), pck.Key
+	p.Chain, p.PCK = slices.Concat(pck.PEM(), a.PCKCA.PEM(), a.Root.PEM()), pck.Key
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err

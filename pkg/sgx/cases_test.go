@@ -175,14 +175,3 @@ func TestChangedQuote(t *testing.T) {
 		}
 	}
 }
-
-func FuzzParseQuote(f *testing.F) {
-	f.Add([]byte{3, 0, 2, 0})
-	f.Add([]byte{1, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 3})
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		q, err := sgx.ParseQuote(raw)
-		if err == nil && (q.TrailingBytes < 0 || q.TrailingBytes >= len(raw)) {
-			t.Errorf("%d trailing bytes of %d", q.TrailingBytes, len(raw))
-		}
-	})
-}

@@ -169,7 +169,8 @@ func ParseBundle(text []byte) (*Collateral, error) {
 	if b == (bundle{}) {
 		return nil, refuse(CollateralUnreadable, "got a document without any field of sgx_ql_qve_collateral, such as tcb_info")
 	}
-	if b.QEIdentityIssuerChain != "" && b.TCBInfoIssuerChain != "" && !sameCertificates(b.QEIdentityIssuerChain, b.TCBInfoIssuerChain) {
+	if b.QEIdentityIssuerChain != "" && b.TCBInfoIssuerChain != "" && b.QEIdentityIssuerChain != b.TCBInfoIssuerChain &&
+		!sameCertificates(b.QEIdentityIssuerChain, b.TCBInfoIssuerChain) {
 		return nil, refuse(CollateralUnreadable, "tcb_info_issuer_chain and qe_identity_issuer_chain differ: fetch both anew, on the same day")
 	}
 	c := &Collateral{

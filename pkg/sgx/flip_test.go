@@ -89,7 +89,11 @@ func (v verifiable) with(name string, content []byte) (*sgx.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sgx.Verify(files[quoteFile], set[0], v.Options)
+	verifier, err := sgx.NewVerifier(set[0], v.Options) // most changes are found here, without the quote
+	if err != nil {
+		return nil, err
+	}
+	return verifier.Verify(files[quoteFile])
 }
 
 // One changed bit in any byte of any part is refused, or said, or changes nothing

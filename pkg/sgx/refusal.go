@@ -1,6 +1,9 @@
 package sgx
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Code names one reason why a quote or its collateral is not accepted. Codes are
 // part of the stable interface: they begin the Reason of a finding, and the text
@@ -83,7 +86,16 @@ type Refusal struct {
 	err  error
 }
 
-func (r *Refusal) Error() string { return string(r.Code) + ": " + r.err.Error() }
+// maxRefusal bounds the text of a Refusal, which may quote what is refused, in bytes.
+const maxRefusal = 1000
+
+func (r *Refusal) Error() string {
+	text := string(r.Code) + ": " + r.err.Error()
+	if len(text) <= maxRefusal {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxRefusal], "") + "…"
+}
 
 // Unwrap returns the error inside.
 func (r *Refusal) Unwrap() error { return r.err }

@@ -68,7 +68,8 @@ type Validity struct {
 // Verify checks one quote against collateral; see Verifier.
 func Verify(raw []byte, c *Collateral, o Options) (*Result, error) {
 	v := newVerifier(c, o)
-	go v.documents() // does not depend on the quote
+	go v.documents()    // does not depend on the quote
+	defer v.documents() // waits: the caller may reuse its buffers as soon as this returns
 	return v.Verify(raw)
 }
 
@@ -238,7 +239,9 @@ func (v *Verifier) checkSpare(used []byte, ca *issuer) (err error) {
 	if v.spared {
 		return nil
 	}
-	spare := func(text []byte) bool { return len(text) > 0 && !bytes.Contains(used, bytes.TrimSpace(text)) }
+	spare := func(text []byte) bool {
+		return len(text) > 0 && !bytes.Contains(used, bytes.TrimRight(text, " \t\r\n"))
+	}
 	if issuers := v.collected.PCKIssuerChain; spare(issuers) {
 		if ca, err = v.issuer(issuers); err != nil {
 			return err
