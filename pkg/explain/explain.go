@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/confidb/confidb/pkg/lint"
 )
 
 // Page explains one code. The zero value explains nothing and is never returned.
@@ -109,13 +111,32 @@ type book struct {
 	byName map[string]int
 }
 
-// open reads the pages of this program.
+// open reads the pages of this program: those of the file, then those of the rules.
 func open() (book, error) {
 	b, err := read(pagesFile)
 	if err != nil {
 		return book{}, fmt.Errorf("reading the pages: %w", err)
 	}
+	for _, p := range lintPages() {
+		if err := b.add(p); err != nil {
+			return book{}, fmt.Errorf("reading the rules of lint: %w", err)
+		}
+	}
 	return b, nil
+}
+
+// lintPages are the pages of what session lint finds. The rules have their texts
+// themselves, so that nobody can add a rule without a page.
+func lintPages() []Page {
+	var pages []Page
+	for _, r := range lint.Rules() {
+		pages = append(pages, Page{
+			Code: r.Code, Group: "What session lint finds", Title: r.Title, Meaning: r.Meaning, Attack: r.Attack, Do: r.Fix,
+			Caveat:   "Lint reads the document only. What the enclave does with its secrets is not in it.",
+			Patterns: []string{r.Code},
+		})
+	}
+	return pages
 }
 
 // group is one heading of the file.

@@ -1,0 +1,124 @@
+package lint
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/confidb/confidb/pkg/nearest"
+	"github.com/confidb/confidb/pkg/session"
+)
+
+// mark begins each comment that is for us.
+const mark = "confidb:"
+
+// suppression is a comment that accepts a problem.
+type suppression struct {
+	session.Comment
+	code, reason, until string
+	// whole means that it is about the whole file.
+	whole bool
+}
+
+// suppress marks the problems that comments of the session accept, and returns what
+// is wrong with these comments.
+func suppress(s *session.Session, found []Problem, now time.Time) []Problem {
+	var wrong []Problem
+	_, first, _ := position(s.Where(""))
+	for _, c := range s.Comments() {
+		text := strings.TrimSpace(strings.TrimLeft(c.Text, "#"))
+		if !strings.HasPrefix(text, mark) {
+			continue
+		}
+		p, code, got, fix := readSuppression(c, text, now)
+		p.whole = c.Line < first
+		if code == "" && !p.apply(found) {
+			code, got = codeNothing, "no "+p.code+" here"
+		}
+		if code != "" {
+			wrong = append(wrong, p.problem(s, code, got, fix))
+		}
+	}
+	return wrong
+}
+
+// readSuppression returns what is wrong with a comment by its code, or none.
+func readSuppression(c session.Comment, text string, now time.Time) (p suppression, code, got, fix string) {
+	p.Comment = c
+	form := regexp.MustCompile(`^confidb:ignore +([A-Za-z0-9]+)((?: +until=\S*| +reason="[^"]*")*)$`)
+	match := form.FindStringSubmatch(text)
+	if match == nil {
+		return p, codeIncomplete, fmt.Sprintf("%.80q", text), ""
+	}
+	p.code, p.until = match[1], argument(match[2], `until=(\S+)`)
+	p.reason = strings.TrimSpace(argument(match[2], `reason="([^"]*)"`))
+	if p.reason == "" || p.until == "" {
+		return p, codeIncomplete, fmt.Sprintf("%.80q", text), ""
+	}
+	end, err := time.Parse(time.DateOnly, p.until)
+	if err != nil {
+		return p, codeIncomplete, fmt.Sprintf("until=%.20q, which is no date", p.until), ""
+	}
+	if !suppressible(p.code) {
+		if near := nearest.Word(p.code, suppressibleCodes()); near != "" {
+			fix = fmt.Sprintf("Did you mean %s?", near)
+		}
+		return p, codeUnknown, fmt.Sprintf("%.20q", p.code), fix
+	}
+	if !now.Before(end.AddDate(0, 0, 1)) {
+		return p, codeExpired, fmt.Sprintf("%s until %s, now %s", p.code, p.until, now.UTC().Format(time.DateOnly)), ""
+	}
+	return p, "", "", ""
+}
+
+func argument(text, form string) string {
+	match := regexp.MustCompile(form).FindStringSubmatch(text)
+	if match == nil {
+		return ""
+	}
+	return match[1]
+}
+
+// suppressible reports whether a code is that of a rule over the document.
+func suppressible(code string) bool {
+	r, ok := Lookup(code)
+	return ok && !strings.HasPrefix(r.Code, "CDB0")
+}
+
+func suppressibleCodes() []string {
+	var codes []string
+	for _, r := range Rules() {
+		if suppressible(r.Code) {
+			codes = append(codes, r.Code)
+		}
+	}
+	return codes
+}
+
+// apply marks the problems that the comment is about and reports whether there are any.
+func (p suppression) apply(found []Problem) bool {
+	any := false
+	for i := range found {
+		f := &found[i]
+		if f.Code == p.code && (p.whole || f.Line == p.Line || inside(f.Path, p.Path)) {
+			f.Suppressed, f.Reason, f.Until = true, p.reason, p.until
+			any = true
+		}
+	}
+	return any
+}
+
+// inside reports whether a path is that of a value, or of something in it.
+func inside(path, value string) bool {
+	rest, ok := strings.CutPrefix(path, value)
+	return ok && value != "" && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+// problem places what is wrong with a comment at its line.
+func (p suppression) problem(s *session.Session, code, got, fix string) Problem {
+	r, _ := Lookup(code) // it is one of the constants
+	file, _, _ := position(s.Where(""))
+	return Problem{Code: code, File: file, Line: p.Line, Column: 1, Path: p.Path, Got: got, Fix: cmp.Or(fix, r.Fix)}
+}

@@ -1,0 +1,93 @@
+package lint_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/lint"
+	"github.com/confidb/confidb/pkg/session"
+	"github.com/confidb/confidb/pkg/sgx"
+)
+
+// ownSessions are our templates as an installation renders them.
+func ownSessions(t testing.TB) []*session.Session {
+	t.Helper()
+	id, err := attest.ParsePlatformID("INTEL_QE_ID:85ffc69266c833546e5dca1c676a6151")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := deploy.Prepare(deploy.Plan{
+		Name: "shop", Namespace: "default", CASAddress: "cas:8081", Platforms: []attest.PlatformID{id}, BootstrapSQL: "SELECT 1;",
+		Enclaves: map[string][]sgx.Measurement{deploy.EnclaveServer: {{1}}, deploy.EnclaveClient: {{2}}, deploy.EnclaveProbe: {{3}}},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []*session.Session
+	for _, d := range []struct{ file, text string }{{"namespace.yml", r.Owner.Text}, {"client.yml", r.Client.Text}, {"database.yml", r.Database.Text}} {
+		s, err := session.Parse(d.file, []byte(d.text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// TestOwnTemplates knows the two warnings that are true: our sessions put neither
+// datadir nor tmpdir on a volume of SCONE, which verify says as well.
+func TestOwnTemplates(t *testing.T) {
+	got := map[string]int{}
+	for _, p := range lint.Check(ownSessions(t), now()) {
+		if p.Suppressed {
+			t.Errorf("got a suppression at %s:%d, want none", p.File, p.Line)
+		}
+		if p.Rule().Severity.AtLeast(lint.Warning) {
+			t.Logf("%s: %s", place(p), p.Got)
+			got[p.Code]++
+		}
+	}
+	if diff := cmp.Diff(map[string]int{"CDB6005": 2, "CDB6006": 2}, got); diff != "" {
+		t.Errorf("errors and warnings (-want +got):\n%s", diff)
+	}
+}
+
+// TestChangedTemplates shows that what our templates do right is looked at.
+func TestChangedTemplates(t *testing.T) {
+	for code, change := range map[string][2]string{
+		"CDB6010": {" REQUIRE SUBJECT '/CN=confidb-app'", " # REQUIRE SUBJECT '/CN=confidb-app'"},
+		"CDB6011": {"require_secure_transport = ON", "require_secure_transport = OFF"},
+		"CDB6012": {"          skip_networking = ON\n", ""},
+		"CDB3001": {"$$SCONE::server:privatekey:pem$$", "$$SCONE::ca_key:pem$$"},
+		"CDB3013": {"    key_type: P-384\n    migrate: true\n", "    key_type: P-384\n"},
+		"CDB3008": {"valid_for: 10 years\n    migrate: true\n    export_public: true\n    export:\n      - session: ", "valid_for: 10 years\n    migrate: true\n    export_public: true\n    export:\n      - session: x"},
+	} {
+		template, err := deploy.Template("database")
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed := bytes.Replace(template, []byte(change[0]), []byte(change[1]), 1)
+		if bytes.Equal(changed, template) {
+			t.Errorf("%s: the template has no %q", code, change[0])
+		}
+		variables := map[string]string{
+			"DBSESSION": "shop-3f9a1c77d2e04b58/db", "DBCLIENT": "shop-3f9a1c77d2e04b58/client", "DATABASE_HOST": "db.shop.svc", "DATABASE_HOST_SHORT": "db",
+			"PLATFORMS": "INTEL_QE_ID:85ffc69266c833546e5dca1c676a6151", "BOOTSTRAP_SQL": "SELECT 1;", "MRENCLAVE_MARIADBD": sgx.Measurement{1}.String(),
+		}
+		text, err := session.Render("database.yml", changed, func(name string) (string, bool) { v, ok := variables[name]; return v, ok }, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := map[string]bool{}
+		for _, c := range open(checkText(t, "database.yml", text)) {
+			found[c] = true
+		}
+		if !found[code] {
+			t.Errorf("got %v, want %s", found, code)
+		}
+	}
+}

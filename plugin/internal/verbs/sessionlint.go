@@ -1,0 +1,227 @@
+package verbs
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/confidb/confidb/pkg/lint"
+	"github.com/confidb/confidb/pkg/session"
+	"github.com/confidb/confidb/plugin/internal/cli"
+)
+
+// LintSession are the options of looking for what is dangerous in sessions.
+type LintSession struct {
+	SessionFlags
+	// UseEnv and Variables are those of CreateSession. Without both a file is read as
+	// it is, and no variable is replaced.
+	UseEnv    bool
+	Variables []string
+	// Output is text, json, sarif or junit; empty means text.
+	Output string
+	// FailOn is the least severity that makes the command fail.
+	FailOn string
+	// List asks for the rules.
+	List bool
+}
+
+// AddFlags registers the flags.
+func (o *LintSession) AddFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.CAS, "cas", "", "address of a CAS that was attested before: look at the sessions of these names there")
+	flags.BoolVar(&o.UseEnv, "use-env", false, "replace the variables of templates from the environment")
+	flags.StringArrayVarP(&o.Variables, "env", "e", nil, "VAR=VALUE for templates, which wins over the environment; may be repeated")
+	flags.StringVarP(&o.Output, "output", "o", "", "output format: text (default), json, sarif or junit")
+	flags.StringVar(&o.FailOn, "fail-on", string(lint.Error), "least severity that makes exit code 3: fatal, error, warning or note")
+	flags.BoolVar(&o.List, "list", false, "list the rules")
+}
+
+// Check finds usage errors.
+func (o *LintSession) Check(arguments []string) error {
+	formats := []string{"", "text", "json", "sarif", "junit"}
+	stdin := slices.DeleteFunc(slices.Clone(arguments), func(a string) bool { return a != "-" })
+	switch {
+	case !slices.Contains(formats, o.Output):
+		return cli.NewUsageError("-o: got %q, want text, json, sarif or junit", o.Output)
+	case !slices.Contains(lint.Severities(), lint.Severity(o.FailOn)):
+		return cli.NewUsageError("--fail-on: got %q, want fatal, error, warning or note", o.FailOn)
+	case o.List && len(arguments) > 0:
+		return cli.NewUsageError("got --list and something to look at, want one of them")
+	case o.List && (o.Output == "sarif" || o.Output == "junit"):
+		return cli.NewUsageError("-o: got %s with --list, want text or json", o.Output)
+	case !o.List && len(arguments) == 0:
+		return cli.NewUsageError("got nothing to look at, want files, or --cas ADDRESS and names")
+	case o.CAS != "" && (o.UseEnv || len(o.Variables) > 0):
+		return cli.NewUsageError("got variables and --cas: sessions in a CAS have none")
+	case len(stdin) > 1:
+		return cli.NewUsageError("got - more than once")
+	}
+	return nil
+}
+
+// linted is what came out.
+type linted struct {
+	files    []string
+	problems []lint.Problem
+	failOn   lint.Severity
+	// simulated means that the sessions are from a CAS that no hardware protects.
+	simulated bool
+}
+
+// Run prints the problems of files, or of sessions in a CAS, and ends with exit
+// code 3 when one of them weighs as much as FailOn.
+func (o LintSession) Run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams, arguments []string) error {
+	if o.List {
+		return printLintRules(streams.Out, o.Output)
+	}
+	result := linted{failOn: lint.Severity(o.FailOn)}
+	var err error
+	if o.CAS == "" {
+		err = o.lintFiles(&result, streams.In, arguments)
+	} else {
+		err = o.lintStored(ctx, &result, getter, arguments)
+	}
+	if err != nil {
+		return err
+	}
+	result.sort()
+	if err := result.print(streams.Out, o.Output); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	if result.failed() {
+		return &cli.VerdictError{Code: cli.Contraindicated}
+	}
+	return nil
+}
+
+func (o LintSession) lintFiles(result *linted, in io.Reader, files []string) error {
+	var sessions []*session.Session
+	for _, file := range files {
+		name := displayName(file)
+		text, err := o.read(file, in)
+		result.files = append(result.files, name)
+		if err == nil {
+			var s *session.Session
+			if s, err = session.Parse(name, text); err == nil {
+				sessions = append(sessions, s)
+				continue
+			}
+		}
+		problems := lint.Unreadable(err)
+		if len(problems) == 0 {
+			return err
+		}
+		result.problems = append(result.problems, problems...)
+	}
+	result.problems = append(result.problems, lint.Check(sessions, o.Now())...)
+	return nil
+}
+
+// read returns a file as it would be uploaded.
+func (o LintSession) read(file string, in io.Reader) (text []byte, err error) {
+	if !o.UseEnv && len(o.Variables) == 0 {
+		text, _, err = readDocument(in, file)
+		return text, err
+	}
+	template := CreateSession{SessionFlags: o.SessionFlags, File: file, UseEnv: o.UseEnv, Variables: o.Variables}
+	text, _, err = template.render(in)
+	return text, err
+}
+
+// displayName is what a file is called in positions.
+func displayName(file string) string {
+	if file == "-" {
+		return "standard input"
+	}
+	return file
+}
+
+// addedByCAS are codes of what CAS, or an update, writes into a session.
+func addedByCAS() []string { return []string{"CDB5002", "CDB5003"} }
+
+func (o LintSession) lintStored(ctx context.Context, result *linted, getter genericclioptions.RESTClientGetter, names []string) error {
+	connection, err := o.connect(ctx, getter)
+	if err != nil {
+		return err
+	}
+	defer connection.close()
+	result.simulated = connection.attested.Simulated
+	var sessions []*session.Session
+	for _, name := range names {
+		stored, err := connection.Session(ctx, name)
+		if err != nil {
+			return err
+		}
+		result.files = append(result.files, name)
+		s, err := session.Parse(name, []byte(stored.Text))
+		if err != nil {
+			result.problems = append(result.problems, lint.Unreadable(err)...)
+			continue
+		}
+		sessions = append(sessions, s)
+	}
+	result.problems = append(result.problems, lint.Check(sessions, o.Now())...)
+	result.problems = slices.DeleteFunc(result.problems, func(p lint.Problem) bool { return slices.Contains(addedByCAS(), p.Code) })
+	return nil
+}
+
+// sort puts problems in the order of the sessions; those of one are in order already.
+func (l *linted) sort() {
+	slices.SortStableFunc(l.problems, func(a, b lint.Problem) int {
+		return cmp.Compare(slices.Index(l.files, a.File), slices.Index(l.files, b.File))
+	})
+}
+
+// fails reports whether a problem is one that the command fails for.
+func (l linted) fails(p lint.Problem) bool {
+	return !p.Suppressed && p.Rule().Severity.AtLeast(l.failOn)
+}
+
+func (l linted) failed() bool { return slices.ContainsFunc(l.problems, l.fails) }
+
+// summary is one line, such as: 2 errors, 1 note, 1 suppressed.
+func (l linted) summary() string {
+	var parts []string
+	for _, s := range slices.Backward(lint.Severities()) {
+		n := 0
+		for _, p := range l.problems {
+			if !p.Suppressed && p.Rule().Severity == s {
+				n++
+			}
+		}
+		if n > 0 {
+			parts = append(parts, plural(n, string(s)))
+		}
+	}
+	if len(parts) == 0 {
+		parts = []string{"no problems"}
+	}
+	if n := l.suppressed(); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d suppressed", n))
+	}
+	return fmt.Sprintf("%s: %s", plural(len(l.files), "session"), strings.Join(parts, ", "))
+}
+
+func (l linted) suppressed() int {
+	n := 0
+	for _, p := range l.problems {
+		if p.Suppressed {
+			n++
+		}
+	}
+	return n
+}
+
+func plural(n int, word string) string {
+	switch {
+	case n == 1 || word == string(lint.Fatal):
+		return fmt.Sprintf("%d %s", n, word)
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}
