@@ -14,7 +14,7 @@ import (
 // little, so that no list of platform IDs can be made of them.
 type InconsistentError struct {
 	// Problems are one statement each, and name the nodes.
-	Problems []string
+	Problems []Problem
 	// Seen is what the sources say, to show it. It is not fit for use.
 	Seen *Inventory
 
@@ -23,9 +23,21 @@ type InconsistentError struct {
 
 func (e *InconsistentError) Error() string {
 	if len(e.Problems) == 1 {
-		return "platform IDs: " + e.Problems[0]
+		return "platform IDs: " + e.Problems[0].Text
 	}
-	return fmt.Sprintf("platform IDs: %d problems:\n  %s", len(e.Problems), strings.Join(e.Problems, "\n  "))
+	var texts []string
+	for _, p := range e.Problems {
+		texts = append(texts, p.Text)
+	}
+	return fmt.Sprintf("platform IDs: %d problems:\n  %s", len(e.Problems), strings.Join(texts, "\n  "))
+}
+
+// Refused reports whether a source could not be read, which may be the cause.
+func (e *InconsistentError) Refused() bool { return len(e.refused) > 0 }
+
+// Only reports whether all problems are of these kinds.
+func (e *InconsistentError) Only(kinds ...ProblemKind) bool {
+	return !slices.ContainsFunc(e.Problems, func(p Problem) bool { return !slices.Contains(kinds, p.Kind) })
 }
 
 // Unwrap returns the refusals that may be the cause.
@@ -45,13 +57,46 @@ func (e *InconsistentError) Hint() string {
 	return "kubectl confidb platforms -o wide shows every node and its LAS pod; IDs that you know yourself can be given with --platforms-file (by node) or --platform"
 }
 
+// ProblemKind says what is wrong. The zero value is none.
+type ProblemKind string
+
+// The kinds of problems.
+const (
+	// Contradiction means that sources give a node different IDs.
+	Contradiction ProblemKind = "contradiction"
+	// Stranger means that the user gave an ID to a node that does not count.
+	Stranger ProblemKind = "stranger"
+	// Namespaces means that LAS pods of several namespaces give IDs.
+	Namespaces ProblemKind = "namespaces"
+	// Shared means that nodes have one ID.
+	Shared ProblemKind = "shared"
+	// Mixed means that there are IDs of two generations.
+	Mixed ProblemKind = "mixed"
+	// Missing means that usable nodes have no ID.
+	Missing ProblemKind = "missing"
+	// Empty means that there is no ID at all.
+	Empty ProblemKind = "empty"
+	// Refused means that the cluster did not let a source be read.
+	Refused ProblemKind = "refused"
+)
+
+// Problem is one reason why there is no usable inventory.
+type Problem struct {
+	Kind ProblemKind
+	// Nodes are those concerned, if it is about single nodes.
+	Nodes []string
+	// Text says it in one sentence.
+	Text string
+}
+
 // Appraise decides what the sources mean. It returns an inventory only if no two
 // of them contradict each other and every usable machine with SGX has its ID.
 func (o *Observation) Appraise() (*Inventory, error) {
 	i := &Inventory{}
 	p := problems{disputed: map[string]bool{}}
 	claims := map[string][]Claim{}
-	for _, c := range o.Claims {
+	all, unquotable := withQuotes(o.Claims, o.Quotes)
+	for _, c := range all {
 		claims[c.Node] = append(claims[c.Node], c)
 	}
 	pods := o.podsByNode()
@@ -59,6 +104,7 @@ func (o *Observation) Appraise() (*Inventory, error) {
 		node := appraiseNode(facts, pods[facts.Name], o.PodsListed)
 		if node.SGX {
 			node.settle(claims[facts.Name], &p)
+			node.Quote = quoted(o.Quotes, node)
 		}
 		i.Nodes = append(i.Nodes, node)
 	}
@@ -70,6 +116,7 @@ func (o *Observation) Appraise() (*Inventory, error) {
 	p.missing(i, pods)
 	p.empty(i)
 	i.warn(o.Unreadable, p.disputed)
+	i.warnUnquotable(unquotable)
 	return p.conclude(i, o.Refused)
 }
 
@@ -98,7 +145,7 @@ func (o *Observation) podsByNode() map[string][]PodFacts {
 
 // appraiseNode decides whether a node can be used now.
 func appraiseNode(facts NodeFacts, pods []PodFacts, podsListed bool) Node {
-	node := Node{Name: facts.Name, SGX: facts.SGX, Resources: facts.Resources}
+	node := Node{Name: facts.Name, SGX: facts.SGX, Resources: facts.Resources, System: facts.System}
 	for _, p := range pods {
 		node.LASPods = append(node.LASPods, p.String())
 	}
@@ -142,7 +189,7 @@ func (n *Node) settle(claims []Claim, p *problems) {
 	if len(claims) == 0 {
 		return
 	}
-	order := []Source{SourceFile, SourceResource, SourceLog}
+	order := []Source{SourceQuote, SourceFile, SourceResource, SourceLog}
 	slices.SortStableFunc(claims, func(a, b Claim) int {
 		return cmp.Compare(slices.Index(order, a.Source), slices.Index(order, b.Source))
 	})
@@ -156,27 +203,30 @@ func (n *Node) settle(claims []Claim, p *problems) {
 		}
 	}
 	n.ID, n.Provenance = claims[0].ID, attest.Claimed
-	if claims[0].Source == SourceFile {
+	switch claims[0].Source {
+	case SourceQuote:
+		n.Provenance = attest.Quoted
+	case SourceFile:
 		n.Provenance = attest.Declared
 	}
 }
 
 // problems gathers why there is no usable inventory. The zero value has none.
 type problems struct {
-	found []string
+	found []Problem
 	// disputed are the nodes that have no ID because their sources disagree.
 	disputed map[string]bool
 }
 
-func (p *problems) add(format string, arguments ...any) {
-	p.found = append(p.found, fmt.Sprintf(format, arguments...))
+func (p *problems) add(kind ProblemKind, nodes []string, format string, arguments ...any) {
+	p.found = append(p.found, Problem{kind, nodes, fmt.Sprintf(format, arguments...)})
 }
 
 // conclude returns the inventory, or all that keeps it from being one.
 func (p *problems) conclude(i *Inventory, refused []*ForbiddenError) (*Inventory, error) {
 	if len(p.found) > 0 {
 		for _, r := range refused {
-			p.add("a source was refused: %v", r)
+			p.add(Refused, nil, "a source was refused: %v", r)
 		}
 		return nil, &InconsistentError{Problems: p.found, Seen: i, refused: refused}
 	}
@@ -195,7 +245,7 @@ func (p *problems) contradiction(node string, claims []Claim) {
 	for _, c := range claims {
 		said = append(said, fmt.Sprintf("%s says %s", c.Origin, c.ID))
 	}
-	p.add("%s node %q: %s", what, node, strings.Join(said, ", "))
+	p.add(Contradiction, []string{node}, "%s node %q: %s", what, node, strings.Join(said, ", "))
 	p.disputed[node] = true
 }
 
@@ -212,8 +262,8 @@ func (p *problems) strangers(i *Inventory, claims map[string][]Claim) {
 		if !exists {
 			reason = "which the cluster does not have"
 		}
-		if c := claims[name][0]; !has && c.Source == SourceFile {
-			p.add("%s: a platform ID for node %q, %s", c.Origin, name, reason)
+		if c := claims[name][0]; !has && (c.Source == SourceFile || c.Source == SourceQuote) {
+			p.add(Stranger, []string{name}, "%s: a platform ID for node %q, %s", c.Origin, name, reason)
 		} else if !has {
 			i.Warnings = append(i.Warnings, fmt.Sprintf("left out platform ID %s that %s gives node %q, %s", c.ID, c.Origin, name, reason))
 		}
@@ -230,7 +280,7 @@ func (p *problems) namespaces(claims []Claim) {
 		}
 	}
 	if len(names) > 1 {
-		p.add("LAS pods of several namespaces give platform IDs: %s: say which are yours with --las-namespace", enumerate(slices.Sorted(maps.Keys(names))))
+		p.add(Namespaces, nil, "LAS pods of several namespaces give platform IDs: %s: say which are yours with --las-namespace", enumerate(slices.Sorted(maps.Keys(names))))
 	}
 }
 
@@ -244,7 +294,7 @@ func (p *problems) shared(i *Inventory) {
 	}
 	for _, id := range slices.Sorted(maps.Keys(owners)) {
 		if nodes := owners[id]; len(nodes) > 1 {
-			p.add("one platform ID on %d nodes: %s: %s", len(nodes), enumerate(names(nodes)), nodes[0].ID)
+			p.add(Shared, names(nodes), "one platform ID on %d nodes: %s: %s", len(nodes), enumerate(names(nodes)), nodes[0].ID)
 		}
 	}
 }
@@ -284,7 +334,7 @@ func (p *problems) mixedMembers(where string, members map[attest.Generation][]st
 	for _, g := range slices.Sorted(maps.Keys(members)) {
 		parts = append(parts, fmt.Sprintf("%s %s %s", g, where, enumerate(members[g])))
 	}
-	p.add("mixed generations, of which a CAS knows one: %s", strings.Join(parts, "; "))
+	p.add(Mixed, nil, "mixed generations, of which a CAS knows one: %s", strings.Join(parts, "; "))
 }
 
 // missing refuses usable nodes without ID: an enclave that lands there would be
@@ -298,7 +348,7 @@ func (p *problems) missing(i *Inventory, pods map[string][]PodFacts) {
 		}
 	}
 	for _, cause := range slices.Sorted(maps.Keys(byCause)) {
-		p.add("SGX node without platform ID: %s: %s", enumerate(byCause[cause]), cause)
+		p.add(Missing, byCause[cause], "SGX node without platform ID: %s: %s", enumerate(byCause[cause]), cause)
 	}
 }
 
@@ -321,7 +371,7 @@ func (p *problems) empty(i *Inventory) {
 	}
 	sgx := len(i.Nodes) - i.WithoutSGX()
 	if sgx == 0 {
-		p.add("empty: none of the cluster's %d nodes has SGX (neither a label nor a resource)", len(i.Nodes))
+		p.add(Empty, nil, "empty: none of the cluster's %d nodes has SGX (neither a label nor a resource)", len(i.Nodes))
 		return
 	}
 	var states []string
@@ -330,7 +380,7 @@ func (p *problems) empty(i *Inventory) {
 			states = append(states, fmt.Sprintf("%s (%s)", n.Name, n.Reason))
 		}
 	}
-	p.add("empty: no SGX node has a platform ID: %s", enumerate(states))
+	p.add(Empty, nil, "empty: no SGX node has a platform ID: %s", enumerate(states))
 }
 
 // maxNames is how many nodes a message names.

@@ -19,7 +19,7 @@ const (
 	keyB = "126C8098408FEB2002F5EB8B9E6C2AE26197E3617875633C5BD4EB4454278C34"
 )
 
-func parse(t *testing.T, text string) attest.PlatformID {
+func parse(t testing.TB, text string) attest.PlatformID {
 	t.Helper()
 	id, err := attest.ParsePlatformID(text)
 	if err != nil {

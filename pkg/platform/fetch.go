@@ -20,6 +20,8 @@ type Observation struct {
 	Nodes  []NodeFacts
 	Pods   []PodFacts
 	Claims []Claim
+	// Quotes are what verified quotes say of nodes.
+	Quotes []Quote
 	// PodsListed is true if the LAS pods could be listed. If it is false, no pod
 	// says nothing about LAS.
 	PodsListed bool
@@ -35,6 +37,7 @@ type NodeFacts struct {
 	Name                              string
 	SGX, Ready, Cordoned, Allocatable bool // Allocatable: some SGX resource is
 	Resources                         []string
+	System
 }
 
 // PodFacts are those of a LAS pod.
@@ -62,7 +65,7 @@ type Claim struct {
 // Fetch reads all sources. Sources that are refused or not installed are left out
 // and noted; any other failure is an error, because half an answer looks whole.
 func Fetch(ctx context.Context, clientset kubernetes.Interface, resources dynamic.Interface, o Options) (*Observation, error) {
-	seen := &Observation{Claims: slices.Clone(o.File)}
+	seen := &Observation{Claims: slices.Clone(o.File), Quotes: o.Quotes}
 	var err error
 	if seen.Nodes, err = fetchNodes(ctx, clientset); err != nil {
 		return nil, err
@@ -153,7 +156,7 @@ func sgxResources() []corev1.ResourceName {
 // nodeFacts reduces a node. A capacity of zero counts as SGX too: it is what the
 // kubelet shows after the device plugin has gone, and such a node must be seen.
 func nodeFacts(node *corev1.Node) NodeFacts {
-	facts := NodeFacts{Name: node.Name, Cordoned: node.Spec.Unschedulable}
+	facts := NodeFacts{Name: node.Name, Cordoned: node.Spec.Unschedulable, System: systemOf(node)}
 	for _, label := range sgxLabels() {
 		facts.SGX = facts.SGX || node.Labels[label] == "true"
 	}
@@ -173,4 +176,9 @@ func nodeFacts(node *corev1.Node) NodeFacts {
 		}
 	}
 	return facts
+}
+
+func systemOf(node *corev1.Node) System {
+	info := &node.Status.NodeInfo
+	return System{KernelVersion: info.KernelVersion, OSImage: info.OSImage, BootID: info.BootID}
 }

@@ -20,8 +20,10 @@ import (
 // Source is where a platform ID was read.
 type Source string
 
-// The sources that are bound to nodes, the user's own first.
+// The sources that are bound to nodes, the strongest first.
 const (
+	// SourceQuote is a verified quote of the node.
+	SourceQuote Source = "quote"
 	// SourceFile is a file of the user's.
 	SourceFile Source = "file"
 	// SourceResource is the LAS custom resource of SCONE's operator.
@@ -48,6 +50,17 @@ type Node struct {
 	LASPods []string
 	// Resources are the SGX resources as name=allocatable/capacity.
 	Resources []string
+	// Quote is what Intel's collateral says of the machine; nil unless ID is quoted.
+	Quote *Quote
+	System
+}
+
+// System is what a Node object says of what runs there. It changes with updates of
+// firmware and kernel, and is a claim of the node's kubelet.
+type System struct {
+	KernelVersion, OSImage string
+	// BootID is another one after each start of the machine.
+	BootID string
 }
 
 // Inventory is what a cluster has. It comes from Appraise, which returns none that
@@ -101,6 +114,8 @@ type Options struct {
 	// File are the entries of a file of the user's; they are compared with what
 	// the cluster says.
 	File []Claim
+	// Quotes are what verified quotes of nodes say; they must agree with the rest.
+	Quotes []Quote
 	// LASNamespace restricts the search for LAS pods; empty means all namespaces.
 	LASNamespace string
 }

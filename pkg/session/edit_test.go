@@ -177,3 +177,25 @@ func TestPrint(t *testing.T) {
 		t.Errorf("a session without text is printed as %q", got)
 	}
 }
+
+// What CAS added can be taken out again, in every form in which it may come.
+func TestDropCreator(t *testing.T) {
+	key := strings.Repeat("ab", 32)
+	for form, text := range map[string]string{
+		"at the end":   "version: \"0.3\" # c\nname: a\nservices: []\ncreator: " + key + "\n",
+		"in the midst": "version: \"0.3\" # c\ncreator: \"" + key + "\"\nname: a\nservices: []\n",
+		"JSON":         `{"version": "0.3", "creator": "` + key + `", "name": "a", "services": []}`,
+		"two lines":    "version: \"0.3\" # c\nname: a\ncreator:\n  " + key + "\nservices: []\n",
+		"none":         "version: \"0.3\" # c\nname: a\nservices: []\n",
+	} {
+		s := parse(t, text)
+		before := parse(t, text)
+		if err := s.DropCreator(); err != nil {
+			t.Errorf("%s: %v", form, err)
+			continue
+		}
+		if got := string(s.Source()); strings.Contains(got, "creator") || s.Creator != "" || !session.Equal(s, before) || strings.Contains(text, "# c") != strings.Contains(got, "# c") {
+			t.Errorf("%s: got\n%s", form, got)
+		}
+	}
+}

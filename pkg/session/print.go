@@ -85,6 +85,37 @@ func (s *Session) SetPredecessor(hash string) error {
 	return s.setTop("predecessor", text, &want)
 }
 
+// DropCreator removes what CAS added, which nobody may upload.
+func (s *Session) DropCreator() error {
+	if s.Creator == "" && !s.Has("creator") {
+		return nil
+	}
+	want := *s
+	want.Creator = ""
+	return s.change("creator", &want, s.spliceOut("creator"), s.graftOut("creator"))
+}
+
+// spliceOut removes the one line of a key.
+func (s *Session) spliceOut(key string) []byte {
+	node, value := lookup(s.root, key)
+	src := newSource(s.source)
+	if value == nil || value.Kind != yaml.ScalarNode || src.scalar(value, -1).endLine != node.Line-1 || s.root.Style&yaml.FlowStyle != 0 {
+		return nil
+	}
+	return slices.Delete(src, node.Line-1, node.Line).text()
+}
+
+func (s *Session) graftOut(key string) []byte {
+	return s.graft(func(root *yaml.Node) {
+		for i := 0; i+1 < len(root.Content); i += 2 {
+			if root.Content[i].Value == key {
+				root.Content = slices.Delete(root.Content, i, i+2)
+				return
+			}
+		}
+	})
+}
+
 // SetName writes another name.
 func (s *Session) SetName(name string) error {
 	if d := newDecoder(""); !d.matches(names, name) {

@@ -60,14 +60,14 @@ func TestPlatforms(t *testing.T) {
 	kubeconfig(t, twoMachines().Start(t))
 	const remark = "1 of 3 nodes have no SGX (-o wide lists them)\n"
 	for name, c := range map[string]struct{ format, out, errOut string }{
-		"table": {"", `NODE    PLATFORM ID                                   GENERATION   PROVENANCE  STATE
-node-1  INTEL_QE_ID:85ffc69266c833546e5dca1c676a6151  intel-qe-id  claimed     usable
-node-2  INTEL_QE_ID:eee9e58de65548e3778f4d5e42e30345  intel-qe-id  claimed     cordoned
+		"table": {"", `NODE    PLATFORM ID                                   PROVENANCE  STATE
+node-1  INTEL_QE_ID:85ffc69266c833546e5dca1c676a6151  claimed     usable
+node-2  INTEL_QE_ID:eee9e58de65548e3778f4d5e42e30345  claimed     cordoned
 `, remark},
-		"wide": {"wide", `NODE    PLATFORM ID                                   GENERATION   PROVENANCE  STATE     SOURCE   LAS POD                  SGX RESOURCE
-node-1  INTEL_QE_ID:85ffc69266c833546e5dca1c676a6151  intel-qe-id  claimed     usable    las-log  scone-system/las-node-1  sgx.intel.com/enclave=8/8
-node-2  INTEL_QE_ID:eee9e58de65548e3778f4d5e42e30345  intel-qe-id  claimed     cordoned  las-log  scone-system/las-node-2  sgx.intel.com/enclave=8/8
-plain   <none>                                        <none>       <none>      no SGX    <none>   <none>                   <none>
+		"wide": {"wide", `NODE    PLATFORM ID                                   GENERATION   PROVENANCE  STATE     SOURCE   LAS POD                  SGX RESOURCE               TCB
+node-1  INTEL_QE_ID:85ffc69266c833546e5dca1c676a6151  intel-qe-id  claimed     usable    las-log  scone-system/las-node-1  sgx.intel.com/enclave=8/8  <none>
+node-2  INTEL_QE_ID:eee9e58de65548e3778f4d5e42e30345  intel-qe-id  claimed     cordoned  las-log  scone-system/las-node-2  sgx.intel.com/enclave=8/8  <none>
+plain   <none>                                        <none>       <none>      no SGX    <none>   <none>                   <none>                     <none>
 `, ""},
 		"name":           {"name", "node/node-1\nnode/node-2\n", ""},
 		"session":        {"session", "platforms: [" + id1 + "," + id2 + "]\n", ""},
@@ -87,12 +87,14 @@ plain   <none>                                        <none>       <none>      n
 func TestPlatformsDocument(t *testing.T) {
 	kubeconfig(t, twoMachines().Start(t))
 	want := map[string]any{
-		"kind": "confidb.platforms/v1", "origin": "cluster", "platforms": []any{id1, id2}, "withoutSGX": 1.0, "warnings": []any{},
+		"kind": "confidb.platforms/v1", "origin": "cluster", "simulated": false, "platforms": []any{id1, id2}, "withoutSGX": 1.0, "warnings": []any{},
 		"items": []any{
 			map[string]any{"name": "node-1", "sgx": true, "usable": true, "reason": "", "platformID": id1, "generation": "intel-qe-id", "provenance": "claimed",
-				"sources": []any{"las-log"}, "lasPods": []any{"scone-system/las-node-1"}, "sgxResources": []any{"sgx.intel.com/enclave=8/8"}},
+				"sources": []any{"las-log"}, "lasPods": []any{"scone-system/las-node-1"}, "sgxResources": []any{"sgx.intel.com/enclave=8/8"},
+				"quote": nil, "kernelVersion": "", "osImage": "", "bootID": ""},
 			map[string]any{"name": "node-2", "sgx": true, "usable": false, "reason": "cordoned", "platformID": id2, "generation": "intel-qe-id", "provenance": "claimed",
-				"sources": []any{"las-log"}, "lasPods": []any{"scone-system/las-node-2"}, "sgxResources": []any{"sgx.intel.com/enclave=8/8"}},
+				"sources": []any{"las-log"}, "lasPods": []any{"scone-system/las-node-2"}, "sgxResources": []any{"sgx.intel.com/enclave=8/8"},
+				"quote": nil, "kernelVersion": "", "osImage": "", "bootID": ""},
 		},
 	}
 	for format, unmarshal := range map[string]func([]byte, any) error{
@@ -203,7 +205,7 @@ func TestPlatformsOfTheUser(t *testing.T) {
 		t.Errorf("--platform: exit %d\n%s%s", code, out, errOut)
 	}
 	code, out, _ = platforms("--platform", id1+","+id2)
-	if code != 0 || !strings.Contains(out, "<none>  "+id1+"  intel-qe-id  declared    not bound to a node") {
+	if code != 0 || !strings.Contains(out, "<none>  "+id1+"  declared    not bound to a\n") {
 		t.Errorf("table: exit %d\n%s", code, out)
 	}
 	if asked := cluster.Requests(); len(asked) != 0 {

@@ -19,7 +19,7 @@ import (
 func newSessionCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
 	return newGroup("session", "Create, read, compare and change sessions, the policies that CAS enforces",
 		newSessionCreateCommand(getter, streams), newSessionGetCommand(getter, streams), newSessionTemplateCommand(streams),
-		newSessionDiffCommand(getter, streams), newSessionUpdateCommand(getter, streams), newSessionHistoryCommand(getter, streams),
+		newSessionLintCommand(getter, streams), newSessionDiffCommand(getter, streams), newSessionUpdateCommand(getter, streams), newSessionHistoryCommand(getter, streams),
 		newSessionPlanCommand(getter, streams), newSessionSignCommand(streams), newSessionApplyCommand(getter, streams))
 }
 

@@ -19,10 +19,11 @@ func newSessionFlags() verbs.SessionFlags {
 }
 
 // timed completes a command that prints a document and does not take for ever.
-func timed(c *cobra.Command, output *string, addFlags func(*pflag.FlagSet), run func(ctx context.Context, home string, arguments []string) error) *cobra.Command {
+// patience is how long it may take unless the user says otherwise.
+func timed(c *cobra.Command, patience time.Duration, output *string, addFlags func(*pflag.FlagSet), run func(ctx context.Context, home string, arguments []string) error) *cobra.Command {
 	var timeout time.Duration
 	addFlags(c.Flags())
-	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait at most")
+	c.Flags().DurationVar(&timeout, "timeout", patience, "how long to wait at most")
 	c.RunE = func(c *cobra.Command, arguments []string) error {
 		if err := verbs.CheckFormat(*output); err != nil {
 			return err
@@ -51,7 +52,7 @@ Needs no rights in a cluster for files; for cas:NAME the RBAC verbs of attest ca
 			}
 			return nil
 		},
-	}, &o.Output, o.AddFlags, func(ctx context.Context, home string, arguments []string) error {
+	}, time.Minute, &o.Output, o.AddFlags, func(ctx context.Context, home string, arguments []string) error {
 		o.Home, o.From, o.To = home, arguments[0], arguments[1]
 		return o.Run(ctx, getter, streams)
 	})
@@ -75,7 +76,7 @@ Needs the RBAC verbs of attest cas.`,
 		Example: `  kubectl confidb session update db.yaml --use-env --dry-run=server
   kubectl confidb session update db.yaml -e PLATFORMS="$PLATFORMS"`,
 		Args: exactlyOne("file, or -"),
-	}, &o.Output, func(flags *pflag.FlagSet) {
+	}, time.Minute, &o.Output, func(flags *pflag.FlagSet) {
 		o.AddTemplateFlags(flags)
 		o.AddFlags(flags)
 		verbs.AddDryRunFlag(flags, &o.DryRun, "none, client or server (both show the change and upload nothing)")
@@ -105,7 +106,7 @@ Needs the RBAC verbs of attest cas.`,
   kubectl confidb session sign plan.json --key bob.pem
   kubectl confidb session apply plan.json --signers 2`,
 		Args: exactlyOne("file, or -"),
-	}, &o.Output, func(flags *pflag.FlagSet) {
+	}, time.Minute, &o.Output, func(flags *pflag.FlagSet) {
 		o.AddTemplateFlags(flags)
 		o.UpdateSession.AddFlags(flags)
 		o.AddFlags(flags)
@@ -128,7 +129,7 @@ generate-message-to-be-signed) and give it with --message.
 Asks nobody: needs no cluster, no CAS and no RBAC verbs.`,
 		Example: "  kubectl confidb session sign plan.json --key alice.pem",
 		Args:    exactlyOne("plan"),
-	}, &o.Output, o.AddFlags, func(_ context.Context, _ string, arguments []string) error {
+	}, time.Minute, &o.Output, o.AddFlags, func(_ context.Context, _ string, arguments []string) error {
 		o.Plan = arguments[0]
 		return o.Run(streams)
 	})
@@ -145,7 +146,7 @@ version for which the plan was made. A plan that was carried out before is left 
 Needs the RBAC verbs of attest cas.`,
 		Example: "  kubectl confidb session apply plan.json --signers 2",
 		Args:    exactlyOne("plan"),
-	}, &o.Output, o.AddFlags, func(ctx context.Context, home string, arguments []string) error {
+	}, time.Minute, &o.Output, o.AddFlags, func(ctx context.Context, home string, arguments []string) error {
 		o.Home, o.Plan = home, arguments[0]
 		return o.Run(ctx, getter, streams)
 	})
@@ -162,7 +163,7 @@ what each version changed.
 Needs the RBAC verbs of attest cas.`,
 		Example: "  kubectl confidb session history shop/db",
 		Args:    exactlyOne("session"),
-	}, &o.Output, o.AddFlags, func(ctx context.Context, home string, arguments []string) error {
+	}, time.Minute, &o.Output, o.AddFlags, func(ctx context.Context, home string, arguments []string) error {
 		o.Home, o.Name = home, arguments[0]
 		return o.Run(ctx, getter, streams)
 	})

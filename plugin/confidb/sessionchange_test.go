@@ -50,7 +50,7 @@ func shopOwner(t *testing.T, policy string) (u *user, file string) {
 	return u, file
 }
 
-func (u *user) session(verb string, arguments ...string) (code int, out, errOut string) {
+func (u *user) sessions(verb string, arguments ...string) (code int, out, errOut string) {
 	return main("", append([]string{"session", verb, "--cas", u.address}, arguments...)...)
 }
 
@@ -87,7 +87,7 @@ func TestSessionDiff(t *testing.T) {
 		"standard input":     {[]string{"-", "-"}, 2, "error: got - twice"},
 		"an unknown verdict": {[]string{file, wider, "--fail-on", "worse"}, 2, `error: --fail-on: got "worse"`},
 	} {
-		code, out, errOut := u.session("diff", c.arguments...)
+		code, out, errOut := u.sessions("diff", c.arguments...)
 		if code != c.code || !strings.Contains(out+errOut, c.want) {
 			t.Errorf("%s: exit %d, want %d and %q in\n%s%s", name, code, c.code, c.want, out, errOut)
 		}
@@ -103,34 +103,34 @@ func TestSessionUpdate(t *testing.T) {
 	u, file := shopOwner(t, "")
 	first := u.hash(t)
 	wider := u.write(t, "wider.yml", strings.Replace(shopSession, shopID, shopID+", "+newID, 1))
-	if code, out, errOut := u.session("update", wider, "--dry-run=server"); code != 0 || !strings.Contains(out, "wider.yml: widened") || !strings.Contains(errOut, "nothing was changed") || u.hash(t) != first {
+	if code, out, errOut := u.sessions("update", wider, "--dry-run=server"); code != 0 || !strings.Contains(out, "wider.yml: widened") || !strings.Contains(errOut, "nothing was changed") || u.hash(t) != first {
 		t.Fatalf("a dry run: exit %d\n%s%s", code, out, errOut)
 	}
-	code, out, errOut := u.session("update", wider)
+	code, out, errOut := u.sessions("update", wider)
 	second := u.hash(t)
 	if code != 0 || second == first || !strings.Contains(errOut, second) || !strings.Contains(out, "gain      service db may run on "+newID) {
 		t.Fatalf("exit %d\n%s%s", code, out, errOut)
 	}
-	if code, _, errOut := u.session("update", wider); code != 0 || !strings.Contains(errOut, "nothing was changed") || u.hash(t) != second {
+	if code, _, errOut := u.sessions("update", wider); code != 0 || !strings.Contains(errOut, "nothing was changed") || u.hash(t) != second {
 		t.Errorf("again: exit %d\n%s", code, errOut)
 	}
 	// what would break is refused, until it is allowed
 	broken := u.write(t, "broken.yml", strings.Replace(shopSession, "{name: ca_key, kind: private-key, migrate: true}", "{name: ca_key, kind: private-key}", 1))
-	code, out, errOut = u.session("update", broken)
+	code, out, errOut = u.sessions("update", broken)
 	if code != 1 || !strings.Contains(errOut, "would replace ca, server, which something uses now") && !strings.Contains(errOut, "would replace server") || !strings.Contains(errOut, "hint: ") || u.hash(t) != second {
 		t.Errorf("exit %d\n%s%s", code, out, errOut)
 	}
-	if code, _, errOut := u.session("update", broken, "--allow-reissue"); code != 0 || u.hash(t) == second {
+	if code, _, errOut := u.sessions("update", broken, "--allow-reissue"); code != 0 || u.hash(t) == second {
 		t.Errorf("allowed: exit %d\n%s", code, errOut)
 	}
-	code, out, errOut = u.session("history", "shop")
+	code, out, errOut = u.sessions("history", "shop")
 	if lines := strings.Split(out, "\n"); code != 0 || !strings.HasPrefix(lines[0], u.hash(t)+"  incomparable") || !strings.Contains(out, second+"  widened\n  gain   service db may run on") || !strings.HasSuffix(out, first+"  first version\n") {
 		t.Errorf("history: exit %d\n%s%s", code, out, errOut)
 	}
-	if code, _, errOut := u.session("update", file, "--name", "none"); code != 1 || !strings.Contains(errOut, `CAS has no session "none"`) || !strings.Contains(errOut, "session create") {
+	if code, _, errOut := u.sessions("update", file, "--name", "none"); code != 1 || !strings.Contains(errOut, `CAS has no session "none"`) || !strings.Contains(errOut, "session create") {
 		t.Errorf("nothing to update: exit %d\n%s", code, errOut)
 	}
-	if code, _, _ := u.session("history", "none"); code != 1 {
+	if code, _, _ := u.sessions("history", "none"); code != 1 {
 		t.Errorf("no history: exit %d", code)
 	}
 }
@@ -167,16 +167,16 @@ func TestTwoPersonUpdate(t *testing.T) {
 	}
 	first := u.hash(t)
 	wider := u.write(t, "wider.yml", strings.Replace(shopSession, shopID, shopID+", "+newID, 1)+policy)
-	if code, _, errOut := u.session("update", wider); code != 1 || u.hash(t) != first {
+	if code, _, errOut := u.sessions("update", wider); code != 1 || u.hash(t) != first {
 		t.Errorf("alone: exit %d\n%s", code, errOut)
 	}
 	plan := filepath.Join(u.folder, "plan.json")
-	if code, out, errOut := u.session("plan", wider, "--to", plan); code != 0 || !strings.Contains(out, "widened") || !strings.Contains(errOut, "session sign") || u.hash(t) != first {
+	if code, out, errOut := u.sessions("plan", wider, "--to", plan); code != 0 || !strings.Contains(out, "widened") || !strings.Contains(errOut, "session sign") || u.hash(t) != first {
 		t.Fatalf("plan: exit %d\n%s%s", code, out, errOut)
 	}
 	sign := func(key string) (int, string, string) { return main("", "session", "sign", plan, "--key", key) }
 	apply := func(more ...string) (int, string, string) {
-		return u.session("apply", append([]string{plan}, more...)...)
+		return u.sessions("apply", append([]string{plan}, more...)...)
 	}
 	if code, _, errOut := apply(); code != 1 || !strings.Contains(errOut, "has 0 signatures, want at least 1") {
 		t.Errorf("nobody signed: exit %d\n%s", code, errOut)
@@ -235,18 +235,18 @@ func TestPlanOfAnOldVersion(t *testing.T) {
 	u, _ := shopOwner(t, "")
 	plan := filepath.Join(u.folder, "plan.json")
 	wider := u.write(t, "wider.yml", strings.Replace(shopSession, shopID, shopID+", "+newID, 1))
-	if code, _, errOut := u.session("plan", wider, "--to", plan); code != 0 {
+	if code, _, errOut := u.sessions("plan", wider, "--to", plan); code != 0 {
 		t.Fatal(errOut)
 	}
 	other := u.write(t, "other.yml", strings.Replace(shopSession, "[run,", "[walk,", 1))
-	if code, _, errOut := u.session("update", other); code != 0 {
+	if code, _, errOut := u.sessions("update", other); code != 0 {
 		t.Fatal(errOut)
 	}
 	moved := u.hash(t)
-	if code, _, errOut := u.session("apply", plan, "--signers", "0"); code != 1 || !strings.Contains(errOut, "was changed meanwhile") || u.hash(t) != moved {
+	if code, _, errOut := u.sessions("apply", plan, "--signers", "0"); code != 1 || !strings.Contains(errOut, "was changed meanwhile") || u.hash(t) != moved {
 		t.Errorf("exit %d\n%s", code, errOut)
 	}
-	if code, _, errOut := u.session("plan", other, "--to", plan); code != 0 || !strings.Contains(errOut, "nothing to plan") {
+	if code, _, errOut := u.sessions("plan", other, "--to", plan); code != 0 || !strings.Contains(errOut, "nothing to plan") {
 		t.Errorf("exit %d\n%s", code, errOut)
 	}
 }
@@ -255,7 +255,7 @@ func TestSignRefuses(t *testing.T) {
 	u, _ := shopOwner(t, "")
 	plan := filepath.Join(u.folder, "plan.json")
 	wider := u.write(t, "wider.yml", strings.Replace(shopSession, shopID, shopID+", "+newID, 1))
-	if code, _, errOut := u.session("plan", wider, "--to", plan); code != 0 {
+	if code, _, errOut := u.sessions("plan", wider, "--to", plan); code != 0 {
 		t.Fatal(errOut)
 	}
 	weak, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -22,8 +22,8 @@ func steps() []string {
 }
 
 // killAt starts install and kills it, so that nothing of it can react, as soon as
-// it prints the n-th of its steps.
-func killAt(t *testing.T, n int, arguments ...string) {
+// it prints the n-th of the wanted steps.
+func killAt(t *testing.T, wanted []string, n int, arguments ...string) {
 	t.Helper()
 	c := command(t, t.Context(), arguments...)
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // kubectl and its plugin are one group
@@ -34,7 +34,7 @@ func killAt(t *testing.T, n int, arguments ...string) {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	wanted, seen := steps(), 0
+	seen := 0
 	lines := bufio.NewScanner(errOut)
 	for lines.Scan() {
 		found := regexp.MustCompile(`^ +[0-9.]+ s  (.*)$`).FindStringSubmatch(lines.Text())
@@ -50,7 +50,7 @@ func killAt(t *testing.T, n int, arguments ...string) {
 	}
 	c.Wait() // it was killed
 	if seen <= n {
-		t.Fatalf("install ended before its step %q", wanted[n])
+		t.Fatalf("it ended before its step %q", wanted[n])
 	}
 }
 
@@ -61,7 +61,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 	arguments := append(confidb("install", "killed", "--accept-simulated"), labFlags(t)...)
 	for n, step := range steps() {
 		t.Logf("killed at %q", step)
-		killAt(t, n, arguments...)
+		killAt(t, steps(), n, arguments...)
 	}
 	installed(t, "killed")
 	if made := uploads(t) - before; made != 3 {

@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -28,8 +30,15 @@ type Cluster struct {
 	// Refuse answers paths that contain a key with an HTTP status, such as 403.
 	Refuse map[string]int
 
+	// RefuseWatch answers 403 to whoever wants to watch.
+	RefuseWatch bool
+
 	// Hang makes requests whose path ends so wait until the client gives up.
 	Hang string
+
+	world    sync.RWMutex // the fields above, once there are requests
+	watchers []chan watchEvent
+	watching chan struct{} // gets one of each new watcher
 
 	mu            sync.Mutex
 	requests      []string
@@ -39,6 +48,7 @@ type Cluster struct {
 // Start serves the cluster until the test ends and returns the URL.
 func (c *Cluster) Start(t testing.TB) string {
 	t.Helper()
+	c.watching = make(chan struct{}, 1000)
 	server := httptest.NewServer(c)
 	t.Cleanup(server.Close)
 	return server.URL
@@ -76,6 +86,10 @@ func (c *Cluster) end() {
 func (c *Cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.begin(r)
 	defer c.end()
+	if !r.URL.Query().Has("watch") {
+		c.world.RLock()
+		defer c.world.RUnlock()
+	}
 	if c.Hang != "" && strings.HasSuffix(r.URL.Path, c.Hang) {
 		<-r.Context().Done()
 		return
@@ -87,6 +101,8 @@ func (c *Cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	switch path := r.URL.Path; {
+	case path == "/api/v1/nodes" && r.URL.Query().Has("watch"):
+		c.watch(w, r)
 	case path == "/api/v1/nodes":
 		list(w, r, "v1", "NodeList", c.Nodes)
 	case strings.HasSuffix(path, "/log"):
@@ -132,6 +148,86 @@ func (c *Cluster) log(w http.ResponseWriter, r *http.Request) {
 	w.Write([]byte(text))
 }
 
+// watchEvent is one of a watch, as the API server sends it.
+type watchEvent struct {
+	Type   string      `json:"type"`
+	Object corev1.Node `json:"object"`
+}
+
+// Change changes the fields while the server runs, and tells those who watch nodes.
+func (c *Cluster) Change(change func()) {
+	c.world.Lock()
+	defer c.world.Unlock()
+	before := map[string]corev1.Node{}
+	for _, n := range c.Nodes {
+		before[n.Name] = *n.DeepCopy()
+	}
+	change()
+	var events []watchEvent
+	for _, n := range c.Nodes {
+		old, had := before[n.Name]
+		delete(before, n.Name)
+		switch {
+		case !had:
+			events = append(events, watchEvent{"ADDED", n})
+		case !reflect.DeepEqual(old, n):
+			events = append(events, watchEvent{"MODIFIED", n})
+		}
+	}
+	for _, n := range before {
+		events = append(events, watchEvent{"DELETED", n})
+	}
+	for _, watcher := range c.watchers {
+		for _, e := range events {
+			e.Object.ResourceVersion = "2"
+			watcher <- e
+		}
+	}
+}
+
+// Watched waits until somebody watches the nodes, so that no change is missed.
+func (c *Cluster) Watched(t testing.TB) {
+	t.Helper()
+	select {
+	case <-c.watching:
+	case <-time.After(time.Minute):
+		t.Fatal("nobody watches the nodes")
+	}
+}
+
+// watch streams what Change changes. It wants to be preceded by a list, as API
+// servers do that do not send initial events.
+func (c *Cluster) watch(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case c.RefuseWatch:
+		refuse(w, http.StatusForbidden, r.URL.Path)
+		return
+	case r.URL.Query().Has("sendInitialEvents"):
+		refuse(w, http.StatusUnprocessableEntity, r.URL.Path)
+		return
+	}
+	events := make(chan watchEvent, 1000)
+	c.world.Lock()
+	c.watchers = append(c.watchers, events)
+	c.world.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusOK)
+	flush := http.NewResponseController(w).Flush
+	flush()
+	c.watching <- struct{}{}
+	for {
+		select {
+		case <-r.Context().Done():
+			return
+		case e := <-events:
+			e.Object.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Node"}
+			if json.NewEncoder(w).Encode(e) != nil || flush() != nil {
+				return
+			}
+		}
+	}
+}
+
 // list answers a page of objects; the token to continue is the next index.
 func list[T any](w http.ResponseWriter, r *http.Request, version, kind string, items []T) {
 	from, _ := strconv.Atoi(r.URL.Query().Get("continue"))
@@ -145,7 +241,7 @@ func list[T any](w http.ResponseWriter, r *http.Request, version, kind string, i
 }
 
 func refuse(w http.ResponseWriter, status int, what string) {
-	reasons := map[int]metav1.StatusReason{403: metav1.StatusReasonForbidden, 404: metav1.StatusReasonNotFound, 410: metav1.StatusReasonExpired, 500: metav1.StatusReasonInternalError}
+	reasons := map[int]metav1.StatusReason{403: metav1.StatusReasonForbidden, 404: metav1.StatusReasonNotFound, 410: metav1.StatusReasonExpired, 422: metav1.StatusReasonInvalid, 500: metav1.StatusReasonInternalError}
 	answer(w, status, metav1.Status{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure, Code: int32(status),
 		Reason: reasons[status], Message: "the test's cluster answers " + strconv.Itoa(status) + " to " + what,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
@@ -187,25 +188,53 @@ func describe(p *corev1.Pod, container *corev1.Container, init bool) verify.Cont
 // RestartStuck deletes pods of the workloads that have failed, so that what was
 // mended is tried at once: a StatefulSet does not replace a pod that never was ready.
 func (c *Cluster) RestartStuck(ctx context.Context, namespace string, workloads []deploy.Workload) error {
-	for _, w := range workloads {
-		r, err := c.rollout(ctx, namespace, w)
-		if err != nil {
-			return err
-		}
-		pods, err := c.podsOf(ctx, namespace, r)
-		if err != nil {
-			return err
-		}
-		for _, p := range pods {
-			if !stuck(&p) {
-				continue
+	_, err := c.restart(ctx, namespace, workloads, stuck)
+	return err
+}
+
+// Restart deletes all pods of the workloads and waits until none of them is left, so
+// that what is ready afterwards has started anew.
+func (c *Cluster) Restart(ctx context.Context, namespace string, workloads []deploy.Workload) error {
+	deleted, err := c.restart(ctx, namespace, workloads, func(*corev1.Pod) bool { return true })
+	if err != nil {
+		return err
+	}
+	for _, old := range deleted {
+		err := wait.PollUntilContextCancel(ctx, pollEvery, true, func(ctx context.Context) (bool, error) {
+			now, err := c.clientset.CoreV1().Pods(namespace).Get(ctx, old.Name, metav1.GetOptions{})
+			if apierrors.IsNotFound(err) {
+				return true, nil
 			}
-			if err := c.clientset.CoreV1().Pods(namespace).Delete(ctx, p.Name, metav1.DeleteOptions{}); err != nil {
-				return fmt.Errorf("restarting pod %s/%s: %w", namespace, p.Name, err)
-			}
+			return err == nil && now.UID != old.UID, err
+		})
+		if err != nil {
+			return fmt.Errorf("waiting for the end of pod %s/%s: %w", namespace, old.Name, err)
 		}
 	}
 	return nil
+}
+
+func (c *Cluster) restart(ctx context.Context, namespace string, workloads []deploy.Workload, chosen func(*corev1.Pod) bool) (deleted []corev1.Pod, err error) {
+	for _, w := range workloads {
+		r, err := c.rollout(ctx, namespace, w)
+		if err != nil {
+			return nil, err
+		}
+		pods, err := c.podsOf(ctx, namespace, r)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range pods {
+			if !chosen(&p) {
+				continue
+			}
+			if err := c.clientset.CoreV1().Pods(namespace).Delete(ctx, p.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+				return nil, fmt.Errorf("restarting pod %s/%s: %w", namespace, p.Name, err)
+			}
+			deleted = append(deleted, p)
+		}
+	}
+	return deleted, nil
 }
 
 func stuck(p *corev1.Pod) bool {

@@ -275,6 +275,9 @@ func (u *update) plan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := to.DropCreator(); err != nil { // of a document that session get printed
+		return err
+	}
 	if err := to.SetPredecessor(stored.Hash); err != nil {
 		return err
 	}

@@ -183,24 +183,28 @@ func (o PlanSession) Run(ctx context.Context, getter genericclioptions.RESTClien
 	return nil
 }
 
-// write replaces the file as a whole.
 func (p *sessionPlan) write(path string) error {
 	p.Signatures = append([]planSignature{}, p.Signatures...)
-	text, err := json.MarshalIndent(p, "", "  ")
+	return writeDocument(path, p)
+}
+
+// writeDocument replaces a file as a whole.
+func writeDocument(path string, document any) error {
+	text, err := json.MarshalIndent(document, "", "  ")
 	if err != nil {
 		return err
 	}
-	temporary, err := os.CreateTemp(filepath.Dir(path), ".plan-*")
+	temporary, err := os.CreateTemp(filepath.Dir(path), ".confidb-*")
 	if err != nil {
-		return fmt.Errorf("writing the plan: %w", err)
+		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	defer os.Remove(temporary.Name())
+	defer os.Remove(temporary.Name()) // fails after the rename, as it should
 	if _, err := temporary.Write(append(text, '\n')); err != nil {
 		temporary.Close()
-		return fmt.Errorf("writing the plan: %w", err)
+		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	if err := temporary.Close(); err != nil {
-		return fmt.Errorf("writing the plan: %w", err)
+		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return os.Rename(temporary.Name(), path)
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +13,6 @@ import (
 	"github.com/spf13/pflag"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	kubeprinters "k8s.io/cli-runtime/pkg/printers"
@@ -24,8 +21,6 @@ import (
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/nearest"
 	"github.com/confidb/confidb/pkg/platform"
-	"github.com/confidb/confidb/pkg/policy"
-	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/plugin/internal/cli"
 )
 
@@ -38,17 +33,14 @@ type TCB struct {
 	// Now is the clock.
 	Now func() time.Time
 
-	quotes, collateral, policy, rootCA, at, selector string
-	offline                                          bool
+	quoteFlags
+	selector string
+	offline  bool
 }
 
 // AddFlags registers the flags.
 func (o *TCB) AddFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.quotes, "quotes", "", "folder with one quote for each node: NODE.bin, NODE.quote or NODE.dat")
-	flags.StringVar(&o.collateral, "collateral", "", "folder or bundle.json with Intel's TCB info, QE identity, certificate chains and CRLs; a folder may hold bundles of several processor families")
-	flags.StringVar(&o.policy, "policy", "", "file with accepted TCB deviations (kind "+policy.Kind+"; default: nothing beside UpToDate is accepted)")
-	flags.StringVar(&o.rootCA, "sgx-root-ca", "", "PEM root certificate to use instead of Intel's; the result is then simulated")
-	flags.StringVar(&o.at, "at", "", "time of the verification, RFC 3339 (default now)")
+	o.quoteFlags.addFlags(flags)
 	flags.BoolVar(&o.offline, "offline", false, "do not ask the cluster which nodes there are; a node without evidence is then not seen")
 	flags.StringVarP(&o.selector, "selector", "l", "", "label selector: look at these nodes only")
 }
@@ -59,7 +51,7 @@ func (o *TCB) Run(ctx context.Context, getter genericclioptions.RESTClientGetter
 	if err != nil {
 		return err
 	}
-	appraiser, err := o.appraiser()
+	appraiser, err := o.appraiser(o.Now)
 	if err != nil {
 		return err
 	}
@@ -80,9 +72,6 @@ func (o *TCB) Run(ctx context.Context, getter genericclioptions.RESTClientGetter
 	}
 	return cli.Conclude(document.Verdict, document.Simulated, o.AcceptSimulated)
 }
-
-// maxEvidence bounds the number of files with quotes.
-const maxEvidence = 50_000
 
 // evidence returns the file with the quote of each node.
 func (o *TCB) evidence(arguments []string) (map[string]string, error) {
@@ -111,77 +100,6 @@ func (o *TCB) evidence(arguments []string) (map[string]string, error) {
 		return nil, cli.NewUsageError("--offline: got no evidence, want NODE=FILE or --quotes DIR")
 	}
 	return files, nil
-}
-
-func addEvidence(files map[string]string, node, file string) error {
-	if problems := validation.IsDNS1123Subdomain(node); len(problems) > 0 {
-		return cli.NewUsageError("%s: got %q, want the name of a node", file, node)
-	}
-	if other, ok := files[node]; ok {
-		return cli.NewUsageError("node %q has two files with evidence, %s and %s; want one", node, other, file)
-	}
-	files[node] = file
-	return nil
-}
-
-// quoteExtensions are how names of files with quotes end.
-func quoteExtensions() []string { return []string{".bin", ".quote", ".dat"} }
-
-func readQuotesFolder(files map[string]string, folder string) error {
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return fmt.Errorf("--quotes: %w", err)
-	}
-	found := 0
-	for _, e := range entries {
-		extension := filepath.Ext(e.Name())
-		if !slices.Contains(quoteExtensions(), extension) {
-			continue
-		}
-		if found++; found > maxEvidence {
-			return cli.NewUsageError("--quotes: got more than %d files in %s", maxEvidence, folder)
-		}
-		if err := addEvidence(files, strings.TrimSuffix(e.Name(), extension), filepath.Join(folder, e.Name())); err != nil {
-			return err
-		}
-	}
-	if found == 0 {
-		return cli.NewUsageError("--quotes: got no quote in %s, want files NODE with one of %s", folder, strings.Join(quoteExtensions(), " "))
-	}
-	return nil
-}
-
-// appraiser reads what everything is compared with.
-func (o *TCB) appraiser() (*tcbAppraiser, error) {
-	a := &tcbAppraiser{families: map[family]*opened{}, opened: map[*sgx.Collateral]*opened{}}
-	var freshness attest.Freshness
-	if o.policy != "" {
-		text, err := readBounded(o.policy)
-		if err != nil {
-			return nil, fmt.Errorf("--policy: %w", err)
-		}
-		p, err := policy.Parse(o.policy, text)
-		if err != nil {
-			return nil, err
-		}
-		a.policy, freshness = p.CAS, p.Freshness
-	}
-	var err error
-	one := AttestQuote{Now: o.Now, rootCA: o.rootCA, at: o.at, grace: freshness.Grace, maxAge: freshness.MaxAge, minEvaluation: freshness.MinEvaluationNumber}
-	if a.options, err = one.options(); err != nil {
-		return nil, err
-	}
-	if o.collateral == "" {
-		return a, nil
-	}
-	files, err := readCollateralFiles(o.collateral)
-	if err == nil {
-		a.set, err = sgx.CollateralFromFiles(files)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("--collateral: %s: %w", o.collateral, err)
-	}
-	return a, nil
 }
 
 // machine is a node whose TCB is asked for.
@@ -236,7 +154,7 @@ func findNodes(ctx context.Context, getter genericclioptions.RESTClientGetter, e
 	if seen == nil || len(seen.Nodes) == seen.WithoutSGX() {
 		return nil, err
 	}
-	problem, _, _ := strings.Cut(strings.Join(inconsistent.Problems, "\n"), "\n")
+	problem, _, _ := strings.Cut(inconsistent.Problems[0].Text, "\n")
 	fmt.Fprintf(errOut, "warning: platform IDs: %d problems, see kubectl confidb platforms: %s\n", len(inconsistent.Problems), kubeprinters.EscapeTerminal(problem))
 	return seen, nil
 }

@@ -1,0 +1,161 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func idOf(t *testing.T, node string) string {
+	t.Helper()
+	return strings.TrimSpace(run(t, confidb("platforms", "-o", `jsonpath={.items[?(@.name=="`+node+`")].platformID}`)...))
+}
+
+// proven says whether a release is what was promised, on the machines of now.
+func proven(t *testing.T, release string) {
+	t.Helper()
+	if code, report := verify(t, release); code != 0 {
+		t.Errorf("%s is not proven: exit %d, failed: %v", release, code, report.failed())
+	}
+}
+
+// works asks the database something as its client.
+func works(t *testing.T, release string) {
+	t.Helper()
+	if out := run(t, confidb("sql", release, "--", "-e", "select 40+2")...); !strings.Contains(out, "42") {
+		t.Errorf("the client of %s: %s", release, out)
+	}
+}
+
+// onlyOutdated wants a release to be proven but for the machines, of which the cluster
+// has more than its sessions admit.
+func onlyOutdated(t *testing.T, release string) {
+	t.Helper()
+	if code, report := verify(t, release); code != 3 || !slices.Equal(report.failed(), []string{"platforms-current"}) {
+		t.Errorf("%s: exit %d, failed: %v", release, code, report.failed())
+	}
+}
+
+// platformFlags name machines.
+func platformFlags(ids ...string) []string {
+	var flags []string
+	for _, id := range ids {
+		flags = append(flags, "--platform", id)
+	}
+	return flags
+}
+
+// placed installs a release of which the database runs on one node.
+func placed(t *testing.T, release, node string) {
+	t.Helper()
+	installed(t, release, "--set", "nodeSelector.kubernetes\\.io/hostname="+node, "--values", filepath.Join(absolute(t, lab), "values.yaml"))
+}
+
+// A machine leaves and comes back: the sessions follow in step, the database and its
+// clients go on, and a start on the machine that left is refused.
+func TestPlatformsFollowTheCluster(t *testing.T) {
+	plan := filepath.Join(t.TempDir(), "plan.json")
+	placed(t, "moves", "n1")
+	one, two, left := idOf(t, "n1"), idOf(t, "n2"), idOf(t, "n3")
+	before, after := platformFlags(one, two, left), platformFlags(one, two)
+	planned := func(flags []string) result {
+		return try(t, append(confidb("platforms", "plan", "moves", "--to", plan), flags...)...)
+	}
+	apply := func(file string, flags ...string) []string {
+		return append(confidb("platforms", "apply", "moves", file), flags...)
+	}
+	if r := planned(before); r.code != 0 || !strings.Contains(r.err, "admit these machines already") {
+		t.Errorf("nothing to do: %v", r)
+	}
+	if r := planned(after); r.code != 0 || strings.Count(r.out, ": narrowed") != 2 || !strings.Contains(r.out, strings.ToUpper(left)) || strings.Contains(r.out, "BREAKS") {
+		t.Fatalf("planning: %v", r)
+	}
+	if r := try(t, apply(plan, before...)...); r.code != 1 || !strings.Contains(r.err, "machines have changed since the plan was made") {
+		t.Errorf("the machine came back meanwhile: %v", r)
+	}
+	edited := filepath.Join(t.TempDir(), "edited.json")
+	if err := os.WriteFile(edited, []byte(strings.Replace(string(read(t, plan)), "require_secure_transport = ON", "require_secure_transport = OFF", 2)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := try(t, apply(edited, after...)...); r.code != 1 || !strings.Contains(r.err, "something else than platforms") {
+		t.Errorf("an edited plan: %v", r)
+	}
+	steps := []string{"session ", "session ", "restarting"}
+	for n, step := range steps {
+		t.Logf("killed at %q", step)
+		killAt(t, steps, n, apply(plan, after...)...)
+	}
+	run(t, apply(plan, after...)...)
+	onlyOutdated(t, "moves")
+	works(t, "moves")
+	refused(t, "moves", "n3")
+
+	if r := planned(before); r.code != 0 || strings.Count(r.out, ": widened") != 2 {
+		t.Fatalf("planning the way back: %v", r)
+	}
+	run(t, apply(plan, append(before, "--no-restart")...)...)
+	proven(t, "moves")
+	works(t, "moves")
+	remove(t, "moves")
+}
+
+// refused starts the client of a release on a node, where CAS must refuse it.
+func refused(t *testing.T, release, node string) {
+	t.Helper()
+	session := variable(t, release, "DBCLIENT")
+	manifest := filepath.Join(t.TempDir(), "stranger.yaml")
+	text := `apiVersion: v1
+kind: Pod
+metadata: {name: stranger}
+spec:
+  restartPolicy: Never
+  nodeName: ` + node + `
+  containers:
+    - name: probe
+      image: lab.local/mariadb:10.11
+      imagePullPolicy: IfNotPresent
+      command: [confidb-lab, run, confidb-probe]
+      env:
+        - {name: SCONE_CONFIG_ID, value: ` + session + `/probe}
+        - {name: SCONE_CAS_ADDR, value: cas.scone-system.svc}
+        - {name: SCONE_LAS_ADDR, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}
+      resources: {limits: {sgx.intel.com/enclave: 1}}
+`
+	if err := os.WriteFile(manifest, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "kubectl", "apply", "-f", manifest)
+	defer run(t, "kubectl", "delete", "pod", "stranger", "--now")
+	run(t, "kubectl", "wait", "--for=jsonpath={.status.phase}=Failed", "--timeout=60s", "pod/stranger")
+	if out := run(t, "kubectl", "logs", "stranger"); !strings.Contains(out, "not permitted") {
+		t.Errorf("a start on a machine that left: %s", out)
+	}
+}
+
+// A plan that takes the database's own machine away is undone when it does not come back.
+func TestPlatformsAreSetBack(t *testing.T) {
+	plan := filepath.Join(t.TempDir(), "plan.json")
+	placed(t, "back", "n3")
+	without := platformFlags(idOf(t, "n1"), idOf(t, "n2"))
+	run(t, append(confidb("platforms", "plan", "back", "--to", plan), without...)...)
+	r := try(t, append(confidb("platforms", "apply", "back", plan, "--patience", "90s"), without...)...)
+	if r.code != 1 || !strings.Contains(r.err, "were set back") || !strings.Contains(r.err, "not permitted") {
+		t.Errorf("got %v", r)
+	}
+	proven(t, "back")
+	works(t, "back")
+	remove(t, "back")
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
