@@ -179,7 +179,7 @@ func (e *CASEvidence) checkBinding(reportData [64]byte) error {
 const maxCASChain = 8
 
 // ParseCertificates reads the PEM certificates of a CAS, at least one and at most
-// eight, and nothing else between them.
+// eight, and no other PEM block between them.
 func ParseCertificates(text []byte) ([]*x509.Certificate, error) {
 	var chain []*x509.Certificate
 	for {

@@ -2,6 +2,7 @@ package confidb_test
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -38,6 +39,9 @@ type testCAS struct {
 	chain    []byte // PEM of what the evidence vouches for
 	replay   []byte // an old report, sent instead of a fresh one
 	identity tls.Certificate
+	kind     string                // of additional_data; empty is version 1
+	extra    string                // more members of additional_data, each with a comma after it
+	rewrite  func(r []byte) []byte // changes a report after it was signed
 }
 
 func (c *testCAS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -49,12 +53,16 @@ func (c *testCAS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(err)
 	}
-	additional := fmt.Appendf(nil, `{"type":"CasAttestationDataV1","nonce":%q,"cert_chain":%s}`, r.URL.Query().Get("nonce"), chain)
+	additional := fmt.Appendf(nil, `{"type":%q,%s"nonce":%q,"cert_chain":%s}`, cmp.Or(c.kind, "CasAttestationDataV1"), c.extra, r.URL.Query().Get("nonce"), chain)
 	quote, err := c.platform.Quote(sgx.ReportBody{MRENCLAVE: sgx.Measurement{7}, Attributes: [16]byte{5}, ReportData: sha512.Sum512(additional)})
 	if err != nil {
 		panic(err)
 	}
-	fmt.Fprintf(w, `{"proof_data":{"type":"DCAPQuote","quote":%q},"additional_data":%s}`, base64.StdEncoding.EncodeToString(quote), additional)
+	report := fmt.Appendf(nil, `{"proof_data":{"type":"DCAPQuote","quote":%q},"additional_data":%s}`, base64.StdEncoding.EncodeToString(quote), additional)
+	if c.rewrite != nil {
+		report = c.rewrite(report)
+	}
+	w.Write(report)
 }
 
 // selfSigned is an instance of its own: its one certificate is leaf and authority.
@@ -87,10 +95,11 @@ func serve(t *testing.T, identity tls.Certificate, handler http.Handler) string 
 
 // attestation is a CAS and what a user has who wants to attest it.
 type attestation struct {
-	cas      *testCAS
-	address  string
-	folder   string
-	measured string
+	authority *sgxmint.Authority
+	cas       *testCAS
+	address   string
+	folder    string
+	measured  string
 }
 
 func newAttestation(t *testing.T) *attestation {
@@ -103,20 +112,34 @@ func newAttestation(t *testing.T) *attestation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &attestation{folder: t.TempDir(), measured: sgx.Measurement{7}.String()}
-	files, err := authority.CollateralFiles(time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(a.folder, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	a := &attestation{authority: authority, folder: t.TempDir(), measured: sgx.Measurement{7}.String()}
+	a.collateral(t, time.Now())
 	identity := selfSigned(t)
 	a.cas = &testCAS{platform: platform, identity: identity, chain: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: identity.Certificate[0]})}
 	a.address = serve(t, identity, a.cas)
 	return a
+}
+
+// collateral writes what was issued at a time.
+func (a *attestation) collateral(t *testing.T, issued time.Time) {
+	t.Helper()
+	files, err := a.authority.CollateralFiles(issued)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range files {
+		a.write(t, name, text)
+	}
+}
+
+// write makes a file in the user's folder and returns its path.
+func (a *attestation) write(t *testing.T, name string, text []byte) string {
+	t.Helper()
+	path := filepath.Join(a.folder, name)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // run attests and returns the exit code and what was printed.

@@ -66,7 +66,10 @@ func Report(err error, errOut io.Writer) int {
 		fmt.Fprintf(errOut, "hint: %s\n", hinted.Hint())
 	}
 	var usage *UsageError
-	var coded interface{ ExitCode() int }
+	var coded interface { // of our own errors, not of a program that was run
+		Hint() string
+		ExitCode() int
+	}
 	switch {
 	case errors.As(err, &usage):
 		return Usage

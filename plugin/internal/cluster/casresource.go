@@ -40,6 +40,9 @@ func casReport(ctx context.Context, resources dynamic.ResourceInterface, name, n
 	if _, err := resources.Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "confidb"}); err != nil {
 		return nil, fmt.Errorf("writing spec.nonce of CAS resource %s: %w", name, err)
 	}
+	if _, err := resources.List(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + name}); err != nil { // the watch below would try for ever
+		return nil, fmt.Errorf("reading CAS resource %s: %w", name, err)
+	}
 	var report string
 	var last *unstructured.Unstructured
 	_, err := watchtools.UntilWithSync(ctx, watchOne(resources, name), &unstructured.Unstructured{}, nil, func(event watch.Event) (bool, error) {

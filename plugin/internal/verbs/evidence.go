@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -196,7 +197,11 @@ func (s source) runSCONE(ctx context.Context, dial cas.Dialer) ([]byte, error) {
 		c.WaitDelay = time.Second
 		var out, complaint limited
 		c.Stdout, c.Stderr = &out, &complaint
-		if err := c.Run(); err != nil {
+		err := c.Run()
+		if ctx.Err() != nil {
+			err = ctx.Err() // instead of the signal that ended the program
+		}
+		if err != nil {
 			return nil, &SCONEError{Command: s.program + " " + strings.Join(arguments[:2], " "), Said: complaint.String(), cause: err}
 		}
 		return out.Bytes(), nil
@@ -231,9 +236,7 @@ func sconeArguments(p attest.Policy) ([]string, error) {
 	if len(arguments) == 0 {
 		return nil, &MissingError{What: "measurement or signer of the CAS", Flag: "--policy or --cas-mrenclave"}
 	}
-	for _, flag := range sconeTolerances(p.AcceptTCB) {
-		arguments = append(arguments, flag)
-	}
+	arguments = append(arguments, sconeTolerances(p.AcceptTCB)...)
 	if len(p.AcceptAdvisories) > 0 {
 		arguments = append(arguments, "--ignore-advisories", strings.Join(p.AcceptAdvisories, ","))
 	}
@@ -264,7 +267,7 @@ func sconeTolerances(accepted []sgx.TCBStatus) []string {
 
 // SCONEError means that SCONE's program did not attest the CAS.
 type SCONEError struct {
-	// Command is what was run, without its flags, and Said the end of its complaint.
+	// Command is what was run, without its flags, and Said the beginning of its complaint.
 	Command, Said string
 	cause         error
 }
@@ -280,6 +283,14 @@ func (e *SCONEError) Error() string {
 // Hint says what to do.
 func (e *SCONEError) Hint() string {
 	return "install SCONE's command line program or name it with --scone-cli; kubectl confidb explain 'LINE' knows its messages"
+}
+
+// ExitCode hides that of the program, which would look like a verdict of ours.
+func (e *SCONEError) ExitCode() int {
+	if errors.Is(e.cause, context.DeadlineExceeded) {
+		return cli.TimedOut
+	}
+	return cli.Failed
 }
 
 func (e *SCONEError) Unwrap() error { return e.cause }
