@@ -84,7 +84,8 @@ and a warning says so.`,
 	c.Flags().BoolVarP(&o.Watch, "watch", "w", false, "go on, and print a line for each change")
 	c.Flags().DurationVar(&o.Timeout, "timeout", time.Minute, "how long to wait at most; with --watch, for each look")
 	c.AddCommand(newPlatformsInventoryCommand(getter, streams), newPlatformsDiffCommand(getter, streams),
-		newPlatformsPlanCommand(getter, streams), newPlatformsApplyCommand(getter, streams))
+		newPlatformsPlanCommand(getter, streams), newPlatformsApplyCommand(getter, streams),
+		newPlatformsRevokedCommand(getter, streams))
 	return c
 }
 

@@ -17,7 +17,7 @@ func newPlatformsPlanCommand(getter genericclioptions.RESTClientGetter, streams 
 	o := verbs.PlanPlatforms{Platforms: verbs.NewPlatformFlags(os.LookupEnv), Now: time.Now}
 	return timed(&cobra.Command{
 		Use:   "plan NAME --to PLAN",
-		Short: "Write down what would make a release's sessions admit the machines of today",
+		Short: "Plan that a release's sessions admit the machines of today",
 		Long: `Compares the machines with the two sessions of a release, attests the CAS, and writes
 the update of both sessions to a file for review. Nothing is changed. A session that
 somebody else changed in CAS is refused.
@@ -53,6 +53,30 @@ Needs the RBAC verbs of platforms, attest cas and verify, and delete pods.`,
 		},
 	}, 15*time.Minute, &none, o.AddFlags, func(ctx context.Context, home string, arguments []string) error {
 		o.Home, o.Name, o.Plan = home, arguments[0], arguments[1]
+		return o.Run(ctx, getter, streams)
+	})
+}
+
+func newPlatformsRevokedCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
+	o := verbs.RevokedPlatform{Platforms: verbs.NewPlatformFlags(os.LookupEnv), Now: time.Now}
+	return timed(&cobra.Command{
+		Use:   "revoked NAME NODE",
+		Short: "Show that a node is no longer admitted",
+		Long: `Reads the sessions of a release from the CAS, which is attested, and shows that they do
+not admit the machine; then starts the attested client on the node, where it must be
+refused. The first is the proof; the second is the word of the node, which can only
+accuse. What a machine got earlier it still has: rotate what it must not know.
+
+Needs the RBAC verbs of platforms, attest cas and verify.`,
+		Example: "  kubectl confidb platforms revoked db1 node-7",
+		Args: func(c *cobra.Command, arguments []string) error {
+			if len(arguments) != 2 {
+				return cli.NewUsageError("got %d arguments, want a release and a node (%s --help)", len(arguments), c.CommandPath())
+			}
+			return nil
+		},
+	}, 3*time.Minute, &o.Output, o.AddFlags, func(ctx context.Context, home string, arguments []string) error {
+		o.Home, o.Name, o.Node = home, arguments[0], arguments[1]
 		return o.Run(ctx, getter, streams)
 	})
 }

@@ -12,13 +12,14 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
 func newSessionCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
 	return newGroup("session", "Create, read, compare and change sessions, the policies that CAS enforces",
-		newSessionCreateCommand(getter, streams), newSessionGetCommand(getter, streams), newSessionTemplateCommand(streams),
+		newSessionCreateCommand(getter, streams), newSessionGetCommand(getter, streams), newSessionTemplateCommand(streams), newSessionSchemaCommand(streams),
 		newSessionLintCommand(getter, streams), newSessionDiffCommand(getter, streams), newSessionUpdateCommand(getter, streams), newSessionHistoryCommand(getter, streams),
 		newSessionPlanCommand(getter, streams), newSessionSignCommand(streams), newSessionApplyCommand(getter, streams))
 }
@@ -114,6 +115,19 @@ func newSessionTemplateCommand(streams genericiooptions.IOStreams) *cobra.Comman
 				return fmt.Errorf("reading the template: %w", err)
 			}
 			_, err = streams.Out.Write(text)
+			return err
+		},
+	}
+}
+
+func newSessionSchemaCommand(streams genericiooptions.IOStreams) *cobra.Command {
+	return &cobra.Command{
+		Use:     "schema",
+		Short:   "Print a JSON Schema of the session language, for editors",
+		Example: "  kubectl confidb session schema >session.schema.json",
+		Args:    noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := streams.Out.Write(session.Schema())
 			return err
 		},
 	}

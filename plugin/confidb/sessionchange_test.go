@@ -299,3 +299,51 @@ func readFile(t *testing.T, path string) []byte {
 	}
 	return text
 }
+
+// Two people update at once: nobody's update is lost without a word, and each version
+// is made for the one before.
+func TestConcurrentUpdates(t *testing.T) {
+	u, _ := shopOwner(t, "")
+	files := []string{
+		u.write(t, "run.yml", strings.Replace(shopSession, "[run,", "[walk,", 1)),
+		u.write(t, "id.yml", strings.Replace(shopSession, shopID, shopID+", "+newID, 1)),
+	}
+	type ending struct {
+		code   int
+		errOut string
+	}
+	updated := 0
+	for range 5 {
+		ended := make(chan ending, len(files))
+		for _, file := range files {
+			go func() {
+				code, _, errOut := u.sessions("update", file)
+				ended <- ending{code, errOut}
+			}()
+		}
+		for range files {
+			e := <-ended
+			switch {
+			case e.code == 0 && strings.Contains(e.errOut, "was updated"):
+				updated++
+			case e.code == 0 && strings.Contains(e.errOut, "nothing was changed"):
+			case e.code == 1 && strings.Contains(e.errOut, "was changed meanwhile"):
+			default:
+				t.Errorf("exit %d: %s", e.code, e.errOut)
+			}
+		}
+	}
+	_, out, _ := u.sessions("history", "shop", "-o", "json")
+	var document struct{ Versions []struct{ Hash, Predecessor string } }
+	if err := json.Unmarshal([]byte(out), &document); err != nil {
+		t.Fatal(err)
+	}
+	if len(document.Versions) != updated+1 || updated < 5 {
+		t.Errorf("%d versions after %d updates", len(document.Versions), updated)
+	}
+	for i, v := range document.Versions[:len(document.Versions)-1] {
+		if v.Predecessor != document.Versions[i+1].Hash {
+			t.Errorf("version %d was not made for the one before", i)
+		}
+	}
+}

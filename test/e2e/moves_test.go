@@ -92,7 +92,8 @@ func TestPlatformsFollowTheCluster(t *testing.T) {
 	run(t, apply(plan, after...)...)
 	onlyOutdated(t, "moves")
 	works(t, "moves")
-	refused(t, "moves", "n3")
+	revoked(t, "moves", "n3", 0, "not permitted")
+	revoked(t, "moves", "n2", 3, "service probe admits it")
 
 	if r := planned(before); r.code != 0 || strings.Count(r.out, ": widened") != 2 {
 		t.Fatalf("planning the way back: %v", r)
@@ -103,36 +104,11 @@ func TestPlatformsFollowTheCluster(t *testing.T) {
 	remove(t, "moves")
 }
 
-// refused starts the client of a release on a node, where CAS must refuse it.
-func refused(t *testing.T, release, node string) {
+// revoked says what is shown of a node that left, and how it ends.
+func revoked(t *testing.T, release, node string, code int, want string) {
 	t.Helper()
-	session := variable(t, release, "DBCLIENT")
-	manifest := filepath.Join(t.TempDir(), "stranger.yaml")
-	text := `apiVersion: v1
-kind: Pod
-metadata: {name: stranger}
-spec:
-  restartPolicy: Never
-  nodeName: ` + node + `
-  containers:
-    - name: probe
-      image: lab.local/mariadb:10.11
-      imagePullPolicy: IfNotPresent
-      command: [confidb-lab, run, confidb-probe]
-      env:
-        - {name: SCONE_CONFIG_ID, value: ` + session + `/probe}
-        - {name: SCONE_CAS_ADDR, value: cas.scone-system.svc}
-        - {name: SCONE_LAS_ADDR, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}
-      resources: {limits: {sgx.intel.com/enclave: 1}}
-`
-	if err := os.WriteFile(manifest, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	run(t, "kubectl", "apply", "-f", manifest)
-	defer run(t, "kubectl", "delete", "pod", "stranger", "--now")
-	run(t, "kubectl", "wait", "--for=jsonpath={.status.phase}=Failed", "--timeout=60s", "pod/stranger")
-	if out := run(t, "kubectl", "logs", "stranger"); !strings.Contains(out, "not permitted") {
-		t.Errorf("a start on a machine that left: %s", out)
+	if r := try(t, confidb("platforms", "revoked", release, node, "--accept-simulated", "-o", "json")...); r.code != code || !strings.Contains(r.out, want) {
+		t.Errorf("want exit %d and %q: %v", code, want, r)
 	}
 }
 
