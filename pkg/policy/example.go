@@ -39,6 +39,10 @@ allow-debug-enclave: false
 # Intel numbers its evaluations of platforms; an older one knows fewer weaknesses.
 min-tcb-evaluation-number: 17
 
+# How well the platform IDs of nodes must be known: quoted (proven by a quote of each
+# node) or declared (named by you). Leave it out to take the cluster's word.
+require-provenance: declared
+
 # How long after its next update was due Intel's collateral is still used (at most
 # 2160h), and how long ago it may have been issued (leave it out for no bound).
 collateral-grace: 0h

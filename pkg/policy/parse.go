@@ -50,6 +50,7 @@ func (d *decoder) policy(root *yaml.Node, p *Policy) {
 		"accept-advisories":         given(d.advisories(&p.CAS.AcceptAdvisories)),
 		"allow-debug-enclave":       d.flag(&p.CAS.AllowDebugEnclave),
 		"min-tcb-evaluation-number": d.number(&p.Freshness.MinEvaluationNumber, 1<<31-1),
+		"require-provenance":        d.provenance(&p.RequireProvenance),
 		"collateral-grace":          d.duration(&p.Freshness.Grace, 0, maxGrace, wantGrace),
 		"max-collateral-age":        d.duration(&p.Freshness.MaxAge, 1, 1<<63-1, wantAge),
 	})
@@ -70,6 +71,21 @@ func (d *decoder) kind(root *yaml.Node) bool {
 		return true
 	}
 	return false
+}
+
+const wantProvenance = "quoted or declared; leave the key out to take the cluster's word"
+
+func (d *decoder) provenance(into *attest.Provenance) field {
+	return func(n *yaml.Node, path string) {
+		text, ok := d.scalar(n, path, wantProvenance)
+		switch p := attest.Provenance(text); {
+		case !ok:
+		case p == attest.Quoted || p == attest.Declared:
+			*into = p
+		default:
+			d.fail(n, path, "got %q, want %s", clip(text), wantProvenance).hint = suggestion(text, []string{string(attest.Quoted), string(attest.Declared)})
+		}
+	}
 }
 
 // child finds a key of a mapping.

@@ -23,6 +23,9 @@ type Policy struct {
 	Enclaves map[string][]sgx.Measurement
 	// Freshness bounds the age of Intel's collateral.
 	Freshness attest.Freshness
+	// RequireProvenance is how well platform IDs must be known: attest.Quoted,
+	// attest.Declared, or empty for any.
+	RequireProvenance attest.Provenance
 
 	places map[string]string // "file:line:column" of what the document has, by path
 }

@@ -37,6 +37,7 @@ allow-debug-enclave: false
 min-tcb-evaluation-number: 17
 collateral-grace: 24h
 max-collateral-age: 168h
+require-provenance: quoted
 `
 
 func measurement(t *testing.T, text string) sgx.Measurement {
@@ -78,6 +79,8 @@ func TestParse(t *testing.T) {
 		},
 		Enclaves:  map[string][]sgx.Measurement{"probe": {measurement(t, probeMeasured)}},
 		Freshness: attest.Freshness{MinEvaluationNumber: 17, Grace: 24 * time.Hour, MaxAge: 168 * time.Hour},
+
+		RequireProvenance: attest.Quoted,
 	}
 	if diff := cmp.Diff(want, parsed(t, strict), cmpopts.IgnoreUnexported(policy.Policy{})); diff != "" {
 		t.Error(diff)
@@ -128,7 +131,7 @@ func TestParseForms(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	const statuses = "want SWHardeningNeeded, ConfigurationNeeded, ConfigurationAndSWHardeningNeeded, OutOfDate, OutOfDateConfigurationNeeded"
-	const keys = "want accept-advisories, accept-tcb, allow-debug-enclave, cas, collateral-grace, enclaves, kind, max-collateral-age, min-tcb-evaluation-number"
+	const keys = "want accept-advisories, accept-tcb, allow-debug-enclave, cas, collateral-grace, enclaves, kind, max-collateral-age, min-tcb-evaluation-number, require-provenance"
 	const alias = "write each name out: what begins with * is an alias of YAML, and a policy has neither aliases nor patterns"
 	const pattern = ": a pattern would also accept what Intel finds tomorrow"
 	const grace, age = "want a Go duration from 0h to 2160h (90 days)", "want a Go duration above 0, such as 168h; leave the key out for no bound"
@@ -142,9 +145,9 @@ func TestParseRefuses(t *testing.T) {
 		"UTF-16":                     {"\xff\xfek\x00", "1:1: got the byte 0xff", "save the file as UTF-8"},
 		"a control character":        {edited(t, "probe", "pr\x1bobe"), "6:5: got the invisible character U+001B", "remove it"},
 		"text in another direction":  {edited(t, "[INTEL-SA-00615]", "[] # \u202e"), "8:25: got the invisible character U+202E", "remove it"},
-		"two documents":              {strict + "---\nkind: x\n", "13:1: got a second document, want one in a file", "remove it, or put it into a file of its own"},
-		"an empty second document":   {strict + "---\n", "13:1: got a second document", "remove it, or put it into a file of its own"},
-		"a second that is not YAML":  {strict + "---\nx: [\n\n", "15:1: got text that is not YAML", "look at this line"},
+		"two documents":              {strict + "---\nkind: x\n", "14:1: got a second document, want one in a file", "remove it, or put it into a file of its own"},
+		"an empty second document":   {strict + "---\n", "14:1: got a second document", "remove it, or put it into a file of its own"},
+		"a second that is not YAML":  {strict + "---\nx: [\n\n", "16:1: got text that is not YAML", "look at this line"},
 		"YAML that is none":          {edited(t, "enclaves:", "enclaves: : x"), "5:1: got text that is not YAML: mapping values are not allowed", "look at this line"},
 		"an alias of nothing":        {edited(t, "[SWHardeningNeeded]", "[*all]"), "7:14: got text that is not YAML: unknown anchor 'all'", alias},
 		"a bare star":                {edited(t, "[SWHardeningNeeded]", "[*]"), "7:1: got text that is not YAML", alias},
@@ -163,7 +166,7 @@ func TestParseRefuses(t *testing.T) {
 		"one of a signer":            {edited(t, "isvprodid", "isvProdId2"), `4:88: cas.signer: got the unknown key "isvProdId2", want isvprodid, min-isvsvn, mrsigner`, `write "isvprodid"`},
 		"one of an enclave":          {edited(t, "{mrenclave", "{mrsigner: x, mrenclave"), `6:11: enclaves.probe: got the unknown key "mrsigner", want mrenclave, signer`, `write "signer"`},
 		"a key twice":                {edited(t, "accept-advisories: [INTEL-SA-00615]", "accept-tcb: [OutOfDate]"), `8:1: got the key "accept-tcb" a second time, want it once`, "keep one of them"},
-		"a kind twice":               {strict + "kind: confidb.policy/v2\n", `13:1: got the key "kind" a second time`, "keep one of them"},
+		"a kind twice":               {strict + "kind: confidb.policy/v2\n", `14:1: got the key "kind" a second time`, "keep one of them"},
 		"an enclave twice":           {edited(t, "accept-tcb", "  probe: {}\naccept-tcb"), `7:3: enclaves: got the key "probe" a second time`, "keep one of them"},
 		"a key that is a list":       {edited(t, "accept-tcb", "[a]: b\naccept-tcb"), "7:1: got a list as a key, want a word", ""},
 		"a name with a space":        {edited(t, "probe", "the probe"), `6:3: enclaves: got the name "the probe", want 1 to 128 of`, ""},
@@ -220,6 +223,8 @@ func TestParseRefuses(t *testing.T) {
 		"a grace too long":           {edited(t, "24h", "2160h0m1s"), `11:19: collateral-grace: got "2160h0m1s", ` + grace, ""},
 		"a grace below nothing":      {edited(t, "24h", "-1h"), `11:19: collateral-grace: got "-1h", ` + grace, ""},
 		"a grace of nothing":         {edited(t, "24h", "~"), "11:19: collateral-grace: got nothing, " + grace, ""},
+		"an unknown provenance":      {edited(t, "provenance: quoted", "provenance: claimed"), `13:21: require-provenance: got "claimed", want quoted or declared`, ""},
+		"a provenance misspelt":      {edited(t, "provenance: quoted", "provenance: qouted"), `13:21: require-provenance: got "qouted", want quoted or declared`, `write "quoted"`},
 		"no age at all":              {edited(t, "168h", "0h"), `12:21: max-collateral-age: got "0h", ` + age, ""},
 		"an age of nothing":          {edited(t, "168h", ""), "12:20: max-collateral-age: got nothing, " + age, ""},
 		"an age in words":            {edited(t, "168h", "a week"), `12:21: max-collateral-age: got "a week", ` + age, ""},

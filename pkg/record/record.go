@@ -34,6 +34,8 @@ type Trust struct {
 	CAS attest.Policy `json:"cas"`
 	// Freshness bounds the age of the collateral.
 	Freshness attest.Freshness `json:"freshness"`
+	// RequireProvenance is how well platform IDs must be known; empty asks for nothing.
+	RequireProvenance attest.Provenance `json:"requireProvenance,omitempty"`
 	// RootCA is a PEM certificate that replaces Intel's root. Only a lab has one;
 	// whatever is appraised under it is simulated. Empty means Intel's.
 	RootCA []byte `json:"rootCA,omitempty"`

@@ -176,6 +176,7 @@ func TestInstallRefuses(t *testing.T) {
 		"SQL that is empty":     {nil, c.arguments("--bootstrap-sql", "--dry-run", "--bootstrap-sql", "/dev/null"), 1, "error: no SQL for the system tables"},
 		"no policy":             {nil, c.arguments("--policy", "--dry-run"), 1, `measurements of the enclave "`},
 		"a policy of a typo":    {nil, c.arguments("--policy", "--policy", c.write(t, "typo.yaml", "kind: confidb.policy/v1\ncass: {}\n")), 1, "typo.yaml"},
+		"claimed IDs":           {nil, c.arguments("--policy", "--policy", c.write(t, "declared.yaml", policyOfTheShop+"require-provenance: quoted\n"), "--dry-run=client"), 1, "platform IDs: want quoted ones"},
 		"a policy of any kind":  {nil, c.arguments("--policy", "--policy", c.write(t, "kind.yaml", "kind: x\n")), 1, `kind: got "x", want "confidb.policy/v1"`},
 		"a measurement":         {variable("CAS_MRENCLAVE", "77"), c.arguments(""), 1, `error: $CAS_MRENCLAVE: measurement: got "77"`},
 		"platforms":             {variable("PLATFORMS", "x"), c.arguments("", "--dry-run"), 1, "error: $PLATFORMS: "},

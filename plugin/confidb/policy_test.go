@@ -83,6 +83,7 @@ Platforms
   OutOfDate: microcode or firmware with published weaknesses (a warning)
   INTEL-SA-00615: platforms that this advisory of Intel concerns (a warning)
   debug enclaves: ACCEPTED: the host can read their memory
+  platform IDs: any, also those that only the cluster claims
 
 Intel's collateral
   any TCB evaluation
@@ -106,7 +107,7 @@ func TestPolicyCheckOtherWords(t *testing.T) {
 	measured := "kind: confidb.policy/v1\ncas: {mrenclave: [" + tens + ", " + ones + "], signer: {mrsigner: " + tens + ", min-isvsvn: 3}}\nmin-tcb-evaluation-number: 17\nmax-collateral-age: 168h\naccept-tcb: [ConfigurationNeeded, ConfigurationAndSWHardeningNeeded, OutOfDateConfigurationNeeded]\n"
 	for name, c := range map[string]struct{ text, want string }{
 		"nothing":         {"kind: confidb.policy/v1\n", "CAS\n  none\n\nEnclaves in sessions, by MRENCLAVE\n  none\n\nPlatforms\n  UpToDate: "},
-		"no debug":        {"kind: confidb.policy/v1\n", "  debug enclaves: refused\n\nIntel's collateral\n  any TCB evaluation\n  issued at any time\n  until its next update is due\n"},
+		"no debug":        {"kind: confidb.policy/v1\n", "  debug enclaves: refused\n  platform IDs: any, also those that only the cluster claims\n\nIntel's collateral\n  any TCB evaluation\n  issued at any time\n  until its next update is due\n"},
 		"measurements":    {measured, "CAS\n      MRENCLAVE " + tens + "\n  or  MRENCLAVE " + ones + "\n  and MRSIGNER"},
 		"collateral":      {measured, "  TCB evaluation 17 or later\n  issued at most 168h ago\n  until its next update is due\n"},
 		"configuration":   {measured, "  ConfigurationNeeded: the platform is set up"},
@@ -127,7 +128,7 @@ func TestPolicyCheckDocument(t *testing.T) {
     "cas": {"mrenclaves": [], "signer": {"mrsigner": "` + tens + `", "isvprodid": 7, "minISVSVN": 0}},
     "enclaves": {"none": [], "probe": ["` + ones + `"]},
     "tcb": ["UpToDate", "SWHardeningNeeded", "OutOfDate"], "advisories": ["INTEL-SA-00615"], "debugEnclave": true,
-    "minTCBEvaluationNumber": 0, "collateralGrace": "800h", "maxCollateralAge": null
+    "minTCBEvaluationNumber": 0, "collateralGrace": "800h", "requireProvenance": "", "maxCollateralAge": null
   },
   "weaknesses": ["cas-signer-only", "signer-without-floor", "debug-enclave-allowed", "out-of-date-accepted", "enclave-without-measurement", "long-grace"]}`
 	for _, format := range []string{"json", "yaml"} {

@@ -207,6 +207,13 @@ func (i *installation) findPlatforms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	proof := ProvenanceFlags{require: string(i.trusted.trust.RequireProvenance)}
+	if i.Platforms.quotes != "" {
+		proof.quoteFlags = quoteFlags{quotes: i.Platforms.quotes, collateral: i.Trust.collateral, policy: i.Trust.policy, rootCA: i.Trust.rootCA}
+	}
+	if err := proof.resolve(ctx, &options, i.Now); err != nil {
+		return err
+	}
 	i.progress.Step("platforms: nodes with SGX and their platform IDs (from %s)", options.Origin)
 	inventory, err := FindPlatforms(ctx, i.getter, options)
 	if err != nil {

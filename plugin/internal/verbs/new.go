@@ -35,6 +35,7 @@ func (o *Install) SetHelm(settings release.Settings) {
 func (o *Install) AddFlags(flags *pflag.FlagSet) {
 	o.Trust.AddFlags(flags)
 	o.Platforms.AddFlags(flags)
+	o.Platforms.AddQuotesFlag(flags)
 	o.Verify.Platforms = o.Platforms
 	flags.StringVar(&o.Sessions.Database, "database-session", "", "name for the database session (default $DBSESSION, else one that nobody can guess)")
 	flags.StringVar(&o.Sessions.Client, "client-session", "", "name for the client session (default $DBCLIENT, else one that nobody can guess)")

@@ -25,6 +25,7 @@ import (
 type PlatformFlags struct {
 	ids                []string
 	file, lasNamespace string
+	quotes             string
 	lookupEnv          func(string) (string, bool)
 }
 
@@ -38,6 +39,11 @@ func (f *PlatformFlags) AddFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.ids, "platform", nil, "platform ID of a machine, or a list of them; repeat it for more. The cluster is not asked then (default $PLATFORMS)")
 	flags.StringVar(&f.file, "platforms-file", "", "file with the platform IDs of nodes, which must agree with the cluster: lines of NODE ID, or a YAML or JSON map")
 	flags.StringVar(&f.lasNamespace, "las-namespace", "", "namespace of the LAS pods (default: all)")
+}
+
+// AddQuotesFlag registers quotes, for commands that have collateral for the CAS anyway.
+func (f *PlatformFlags) AddQuotesFlag(flags *pflag.FlagSet) {
+	flags.StringVar(&f.quotes, "quotes", "", "folder with one quote for each node (NODE.bin, NODE.quote or NODE.dat), which prove platform IDs with --collateral; require-provenance of the policy may demand them")
 }
 
 // PlatformOptions are what the flags, the environment and the file say.

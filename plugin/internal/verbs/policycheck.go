@@ -72,6 +72,8 @@ type acceptsDocument struct {
 	DebugEnclave        bool                         `json:"debugEnclave"`
 	MinEvaluationNumber int                          `json:"minTCBEvaluationNumber"`
 	CollateralGrace     string                       `json:"collateralGrace"`
+	// RequireProvenance is empty when the cluster's word for platform IDs is enough.
+	RequireProvenance attest.Provenance `json:"requireProvenance"`
 	// MaxCollateralAge is null for no bound.
 	MaxCollateralAge *string `json:"maxCollateralAge"`
 }
@@ -90,6 +92,7 @@ func newPolicyDocument(file string, p *policy.Policy) policyDocument {
 		DebugEnclave:        p.CAS.AllowDebugEnclave,
 		MinEvaluationNumber: p.Freshness.MinEvaluationNumber,
 		CollateralGrace:     policy.Hours(p.Freshness.Grace),
+		RequireProvenance:   p.RequireProvenance,
 	}}
 	for name, measurements := range p.Enclaves {
 		d.Accepts.Enclaves[name] = list(measurements)
@@ -173,6 +176,11 @@ func (a acceptsDocument) describePlatforms(b *strings.Builder) {
 		debug = "ACCEPTED: the host can read their memory"
 	}
 	fmt.Fprintf(b, "  debug enclaves: %s\n", debug)
+	ids := "any, also those that only the cluster claims"
+	if a.RequireProvenance != "" {
+		ids = "at least " + string(a.RequireProvenance)
+	}
+	fmt.Fprintf(b, "  platform IDs: %s\n", ids)
 }
 
 // meaning says what a platform of a status is like. Each but the best is a warning.

@@ -81,7 +81,7 @@ func (r *trusted) readPolicy(path string) error {
 	if err != nil {
 		return err
 	}
-	r.trust.CAS, r.trust.Freshness, r.enclaves = p.CAS, p.Freshness, p.Enclaves
+	r.trust.CAS, r.trust.Freshness, r.trust.RequireProvenance, r.enclaves = p.CAS, p.Freshness, p.RequireProvenance, p.Enclaves
 	r.origins["policy"] = "--policy"
 	return nil
 }
