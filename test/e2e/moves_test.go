@@ -78,11 +78,17 @@ func TestPlatformsFollowTheCluster(t *testing.T) {
 		t.Errorf("the machine came back meanwhile: %v", r)
 	}
 	edited := filepath.Join(t.TempDir(), "edited.json")
-	if err := os.WriteFile(edited, []byte(strings.Replace(string(read(t, plan)), "require_secure_transport = ON", "require_secure_transport = OFF", 2)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if r := try(t, apply(edited, after...)...); r.code != 1 || !strings.Contains(r.err, "something else than platforms") {
-		t.Errorf("an edited plan: %v", r)
+	const setting = "require_secure_transport = O"
+	everywhere := strings.ReplaceAll(string(read(t, plan)), setting+"N", setting+"FF")
+	last := strings.LastIndex(string(read(t, plan)), setting+"N")
+	onlyNew := string(read(t, plan))[:last] + setting + "FF" + string(read(t, plan))[last+len(setting)+1:]
+	for text, want := range map[string]string{onlyNew: "something else than platforms", everywhere: "was changed meanwhile"} {
+		if err := os.WriteFile(edited, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if r := try(t, apply(edited, after...)...); r.code != 1 || !strings.Contains(r.err, want) {
+			t.Errorf("an edited plan: want %q: %v", want, r)
+		}
 	}
 	steps := []string{"session ", "session ", "restarting"}
 	for n, step := range steps {

@@ -394,7 +394,7 @@ func (m *move) upload(ctx context.Context, p plannedSession) error {
 	done := session.Equal(current, to) && strings.EqualFold(current.Predecessor, p.Predecessor)
 	switch {
 	case done:
-	case !strings.EqualFold(stored.Hash, p.Predecessor):
+	case !strings.EqualFold(stored.Hash, p.Predecessor) || stored.Text != p.From: // the plan's own word for it does not count
 		return &MovedError{p.Name}
 	default:
 		if hash, err = m.Client.CreateSession(ctx, []byte(p.To)); lostRace(err) {
