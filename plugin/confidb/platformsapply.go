@@ -43,7 +43,8 @@ until it runs. If it does not come back, the sessions are set back and it is sta
 again as before. Keys survive, so clients that trust the CA go on. A run that was
 killed is continued by the same command.
 
-Needs the RBAC verbs of platforms, attest cas and verify, and delete pods.`,
+Needs the RBAC verbs of platforms, attest cas and verify, and delete pods; with
+create events it leaves an event at the workload.`,
 		Example: "  kubectl confidb platforms apply db1 plan.json",
 		Args: func(c *cobra.Command, arguments []string) error {
 			if len(arguments) != 2 {
@@ -58,14 +59,15 @@ Needs the RBAC verbs of platforms, attest cas and verify, and delete pods.`,
 }
 
 func newPlatformsRevokedCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
-	o := verbs.RevokedPlatform{Platforms: verbs.NewPlatformFlags(os.LookupEnv), Now: time.Now}
+	o := verbs.RevokedPlatform{Platforms: verbs.NewPlatformFlags(os.LookupEnv), Helm: helmPlaces(), Now: time.Now}
 	return timed(&cobra.Command{
 		Use:   "revoked NAME NODE",
 		Short: "Show that a node is no longer admitted",
 		Long: `Reads the sessions of a release from the CAS, which is attested, and shows that they do
-not admit the machine; then starts the attested client on the node, where it must be
-refused. The first is the proof; the second is the word of the node, which can only
-accuse. What a machine got earlier it still has: rotate what it must not know.
+not admit the machine, and that no pod of the release runs there; then starts the
+attested client on the node, where it must be refused. The first is the proof; the
+others are the word of the cluster and of the node, which can only accuse. What a
+machine got earlier it still has: rotate what it must not know.
 
 Needs the RBAC verbs of platforms, attest cas and verify.`,
 		Example: "  kubectl confidb platforms revoked db1 node-7",

@@ -334,7 +334,9 @@ func TestConcurrentUpdates(t *testing.T) {
 		}
 	}
 	_, out, _ := u.sessions("history", "shop", "-o", "json")
-	var document struct{ Versions []struct{ Hash, Predecessor string } }
+	var document struct {
+		Versions []struct{ Hash, Predecessor string }
+	}
 	if err := json.Unmarshal([]byte(out), &document); err != nil {
 		t.Fatal(err)
 	}

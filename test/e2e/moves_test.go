@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func idOf(t *testing.T, node string) string {
@@ -100,6 +101,7 @@ func TestPlatformsFollowTheCluster(t *testing.T) {
 	works(t, "moves")
 	revoked(t, "moves", "n3", 0, "not permitted")
 	revoked(t, "moves", "n2", 3, "service probe admits it")
+	revoked(t, "moves", "n1", 3, "still has the secrets")
 
 	if r := planned(before); r.code != 0 || strings.Count(r.out, ": widened") != 2 {
 		t.Fatalf("planning the way back: %v", r)
@@ -118,6 +120,37 @@ func revoked(t *testing.T, release, node string, code int, want string) {
 	}
 }
 
+// Microcode, LAS or SGX were changed: the same machines have other IDs, and of another
+// generation. CAS is down when the first half is done; the second run ends it.
+func TestPlatformsWithOtherIDs(t *testing.T) {
+	plan := filepath.Join(t.TempDir(), "plan.json")
+	installed(t, "renewed")
+	setGeneration(t, "6")
+	defer setGeneration(t, "7")
+	if r := try(t, confidb("platforms", "diff", "renewed", "--accept-simulated")...); r.code != 3 || !strings.Contains(r.out, "n1") {
+		t.Errorf("other IDs: %v", r)
+	}
+	run(t, confidb("platforms", "plan", "renewed", "--to", plan)...)
+	killAt(t, []string{"session ", "session "}, 1, confidb("platforms", "apply", "renewed", plan)...)
+	run(t, "kubectl", "scale", "--namespace", "scone-system", "statefulset/cas", "--replicas=0")
+	run(t, "kubectl", "wait", "--namespace", "scone-system", "--for=delete", "pod/cas-0", "--timeout=60s")
+	if r := try(t, confidb("platforms", "apply", "renewed", plan)...); r.code != 1 || !strings.Contains(r.err, "error: reaching the CAS") {
+		t.Errorf("without CAS: %v", r)
+	}
+	run(t, "kubectl", "scale", "--namespace", "scone-system", "statefulset/cas", "--replicas=1")
+	run(t, "kubectl", "rollout", "status", "--namespace", "scone-system", "statefulset/cas", "--timeout=60s")
+	run(t, confidb("platforms", "apply", "renewed", plan)...)
+	if out := run(t, "kubectl", "get", "events", "--field-selector", "reason=PlatformsUpdated", "-o", "name"); !strings.Contains(out, "event/") {
+		t.Errorf("no event says that the sessions were updated: %q", out)
+	}
+	waitFor(t, "the proof under the new IDs", time.Minute, func() bool {
+		code, _ := verify(t, "renewed")
+		return code == 0
+	})
+	works(t, "renewed")
+	remove(t, "renewed")
+}
+
 // A plan that takes the database's own machine away is undone when it does not come back.
 func TestPlatformsAreSetBack(t *testing.T) {
 	plan := filepath.Join(t.TempDir(), "plan.json")
@@ -127,6 +160,9 @@ func TestPlatformsAreSetBack(t *testing.T) {
 	r := try(t, append(confidb("platforms", "apply", "back", plan, "--patience", "90s"), without...)...)
 	if r.code != 1 || !strings.Contains(r.err, "were set back") || !strings.Contains(r.err, "not permitted") {
 		t.Errorf("got %v", r)
+	}
+	if out := run(t, "kubectl", "get", "events", "--field-selector", "reason=PlatformsRolledBack", "-o", "name"); !strings.Contains(out, "event/") {
+		t.Errorf("no event says that the sessions were set back: %q", out)
 	}
 	proven(t, "back")
 	works(t, "back")

@@ -185,6 +185,27 @@ func describe(p *corev1.Pod, container *corev1.Container, init bool) verify.Cont
 	return d
 }
 
+// Announce leaves an event at the workloads, for whoever looks at them with kubectl.
+func (c *Cluster) Announce(ctx context.Context, namespace string, workloads []deploy.Workload, reason, message string, now time.Time) error {
+	kind := corev1.EventTypeNormal
+	if strings.HasSuffix(reason, "RolledBack") {
+		kind = corev1.EventTypeWarning
+	}
+	for _, w := range workloads {
+		event := &corev1.Event{
+			ObjectMeta:     metav1.ObjectMeta{GenerateName: "confidb-", Namespace: namespace},
+			InvolvedObject: corev1.ObjectReference{APIVersion: "apps/v1", Kind: w.Kind, Name: w.Name, Namespace: namespace},
+			Reason:         reason, Message: message, Type: kind, Count: 1,
+			FirstTimestamp: metav1.NewTime(now), LastTimestamp: metav1.NewTime(now),
+			Source: corev1.EventSource{Component: "confidb"},
+		}
+		if _, err := c.clientset.CoreV1().Events(namespace).Create(ctx, event, metav1.CreateOptions{}); err != nil {
+			return fmt.Errorf("leaving an event at %s %s: %w", w.Kind, w.Name, err)
+		}
+	}
+	return nil
+}
+
 // RestartStuck deletes pods of the workloads that have failed, so that what was
 // mended is tried at once: a StatefulSet does not replace a pod that never was ready.
 func (c *Cluster) RestartStuck(ctx context.Context, namespace string, workloads []deploy.Workload) error {

@@ -298,14 +298,28 @@ func (o ApplyPlatforms) Run(ctx context.Context, getter genericclioptions.RESTCl
 		}
 	}
 	m.promised.Platforms = plan.After
-	if err := m.save(); err != nil || o.NoRestart {
+	if err := m.save(); err != nil {
 		return err
 	}
-	progress.Step("restarting the database")
-	if err := o.restart(ctx, m, progress); err != nil {
-		return o.rollBack(ctx, m, plan, progress, err)
+	if !o.NoRestart {
+		progress.Step("restarting the database")
+		if err := o.restart(ctx, m, progress); err != nil {
+			return o.rollBack(ctx, m, plan, progress, err)
+		}
 	}
+	o.announce(ctx, m, progress, "PlatformsUpdated", fmt.Sprintf("the sessions admit %s", counted(len(plan.After), "machine")))
 	return nil
+}
+
+// announce tells who looks at the workload. Without the right to it nobody is told.
+func (o ApplyPlatforms) announce(ctx context.Context, m *move, progress *cli.Progress, reason, message string) {
+	_, workloads, err := m.release(ctx, m.getter, o.Helm)
+	if err == nil {
+		err = m.cluster.Announce(ctx, m.promised.Namespace, workloads, reason, message, o.Now())
+	}
+	if err != nil {
+		progress.Detail("no event was left: " + err.Error())
+	}
 }
 
 func readPlatformsPlan(path string) (*platformsPlan, error) {
@@ -457,6 +471,7 @@ func (o ApplyPlatforms) rollBack(ctx context.Context, m *move, p *platformsPlan,
 	if err != nil {
 		return fmt.Errorf("setting the sessions back after %w: %w", cause, err)
 	}
+	o.announce(ctx, m, progress, "PlatformsRolledBack", "the database did not start under the new sessions, which were set back")
 	return &RolledBackError{cause}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/cluster"
@@ -28,6 +29,7 @@ type RevokedPlatform struct {
 	// ID is the machine's, where the cluster does not say it any more.
 	ID   string
 	Home string
+	Helm release.Settings
 	// Output is one of printers.Formats, or empty.
 	Output string
 	// AcceptSimulated makes a simulated result a success.
@@ -64,6 +66,7 @@ func (o RevokedPlatform) Run(ctx context.Context, getter genericclioptions.RESTC
 		}
 		findings = append(findings, notAdmitted(held, id))
 	}
+	findings = append(findings, o.idle(ctx, m))
 	progress.Step("trying a start on node %s", o.Node)
 	findings = append(findings, o.tryStart(ctx, m))
 	progress.Done()
@@ -120,6 +123,24 @@ func notAdmitted(held *session.Session, id attest.PlatformID) check.Finding {
 		}
 		f.Outcome, f.Hint = check.Fail, "kubectl confidb platforms plan, then platforms apply"
 		return f
+	}
+	return f
+}
+
+// idle asks for pods that run on with what they got before the machine left: CAS takes
+// nothing back.
+func (o RevokedPlatform) idle(ctx context.Context, m *move) check.Finding {
+	f := check.Finding{ID: "platform-idle", Title: "no pod of the release runs on the node", Outcome: check.Pass}
+	_, workloads, err := m.release(ctx, m.getter, o.Helm)
+	var nodes []string
+	if err == nil {
+		nodes, err = m.cluster.Nodes(ctx, m.promised.Namespace, workloads)
+	}
+	switch {
+	case err != nil:
+		f.Outcome, f.Reason, f.Hint = check.Skip, err.Error(), "kubectl get pods -o wide"
+	case slices.Contains(nodes, o.Node):
+		f.Outcome, f.Reason, f.Hint = check.Fail, "a pod there still has the secrets that it got", "kubectl drain "+o.Node+"; rotate what the machine must not know"
 	}
 	return f
 }
