@@ -173,12 +173,29 @@ func renderSessions(r *record.Release, plan Plan) error {
 		if err != nil {
 			return err
 		}
-		if s.into.Hash != "" && s.into.Text != text {
+		if s.into.Hash == "" {
+			s.into.Text = text
+			continue
+		}
+		same, err := sameMeaning(s.into.Text, text)
+		if err != nil {
+			return err
+		}
+		if !same {
 			return &SessionChangedError{Name: s.into.Name}
 		}
-		s.into.Text = text
 	}
 	return nil
+}
+
+// sameMeaning compares documents; a later version of a session has a predecessor.
+func sameMeaning(a, b string) (bool, error) {
+	x, err := session.Parse("recorded session", []byte(a))
+	if err != nil {
+		return false, err
+	}
+	y, err := session.Parse("rendered session", []byte(b))
+	return err == nil && session.Equal(x, y), err
 }
 
 func renderSession(template string, others, variables map[string]string) (string, error) {
@@ -213,7 +230,7 @@ func (e *SessionChangedError) Error() string {
 
 // Hint says how to go on.
 func (e *SessionChangedError) Hint() string {
-	return "give the same platforms and measurements as at the first run, or install under another release name"
+	return "other machines: kubectl confidb platforms plan, then platforms apply; else give the same measurements and names as at the first run, or install under another release name"
 }
 
 func sessionVariables(r *record.Release, plan Plan) (map[string]string, error) {

@@ -154,6 +154,21 @@ func TestPrepareAfterUpload(t *testing.T) {
 	}
 }
 
+// A session that was updated since, with the same meaning, is kept as it is.
+func TestPrepareAfterUpdate(t *testing.T) {
+	earlier, err := deploy.Prepare(plan(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	earlier.Owner.Hash, earlier.Client.Hash, earlier.Database.Hash = "a", "b", "c"
+	updated := "predecessor: " + strings.Repeat("ab", 32) + "\n" + earlier.Database.Text
+	earlier.Database.Text = updated
+	again, err := deploy.Prepare(plan(t), earlier)
+	if err != nil || again.Database.Text != updated {
+		t.Errorf("got %v and\n%s", err, again.Database.Text)
+	}
+}
+
 // fakeCAS keeps sessions by name. It only stands for the order of calls; what a
 // CAS does with sessions is the lab's business.
 type fakeCAS struct {

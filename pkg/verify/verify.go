@@ -137,7 +137,7 @@ func platforms(promised *record.Release, seen Fetched[[]attest.PlatformID]) chec
 	slices.Sort(got)
 	slices.Sort(want)
 	f := compare(id, title, strings.Join(slices.Compact(got), " "), strings.Join(slices.Compact(want), " "),
-		"kubectl confidb platforms shows the nodes; a node that was added or changed needs new sessions")
+		"kubectl confidb platforms diff NAME says what changed; kubectl confidb platforms plan lets the sessions follow")
 	if f.Outcome == check.Pass {
 		f.Reason = "the platform IDs of the nodes are claims of the cluster"
 	}

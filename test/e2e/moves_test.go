@@ -109,6 +109,7 @@ func TestPlatformsFollowTheCluster(t *testing.T) {
 	run(t, apply(plan, append(before, "--no-restart")...)...)
 	proven(t, "moves")
 	works(t, "moves")
+	placed(t, "moves", "n1") // installing again finds all as it is
 	remove(t, "moves")
 }
 
