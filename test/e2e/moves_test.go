@@ -178,3 +178,87 @@ func read(t *testing.T, path string) []byte {
 	}
 	return text
 }
+
+// pretender is a pod that looks like LAS on a node and writes a platform ID of its own.
+func pretender(t *testing.T, node, line string) func() {
+	t.Helper()
+	manifest := filepath.Join(t.TempDir(), "pretender.yaml")
+	text := `apiVersion: v1
+kind: Pod
+metadata: {name: pretender, namespace: scone-system, labels: {app.kubernetes.io/name: las}}
+spec:
+  nodeName: ` + node + `
+  containers:
+    - name: las
+      image: lab.local/mariadb:10.11
+      imagePullPolicy: IfNotPresent
+      command: [sh, -c, "echo '` + line + `'; exec sleep 600"]
+`
+	if err := os.WriteFile(manifest, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "kubectl", "apply", "-f", manifest)
+	run(t, "kubectl", "wait", "--namespace", "scone-system", "--for=condition=Ready", "--timeout=60s", "pod/pretender")
+	return func() { run(t, "kubectl", "delete", "pod", "--namespace", "scone-system", "pretender", "--now") }
+}
+
+// Logs that look like those of LAS name another machine, one that is there already, and
+// one of another generation: nothing is believed, and no session follows.
+func TestForgedLogs(t *testing.T) {
+	plan := filepath.Join(t.TempDir(), "plan.json")
+	installed(t, "logs")
+	other := strings.TrimPrefix(idOf(t, "n2"), "INTEL_QE_ID:")
+	for name, c := range map[string]struct{ line, want string }{
+		"a stranger's ID":      {"INFO Intel QE ID: 00112233445566778899aabbccddeeff", "n1"},
+		"the ID of a neighbor": {"INFO Intel QE ID: " + other, "n1"},
+		"another generation":   {"public key 00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF", "n1"},
+	} {
+		gone := pretender(t, "n1", c.line)
+		for _, arguments := range [][]string{confidb("platforms", "-o", "session"), confidb("platforms", "plan", "logs", "--to", plan)} {
+			if r := try(t, arguments...); r.code != 1 || r.out != "" || !strings.Contains(r.err, c.want) {
+				t.Errorf("%s: %v", name, r)
+			}
+		}
+		gone()
+	}
+	if r := try(t, append(confidb("platforms", "plan", "logs", "--to", plan), platformFlags(idOf(t, "n1"), strings.Repeat("AB", 32))...)...); r.code != 1 || !strings.Contains(r.err, "generation") {
+		t.Errorf("IDs of two generations: %v", r)
+	}
+	if _, err := os.Stat(plan); err == nil {
+		t.Error("a plan was written")
+	}
+	proven(t, "logs")
+	works(t, "logs")
+	remove(t, "logs")
+}
+
+// Two people change a session of a running release at once: one of them is told, or
+// both changes are there, and the release says that it is not what was promised.
+func TestConcurrentUpdateOfARelease(t *testing.T) {
+	installed(t, "twice")
+	session := variable(t, "twice", "DBCLIENT")
+	current := run(t, confidb("session", "get", session)...)
+	endings := make(chan result, 2)
+	for i, value := range []string{"dumb", "vt100"} {
+		file := filepath.Join(t.TempDir(), "session.yaml")
+		changed := strings.Replace(current, `\@\@TERM: dumb`, `\@\@TERM: `+value+"-"+string(rune('a'+i)), 1)
+		if changed == current {
+			t.Fatal("the session is not what this test knows")
+		}
+		if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		go func() { endings <- try(t, confidb("session", "update", file)...) }()
+	}
+	for range 2 {
+		r := <-endings
+		if r.code != 0 && !(r.code == 1 && strings.Contains(r.err, "was changed meanwhile")) {
+			t.Errorf("an update: %v", r)
+		}
+	}
+	if code, report := verify(t, "twice"); code != 3 || !slices.Contains(report.failed(), "session-client") {
+		t.Errorf("exit %d, failed: %v", code, report.failed())
+	}
+	works(t, "twice")
+	remove(t, "twice")
+}
