@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -123,7 +122,7 @@ func listCodes(b *strings.Builder, pages []explain.Page) {
 			b.WriteString(p.Group + "\n")
 			last = p.Group
 		}
-		fold(b, fmt.Sprintf("  %-26s ", p.Code), p.Title)
+		printers.Wrap(b, fmt.Sprintf("  %-26s ", p.Code), p.Title)
 	}
 }
 
@@ -132,44 +131,19 @@ func explainPages(b *strings.Builder, pages []explain.Page) {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		fold(b, "", p.Code+": "+p.Title)
-		fold(b, "  meaning  ", p.Meaning)
-		fold(b, "  attack   ", p.Attack)
+		printers.Wrap(b, "", p.Code+": "+p.Title)
+		printers.Wrap(b, "  meaning  ", p.Meaning)
+		printers.Wrap(b, "  attack   ", p.Attack)
 		label := "  do       "
 		for step := range strings.Lines(p.Do) {
-			fold(b, label, "- "+step)
+			printers.Wrap(b, label, "- "+step)
 			label = "           "
 		}
 		if p.Caveat != "" {
-			fold(b, "  caveat   ", p.Caveat)
+			printers.Wrap(b, "  caveat   ", p.Caveat)
 		}
 		if len(p.Also) > 0 {
-			fold(b, "  also     ", strings.Join(p.Also, " "))
+			printers.Wrap(b, "  also     ", strings.Join(p.Also, " "))
 		}
 	}
-}
-
-// textWidth is how many columns a text takes.
-const textWidth = 80
-
-// fold writes text after a label, in lines that begin below its first word. The
-// pages are ours, so there is nothing to clean in them.
-func fold(b *strings.Builder, label, text string) {
-	b.WriteString(label)
-	indent := utf8.RuneCountInString(label)
-	column := indent
-	for i, word := range strings.Fields(text) {
-		length := utf8.RuneCountInString(word)
-		switch {
-		case i > 0 && column+1+length > textWidth:
-			fmt.Fprintf(b, "\n%*s", indent, "")
-			column = indent
-		case i > 0:
-			b.WriteByte(' ')
-			column++
-		}
-		b.WriteString(word)
-		column += length
-	}
-	b.WriteByte('\n')
 }

@@ -178,7 +178,7 @@ func Wrap(b *strings.Builder, label, text string) {
 	indent := utf8.RuneCountInString(label)
 	column := indent
 	// what a peer wrote must not move the cursor and forge a line of ours
-	for i, word := range strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+	for i, word := range strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }) {
 		length := utf8.RuneCountInString(word)
 		switch {
 		case i > 0 && column+1+length > width:

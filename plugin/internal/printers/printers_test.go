@@ -199,3 +199,18 @@ func TestPrintFails(t *testing.T) {
 		}
 	}
 }
+
+// What a peer wrote moves no cursor and forges no line.
+func TestWrap(t *testing.T) {
+	var b strings.Builder
+	printers.Wrap(&b, "label ", "a\x1b[2J b\r\nPASS c\u202e "+strings.Repeat("word ", 40))
+	lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+	for i, line := range lines {
+		if n := utf8.RuneCountInString(line); n > 80 || i > 0 && !strings.HasPrefix(line, "      word") {
+			t.Errorf("%d columns: %q", n, line)
+		}
+	}
+	if len(lines) < 3 || strings.ContainsAny(b.String(), "\x1b\r\u202e") {
+		t.Errorf("got %q", b.String())
+	}
+}

@@ -2,15 +2,12 @@ package verbs
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
 	"slices"
 	"strconv"
 	"time"
-
-	"sigs.k8s.io/yaml"
 
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/sgx"
@@ -78,18 +75,8 @@ func newBundleDocument(b *bundle, now time.Time) bundleDocument {
 func daysLeft(until, now time.Time) int { return int(math.Floor(until.Sub(now).Hours() / 24)) }
 
 func (d collateralDocument) print(out io.Writer, format string, text func(io.Writer, collateralDocument) error) error {
-	switch format {
-	case "json":
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(d)
-	case "yaml":
-		text, err := yaml.Marshal(d)
-		if err != nil {
-			return err
-		}
-		_, err = out.Write(text)
-		return err
+	if format != "" {
+		return printers.Document(out, format, d)
 	}
 	return text(out, d)
 }

@@ -2,7 +2,6 @@ package verbs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	kubeprinters "k8s.io/cli-runtime/pkg/printers"
-	"sigs.k8s.io/yaml"
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/check"
@@ -250,18 +248,8 @@ func (d *diffDocument) picture() picture {
 }
 
 func (d *diffDocument) print(out io.Writer, format string) error {
-	switch format {
-	case "json":
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(d)
-	case "yaml":
-		text, err := yaml.Marshal(d)
-		if err != nil {
-			return err
-		}
-		_, err = out.Write(text)
-		return err
+	if format != "" {
+		return printers.Document(out, format, d)
 	}
 	_, err := io.WriteString(out, d.text())
 	return err
@@ -274,10 +262,10 @@ func (d *diffDocument) text() string {
 		b.WriteString(simulatedBanner)
 	}
 	for _, c := range d.Changes {
-		layOut(&b, fmt.Sprintf("%-13s ", c.Kind), c.Node)
+		printers.Wrap(&b, fmt.Sprintf("%-13s ", c.Kind), c.Node)
 		for _, line := range []struct{ label, text string }{{"id", c.ID}, {"was", c.Was}, {"means", c.Meaning}, {"do", c.Do}} {
 			if line.text != "" {
-				layOut(&b, fmt.Sprintf("  %-6s", line.label), line.text)
+				printers.Wrap(&b, fmt.Sprintf("  %-6s", line.label), line.text)
 			}
 		}
 		b.WriteString("\n")
@@ -286,7 +274,7 @@ func (d *diffDocument) text() string {
 		b.WriteString("The sessions admit exactly the machines that the cluster has.\n")
 	}
 	if claimed := d.Nodes[attest.Claimed]; claimed > 0 {
-		layOut(&b, "", fmt.Sprintf("The platform IDs of %d nodes are claims of the cluster, which nobody proved.", claimed))
+		printers.Wrap(&b, "", fmt.Sprintf("The platform IDs of %d nodes are claims of the cluster, which nobody proved.", claimed))
 	}
 	fmt.Fprintf(&b, "\n%s: %s\n", d.Subject, printers.Words(d.Verdict, d.Simulated))
 	return b.String()

@@ -17,6 +17,7 @@ import (
 	"github.com/confidb/confidb/pkg/inventory"
 	"github.com/confidb/confidb/pkg/platform"
 	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/printers"
 )
 
 // PlatformsInventory are the options of merging what is seen into an inventory file.
@@ -124,10 +125,10 @@ func nodesOrClones(ctx context.Context, getter genericclioptions.RESTClientGette
 func printEntries(out io.Writer, entries []inventory.Entry) error {
 	var b strings.Builder
 	for _, e := range entries {
-		layOut(&b, fmt.Sprintf("%-9s ", e.What), e.Node)
+		printers.Wrap(&b, fmt.Sprintf("%-9s ", e.What), e.Node)
 		for _, line := range []struct{ label, text string }{{"was", e.Was}, {"is", e.Is}, {"needs", needs(e)}} {
 			if line.text != "" {
-				layOut(&b, fmt.Sprintf("          %-6s", line.label), line.text)
+				printers.Wrap(&b, fmt.Sprintf("          %-6s", line.label), line.text)
 			}
 		}
 	}

@@ -2,7 +2,6 @@ package verbs
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/printers"
 )
 
 // SessionFlags say which CAS holds the sessions.
@@ -148,9 +148,7 @@ func (o GetSession) Run(ctx context.Context, getter genericclioptions.RESTClient
 		if err := refuseWrittenSecrets(o.Name, []byte(stored.Text)); err != nil {
 			return err
 		}
-		encoder := json.NewEncoder(streams.Out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(map[string]any{
+		return printers.Document(streams.Out, o.Output, map[string]any{
 			"kind": "confidb.session/v1", "name": o.Name, "hash": stored.Hash, "session": stored.Text, "simulated": connection.attested.Simulated,
 		})
 	}

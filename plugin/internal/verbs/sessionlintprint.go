@@ -9,11 +9,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/confidb/confidb/pkg/lint"
 	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/printers"
 )
 
 func (l linted) print(out io.Writer, format string) error {
@@ -35,31 +34,6 @@ func writeJSON(out io.Writer, document any) error {
 	return encoder.Encode(document)
 }
 
-// lintWidth is how many columns the text takes.
-const lintWidth = 80
-
-// lintFold writes text after a label, in lines that begin below its first word. A
-// session may come from anybody, so nothing in it moves the cursor.
-func lintFold(b *strings.Builder, label, text string) {
-	b.WriteString(label)
-	indent := utf8.RuneCountInString(label)
-	column := indent
-	for i, word := range strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }) {
-		length := utf8.RuneCountInString(word)
-		switch {
-		case i > 0 && column+1+length > lintWidth:
-			fmt.Fprintf(b, "\n%*s", indent, "")
-			column = indent
-		case i > 0:
-			b.WriteByte(' ')
-			column++
-		}
-		b.WriteString(word)
-		column += length
-	}
-	b.WriteByte('\n')
-}
-
 func (l linted) text() string {
 	var b strings.Builder
 	if l.simulated {
@@ -70,16 +44,16 @@ func (l linted) text() string {
 			continue
 		}
 		r := p.Rule()
-		lintFold(&b, "", fmt.Sprintf("%s:%d:%d: %s %s: %s", p.File, p.Line, p.Column, p.Code, r.Severity, r.Title))
+		printers.Wrap(&b, "", fmt.Sprintf("%s:%d:%d: %s %s: %s", p.File, p.Line, p.Column, p.Code, r.Severity, r.Title))
 		if p.Path != "" {
-			lintFold(&b, "  at   ", p.Path)
+			printers.Wrap(&b, "  at   ", p.Path)
 		}
-		lintFold(&b, "  got  ", p.Got)
-		lintFold(&b, "  fix  ", p.Fix)
-		lintFold(&b, "  why  ", "kubectl confidb explain "+p.Code)
+		printers.Wrap(&b, "  got  ", p.Got)
+		printers.Wrap(&b, "  fix  ", p.Fix)
+		printers.Wrap(&b, "  why  ", "kubectl confidb explain "+p.Code)
 		b.WriteByte('\n')
 	}
-	lintFold(&b, "", l.summary())
+	printers.Wrap(&b, "", l.summary())
 	return b.String()
 }
 
@@ -122,7 +96,7 @@ func printLintRules(out io.Writer, format string) error {
 	}
 	var b strings.Builder
 	for _, r := range lint.Rules() {
-		lintFold(&b, fmt.Sprintf("%s %-7s  ", r.Code, r.Severity), r.Title)
+		printers.Wrap(&b, fmt.Sprintf("%s %-7s  ", r.Code, r.Severity), r.Title)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err

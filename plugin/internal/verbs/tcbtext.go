@@ -2,7 +2,6 @@ package verbs
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"regexp"
@@ -10,8 +9,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"sigs.k8s.io/yaml"
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/check"
@@ -294,18 +291,8 @@ func (g *tcbGroup) tolerate(p attest.Policy) {
 }
 
 func (d *tcbDocument) print(out io.Writer, format string) error {
-	switch format {
-	case "json":
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(d)
-	case "yaml":
-		text, err := yaml.Marshal(d)
-		if err != nil {
-			return err
-		}
-		_, err = out.Write(text)
-		return err
+	if format != "" {
+		return printers.Document(out, format, d)
 	}
 	_, err := io.WriteString(out, d.text())
 	return err
@@ -316,7 +303,7 @@ func (d *tcbDocument) text() string {
 	if d.Simulated {
 		b.WriteString("SIMULATED: nothing here rests on Intel's root; no hardware protects anything.\n\n")
 	}
-	layOut(&b, "", d.summary())
+	printers.Wrap(&b, "", d.summary())
 	for i := range d.Groups {
 		d.Groups[i].describe(&b)
 	}
@@ -352,7 +339,7 @@ func (g *tcbGroup) describe(b *strings.Builder) {
 		title += ": " + g.Reason
 	}
 	b.WriteByte('\n')
-	layOut(b, "", fmt.Sprintf("%s %s (%s)", strings.ToUpper(g.Outcome.String()), title, nodeCount(len(g.Nodes))))
+	printers.Wrap(b, "", fmt.Sprintf("%s %s (%s)", strings.ToUpper(g.Outcome.String()), title, nodeCount(len(g.Nodes))))
 	part(b, "nodes", upToFive(g.Nodes))
 	if g.FMSPC != "" {
 		part(b, "platform", fmt.Sprintf("FMSPC %s, Intel's TCB evaluation %d", g.FMSPC, g.EvaluationDataNumber))
@@ -378,14 +365,14 @@ func (t *toleration) describe(b *strings.Builder) {
 	if t == nil {
 		return
 	}
-	layOut(b, "  ", "If you can live with it, add these to the lists that are in policy.yaml:")
+	printers.Wrap(b, "  ", "If you can live with it, add these to the lists that are in policy.yaml:")
 	flow(b, "    ", "accept-tcb", t.Policy.AcceptTCB)
 	flow(b, "    ", "accept-advisories", t.Policy.AcceptAdvisories)
 	if len(t.Session.Tolerate)+len(t.Session.IgnoreAdvisories) == 0 {
-		layOut(b, "  ", "SCONE documents no word for it in a session.")
+		printers.Wrap(b, "  ", "SCONE documents no word for it in a session.")
 		return
 	}
-	layOut(b, "  ", "and in each session that these nodes are to serve:")
+	printers.Wrap(b, "  ", "and in each session that these nodes are to serve:")
 	b.WriteString("    security:\n      attestation:\n")
 	flow(b, "        ", "tolerate", t.Session.Tolerate)
 	flow(b, "        ", "ignore_advisories", t.Session.IgnoreAdvisories)
@@ -400,7 +387,7 @@ func flow[T ~string](b *strings.Builder, indent, key string, all []T) {
 	for _, item := range all {
 		items = append(items, string(item))
 	}
-	layOut(b, indent+key+": [", strings.Join(items, ", ")+"]")
+	printers.Wrap(b, indent+key+": [", strings.Join(items, ", ")+"]")
 }
 
 // maxShown is how many nodes are named in a text.
@@ -427,26 +414,6 @@ func shortened(name string) string {
 }
 
 // part writes one labelled part of a paragraph.
-func part(b *strings.Builder, label, text string) { layOut(b, fmt.Sprintf("  %-11s ", label), text) }
-
-// layOut writes text after a label in lines of 80 columns, which begin below its first
-// word. What a peer wrote must not move the cursor or forge a line.
-func layOut(b *strings.Builder, label, text string) {
-	const width = 80
-	indent := utf8.RuneCountInString(label)
-	column := indent
-	b.WriteString(label)
-	for i, word := range strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }) {
-		length := utf8.RuneCountInString(word)
-		if i > 0 && column+1+length > width {
-			fmt.Fprintf(b, "\n%*s", indent, "")
-			column = indent
-		} else if i > 0 {
-			b.WriteByte(' ')
-			column++
-		}
-		b.WriteString(word)
-		column += length
-	}
-	b.WriteByte('\n')
+func part(b *strings.Builder, label, text string) {
+	printers.Wrap(b, fmt.Sprintf("  %-11s ", label), text)
 }
