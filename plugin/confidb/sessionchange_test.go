@@ -178,7 +178,7 @@ func TestTwoPersonUpdate(t *testing.T) {
 	apply := func(more ...string) (int, string, string) {
 		return u.sessions("apply", append([]string{plan}, more...)...)
 	}
-	if code, _, errOut := apply(); code != 1 || !strings.Contains(errOut, "has 0 signatures, want at least 1") {
+	if code, _, errOut := apply(); code != 1 || !strings.Contains(errOut, "has the signatures of 0 keys, want at least 1") {
 		t.Errorf("nobody signed: exit %d\n%s", code, errOut)
 	}
 	if code, out, errOut := sign(files[0]); code != 0 || !strings.Contains(out, "gain      service db may run on "+newID) || !strings.Contains(errOut, "1 signature\n") {
@@ -187,8 +187,30 @@ func TestTwoPersonUpdate(t *testing.T) {
 	if code, _, _ := sign(files[0]); code != 0 { // the same person twice is one
 		t.Errorf("signing again: exit %d", code)
 	}
-	if code, _, errOut := apply("--signers", "2"); code != 1 || !strings.Contains(errOut, "has 1 signature, want at least 2") {
+	if code, _, errOut := apply("--signers", "2"); code != 1 || !strings.Contains(errOut, "has the signatures of 1 key, want at least 2") {
 		t.Errorf("one signed: exit %d\n%s", code, errOut)
+	}
+	once, err := os.ReadFile(plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var twice map[string]any
+	if err := json.Unmarshal(once, &twice); err != nil {
+		t.Fatal(err)
+	}
+	twice["signatures"] = append(twice["signatures"].([]any), twice["signatures"].([]any)[0])
+	doubled, err := json.Marshal(twice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(plan, doubled, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errOut := apply("--signers", "2"); code != 1 || !strings.Contains(errOut, "signatures of 1 key, want at least 2") {
+		t.Errorf("one person's signature twice: exit %d\n%s", code, errOut)
+	}
+	if err := os.WriteFile(plan, once, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	if code, _, errOut := apply(); code != 1 || !strings.Contains(errOut, "403") || u.hash(t) != first {
 		t.Errorf("one is not enough for CAS: exit %d\n%s", code, errOut)

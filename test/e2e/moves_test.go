@@ -158,6 +158,13 @@ func TestPlatformsAreSetBack(t *testing.T) {
 	placed(t, "back", "n3")
 	without := platformFlags(idOf(t, "n1"), idOf(t, "n2"))
 	run(t, append(confidb("platforms", "plan", "back", "--to", plan), without...)...)
+	edited := filepath.Join(t.TempDir(), "edited.json")
+	if err := os.WriteFile(edited, []byte(strings.Replace(string(read(t, plan)), idOf(t, "n3"), "INTEL_QE_ID:"+strings.Repeat("0", 32), 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := try(t, append(confidb("platforms", "apply", "back", edited), without...)...); r.code != 1 || !strings.Contains(r.err, "the plan begins with the machines") {
+		t.Errorf("a plan that would set back to a stranger: %v", r)
+	}
 	r := try(t, append(confidb("platforms", "apply", "back", plan, "--patience", "90s"), without...)...)
 	if r.code != 1 || !strings.Contains(r.err, "were set back") || !strings.Contains(r.err, "not permitted") {
 		t.Errorf("got %v", r)

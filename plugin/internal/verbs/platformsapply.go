@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -20,6 +21,7 @@ import (
 	"github.com/confidb/confidb/pkg/cas"
 	"github.com/confidb/confidb/pkg/deploy"
 	"github.com/confidb/confidb/pkg/diff"
+	"github.com/confidb/confidb/pkg/platform"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/session"
@@ -69,6 +71,8 @@ func (p plannedSession) change() (change, error) {
 type PlanPlatforms struct {
 	Name      string
 	Platforms *PlatformFlags
+	// Quotes prove platform IDs.
+	Quotes ProvenanceFlags
 	// To is the file of the plan.
 	To   string
 	Home string
@@ -80,6 +84,7 @@ type PlanPlatforms struct {
 // AddFlags registers the flags.
 func (o *PlanPlatforms) AddFlags(flags *pflag.FlagSet) {
 	o.Platforms.AddFlags(flags)
+	o.Quotes.AddFlags(flags)
 	flags.StringVar(&o.To, "to", "", "file for the plan (required)")
 	flags.StringVarP(&o.Output, "output", "o", "", "output format: "+strings.Join(printers.Formats(), " or ")+" (default: text)")
 }
@@ -94,7 +99,7 @@ func (o PlanPlatforms) Run(ctx context.Context, getter genericclioptions.RESTCli
 		return err
 	}
 	defer m.close()
-	after, err := findIDs(ctx, getter, o.Platforms)
+	after, err := m.findIDs(ctx, o.Platforms, &o.Quotes)
 	if err != nil {
 		return err
 	}
@@ -116,13 +121,21 @@ func (o PlanPlatforms) Run(ctx context.Context, getter genericclioptions.RESTCli
 	return nil
 }
 
-func findIDs(ctx context.Context, getter genericclioptions.RESTClientGetter, flags *PlatformFlags) ([]attest.PlatformID, error) {
+// findIDs asks for the machines. They must be known as well as the policy of the
+// installation says, and as the flags say.
+func (m *move) findIDs(ctx context.Context, flags *PlatformFlags, quotes *ProvenanceFlags) ([]attest.PlatformID, error) {
 	options, err := flags.Resolve()
 	if err != nil {
 		return nil, err
 	}
-	inventory, err := FindPlatforms(ctx, getter, options)
+	if err := quotes.resolve(ctx, &options, m.now); err != nil {
+		return nil, err
+	}
+	inventory, err := FindPlatforms(ctx, m.getter, options)
 	if err != nil {
+		return nil, err
+	}
+	if err := platform.Require(inventory, m.promised.Trust.RequireProvenance); err != nil {
 		return nil, err
 	}
 	return inventory.IDs(), nil
@@ -143,6 +156,7 @@ type move struct {
 	*connection
 	getter genericclioptions.RESTClientGetter
 	id     string
+	now    func() time.Time
 	unlock func()
 }
 
@@ -165,7 +179,7 @@ func openMove(ctx context.Context, getter genericclioptions.RESTClientGetter, ho
 		unlock()
 		return nil, err
 	}
-	return &move{known, c, getter, id, unlock}, nil
+	return &move{known, c, getter, id, now, unlock}, nil
 }
 
 func (m *move) close() { m.connection.close(); m.unlock() }
@@ -257,8 +271,10 @@ func (p *platformsPlan) show(out io.Writer, format string) error {
 type ApplyPlatforms struct {
 	Name, Plan string
 	Platforms  *PlatformFlags
-	Home       string
-	Helm       release.Settings
+	// Quotes prove platform IDs.
+	Quotes ProvenanceFlags
+	Home   string
+	Helm   release.Settings
 	// NoRestart leaves the database running: that it comes back is not shown.
 	NoRestart bool
 	// Patience bounds how long the database may take to come back.
@@ -269,6 +285,7 @@ type ApplyPlatforms struct {
 // AddFlags registers the flags.
 func (o *ApplyPlatforms) AddFlags(flags *pflag.FlagSet) {
 	o.Platforms.AddFlags(flags)
+	o.Quotes.AddFlags(flags)
 	flags.BoolVar(&o.NoRestart, "no-restart", false, "do not restart the database; that it starts under the new sessions is then not shown")
 	flags.DurationVar(&o.Patience, "patience", 3*time.Minute, "how long the database may take to come back before the sessions are set back")
 }
@@ -288,7 +305,7 @@ func (o ApplyPlatforms) Run(ctx context.Context, getter genericclioptions.RESTCl
 		return err
 	}
 	defer m.close()
-	if err := m.fits(ctx, plan, o.Platforms); err != nil {
+	if err := m.fits(ctx, plan, o.Platforms, &o.Quotes); err != nil {
 		return err
 	}
 	for _, s := range plan.Sessions {
@@ -340,12 +357,16 @@ func readPlatformsPlan(path string) (*platformsPlan, error) {
 }
 
 // fits refuses a plan that is for something else, or of another day.
-func (m *move) fits(ctx context.Context, p *platformsPlan, flags *PlatformFlags) error {
+func (m *move) fits(ctx context.Context, p *platformsPlan, flags *PlatformFlags, quotes *ProvenanceFlags) error {
 	digest := sha256.Sum256([]byte(m.id))
 	if p.Cluster != hex.EncodeToString(digest[:8]) || p.Namespace != m.promised.Namespace || p.Name != m.promised.Name {
 		return fmt.Errorf("the plan is for release %s/%s of another cluster or name, want %s/%s", p.Namespace, p.Name, m.promised.Namespace, m.promised.Name)
 	}
-	now, err := findIDs(ctx, m.getter, flags)
+	recorded := slices.Sorted(slices.Values(m.promised.Platforms))
+	if !slices.Equal(recorded, p.Before) && !slices.Equal(recorded, p.After) { // After: a run was killed
+		return fmt.Errorf("the plan begins with the machines %s, and the release admits %s: make the plan again", strings.Join(p.Before, ", "), strings.Join(recorded, ", "))
+	}
+	now, err := m.findIDs(ctx, flags, quotes)
 	if err != nil {
 		return err
 	}
@@ -449,20 +470,16 @@ func (o ApplyPlatforms) restart(ctx context.Context, m *move, progress *cli.Prog
 // rollBack makes the sessions admit what they admitted before.
 func (o ApplyPlatforms) rollBack(ctx context.Context, m *move, p *platformsPlan, progress *cli.Progress, cause error) error {
 	progress.Step("the database does not come back: setting the sessions back")
-	var before []attest.PlatformID
-	for _, text := range p.Before {
-		id, err := attest.ParsePlatformID(text)
-		if err != nil {
-			return fmt.Errorf("setting the sessions back after %w: %w", cause, err)
-		}
-		before = append(before, id)
+	before, err := m.before(ctx, p)
+	var back *platformsPlan
+	if err == nil {
+		back, err = m.plan(ctx, before)
 	}
-	back, err := m.plan(ctx, before)
 	for i := 0; err == nil && i < len(back.Sessions); i++ {
 		err = m.upload(ctx, back.Sessions[i])
 	}
 	if err == nil {
-		m.promised.Platforms = p.Before
+		m.promised.Platforms = idStrings(before)
 		err = m.save()
 	}
 	if err == nil {
@@ -473,6 +490,34 @@ func (o ApplyPlatforms) rollBack(ctx context.Context, m *move, p *platformsPlan,
 	}
 	o.announce(ctx, m, progress, "PlatformsRolledBack", "the database did not start under the new sessions, which were set back")
 	return &RolledBackError{cause}
+}
+
+// before are the machines of the version that the plan replaced, as CAS has it: a file
+// that somebody can edit must not say who is admitted.
+func (m *move) before(ctx context.Context, p *platformsPlan) ([]attest.PlatformID, error) {
+	if len(p.Sessions) == 0 {
+		return nil, errors.New("the plan changes no session")
+	}
+	name := p.Sessions[0].Name
+	_, current, err := fetchSession(ctx, m.Client, name)
+	if err != nil {
+		return nil, err
+	}
+	if current.Predecessor == "" {
+		return nil, fmt.Errorf("session %q has no earlier version", name)
+	}
+	stored, err := m.SessionVersion(ctx, name, current.Predecessor)
+	if err != nil {
+		return nil, err
+	}
+	earlier, err := session.Parse(name, []byte(stored.Text))
+	if err != nil {
+		return nil, err
+	}
+	if len(earlier.Services) == 0 || len(earlier.Services[0].Platforms) == 0 {
+		return nil, fmt.Errorf("the earlier version of session %q names no machines", name)
+	}
+	return earlier.Services[0].Platforms, nil
 }
 
 // RolledBackError means that the database runs as before the plan.

@@ -110,7 +110,11 @@ func notAdmitted(held *session.Session, id attest.PlatformID) check.Finding {
 	f := check.Finding{ID: "platform-not-admitted", Title: fmt.Sprintf("no service of session %s admits the machine", held.Name), Outcome: check.Pass}
 	for _, v := range held.Services {
 		admitted := slices.ContainsFunc(v.Platforms, id.Equal)
+		otherKind := slices.ContainsFunc(v.Platforms, func(p attest.PlatformID) bool { return p.Generation() != id.Generation() })
 		switch {
+		case otherKind && f.Outcome == check.Pass:
+			f.Outcome, f.Reason, f.Hint = check.Skip, "service "+v.Name+" names machines by IDs of another generation, of which this one has its own", "give the ID of that generation with --id"
+			continue
 		case len(v.Platforms) == 0 && len(v.PlatformSecrets) == 0:
 			f.Got = "service " + v.Name + " may run anywhere"
 		case admitted:

@@ -101,6 +101,17 @@ func (p *sessionPlan) change() (change, error) {
 	return newChange(from, to), nil
 }
 
+// signers counts the different keys that signed, however they are written down.
+func (p *sessionPlan) signers() int {
+	keys := map[string]bool{}
+	for _, s := range p.Signatures {
+		if block, _ := pem.Decode([]byte(s.Signer)); block != nil {
+			keys[string(block.Bytes)] = true
+		}
+	}
+	return len(keys)
+}
+
 func (s planSignature) check(message []byte) error {
 	key, err := parsePublicKey(s.Signer)
 	if err != nil || s.Foreign {
@@ -174,6 +185,9 @@ func (o PlanSession) Run(ctx context.Context, getter genericclioptions.RESTClien
 	if u.Verdict == diff.Equal {
 		fmt.Fprintf(streams.ErrOut, "session %q: nothing to plan\n", name)
 		return nil
+	}
+	if err := refuseWrittenSecrets(name, []byte(u.stored.Text)); err != nil { // a plan goes to others
+		return err
 	}
 	plan := sessionPlan{Kind: sessionPlanKind, CAS: connection.attested.Pin.Address, Name: name, Predecessor: u.stored.Hash, From: u.stored.Text, To: string(u.document), AllowReissue: o.AllowReissue}
 	if err := plan.write(o.To); err != nil {
@@ -320,8 +334,8 @@ func (o ApplyPlan) Run(ctx context.Context, getter genericclioptions.RESTClientG
 	if err != nil {
 		return err
 	}
-	if len(plan.Signatures) < o.Signers {
-		return fmt.Errorf("the plan has %s, want at least %d: kubectl confidb session sign %s --key KEY.pem", counted(len(plan.Signatures), "signature"), o.Signers, o.Plan)
+	if signers := plan.signers(); signers < o.Signers {
+		return fmt.Errorf("the plan has the signatures of %s, want at least %d: kubectl confidb session sign %s --key KEY.pem", counted(signers, "key"), o.Signers, o.Plan)
 	}
 	if broken := c.breaks(); len(broken) > 0 && !plan.AllowReissue {
 		return &ReissueError{broken}
