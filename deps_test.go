@@ -18,7 +18,7 @@ const module = "github.com/confidb/confidb"
 // packages of lower layers only, so packages of one layer never import each other.
 func layers() [][]string {
 	return [][]string{
-		{"pkg/check", "pkg/nearest"},
+		{"pkg/check", "pkg/nearest", "pkg/document"},
 		{"pkg/sgx"},
 		{"internal/sgxmint", "pkg/attest"},
 		{"pkg/session", "pkg/policy"},

@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/document"
 	"github.com/confidb/confidb/pkg/nearest"
 	"github.com/confidb/confidb/pkg/sgx"
 )
@@ -23,21 +24,8 @@ import (
 // MaxFile bounds a document, in bytes; a node takes about 450.
 const MaxFile = 4 << 20
 
-// Error says what is wrong at one place of a document.
-type Error struct {
-	File         string
-	Line, Column int
-	// Problem says what was got and what was wanted.
-	Problem string
-	hint    string
-}
-
-func (e *Error) Error() string {
-	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Problem)
-}
-
-// Hint says what to write instead, or is empty.
-func (e *Error) Hint() string { return e.hint }
+// Error says what is wrong at one place of an inventory.
+type Error = document.Error
 
 // IsFile reports whether text says that it is an inventory.
 func IsFile(text []byte) bool {
@@ -163,7 +151,7 @@ func (d decoder) unknown(key *yaml.Node, fields map[string]field) error {
 	words := slices.Sorted(maps.Keys(fields))
 	e := &Error{File: d.file, Line: key.Line, Column: key.Column, Problem: fmt.Sprintf("got the unknown key %.80q, want %s", key.Value, strings.Join(words, ", "))}
 	if best := nearest.Word(key.Value, words); best != "" {
-		e.hint = fmt.Sprintf("write %q", best)
+		e.Advice = fmt.Sprintf("write %q", best)
 	}
 	return e
 }

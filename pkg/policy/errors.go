@@ -1,81 +1,9 @@
 package policy
 
-import (
-	"cmp"
-	"fmt"
-	"strings"
+import "github.com/confidb/confidb/pkg/document"
+
+// Error says what is wrong at one place of a policy, and Errors everything.
+type (
+	Error  = document.Error
+	Errors = document.Errors
 )
-
-// Error says what is wrong at one place of a document.
-type Error struct {
-	File         string
-	Line, Column int
-	// Path leads to the place, such as enclaves.probe.mrenclave[1]; empty for the
-	// document itself.
-	Path string
-	// Problem says what was got and what was wanted.
-	Problem string
-	hint    string
-}
-
-func (e *Error) Error() string {
-	place := fmt.Sprintf("%s:%d:%d: ", e.File, e.Line, e.Column)
-	if e.Path != "" {
-		place += e.Path + ": "
-	}
-	return place + e.Problem
-}
-
-// Hint says what to write instead, or is empty.
-func (e *Error) Hint() string { return e.hint }
-
-func compareErrors(a, b *Error) int {
-	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-}
-
-// maxProblems is how many problems of one document are told.
-const maxProblems = 10
-
-// Errors is everything that is wrong with a document, in the order of its lines.
-type Errors struct {
-	// Problems has at least one entry and at most ten.
-	Problems []*Error
-	// More counts those that are not told.
-	More int
-}
-
-// Error has a line for each problem.
-func (e *Errors) Error() string {
-	var lines []string
-	for _, p := range e.Problems {
-		lines = append(lines, p.Error())
-	}
-	if e.More > 0 {
-		lines = append(lines, fmt.Sprintf("and %d more", e.More))
-	}
-	return strings.Join(lines, "\n")
-}
-
-// Unwrap returns the problems.
-func (e *Errors) Unwrap() []error {
-	var all []error
-	for _, p := range e.Problems {
-		all = append(all, p)
-	}
-	return all
-}
-
-// Hint has the hints of all problems; where there are several problems, with the
-// place that each is about.
-func (e *Errors) Hint() string {
-	if len(e.Problems) == 1 {
-		return e.Problems[0].hint
-	}
-	var lines []string
-	for _, p := range e.Problems {
-		if p.hint != "" {
-			lines = append(lines, fmt.Sprintf("%d:%d: %s", p.Line, p.Column, p.hint))
-		}
-	}
-	return strings.Join(lines, "\n")
-}

@@ -64,9 +64,9 @@ func (d *decoder) kind(root *yaml.Node) bool {
 	case root.Kind != yaml.MappingNode:
 		d.fail(root, "", "got %s, want a mapping with kind: %s", kindOf(root), Kind)
 	case value == nil:
-		d.fail(root, "kind", "got nothing, want %q", Kind).hint = "begin the file with kind: " + Kind
+		d.fail(root, "kind", "got nothing, want %q", Kind).Advice = "begin the file with kind: " + Kind
 	case value.Kind != yaml.ScalarNode || value.Value != Kind:
-		d.fail(value, "kind", "got %s, want %q", kindOf(value), Kind).hint = suggestion(value.Value, []string{Kind})
+		d.fail(value, "kind", "got %s, want %q", kindOf(value), Kind).Advice = suggestion(value.Value, []string{Kind})
 	default:
 		return true
 	}
@@ -83,7 +83,7 @@ func (d *decoder) provenance(into *attest.Provenance) field {
 		case p == attest.Quoted || p == attest.Declared:
 			*into = p
 		default:
-			d.fail(n, path, "got %q, want %s", clip(text), wantProvenance).hint = suggestion(text, []string{string(attest.Quoted), string(attest.Declared)})
+			d.fail(n, path, "got %q, want %s", clip(text), wantProvenance).Advice = suggestion(text, []string{string(attest.Quoted), string(attest.Declared)})
 		}
 	}
 }
@@ -191,7 +191,7 @@ func (d *decoder) enclave(n *yaml.Node, path string) []sgx.Measurement {
 	before := d.count()
 	r := d.reference(n, path)
 	if key, _ := child(n, "signer"); key != nil && len(r.MRENCLAVEs) == 0 && d.count() == before {
-		d.fail(key, path, "got a signer without measurement, want mrenclave: our sessions name measurements, so the signer would admit nobody").hint = "add mrenclave: SCONE_HASH=1 prints it where the image is built"
+		d.fail(key, path, "got a signer without measurement, want mrenclave: our sessions name measurements, so the signer would admit nobody").Advice = "add mrenclave: SCONE_HASH=1 prints it where the image is built"
 	}
 	return r.MRENCLAVEs
 }
@@ -208,11 +208,11 @@ func (d *decoder) statuses(into *[]sgx.TCBStatus) field {
 		case slices.Contains(tolerable, text):
 			*into = append(*into, sgx.TCBStatus(text))
 		case text == string(sgx.UpToDate):
-			d.fail(n, path, "got %q, which needs no tolerance, want %s", text, want).hint = "remove it: UpToDate is always accepted"
+			d.fail(n, path, "got %q, which needs no tolerance, want %s", text, want).Advice = "remove it: UpToDate is always accepted"
 		case text == string(sgx.Revoked):
-			d.fail(n, path, "got %q, which can never be accepted, want %s", text, want).hint = "remove it, and take the machine out of use: its keys prove nothing any more"
+			d.fail(n, path, "got %q, which can never be accepted, want %s", text, want).Advice = "remove it, and take the machine out of use: its keys prove nothing any more"
 		default:
-			d.fail(n, path, "got %q, want %s", clip(text), want).hint = suggestion(text, tolerable)
+			d.fail(n, path, "got %q, want %s", clip(text), want).Advice = suggestion(text, tolerable)
 		}
 	})
 }
@@ -231,7 +231,7 @@ func (d *decoder) advisories(into *[]string) field {
 		}
 		e := d.fail(n, path, "got %q, want %s", clip(text), wantAdvisory)
 		if upper := strings.ToUpper(text); valid.MatchString(upper) {
-			e.hint = fmt.Sprintf("write %q", upper)
+			e.Advice = fmt.Sprintf("write %q", upper)
 		}
 	})
 }
@@ -242,7 +242,7 @@ func (d *decoder) names(want string, read func(n *yaml.Node, path, text string))
 		text, ok := d.scalar(n, path, want)
 		switch {
 		case ok && isPattern(text):
-			d.fail(n, path, "got the pattern %q, want %s: a pattern would also accept what Intel finds tomorrow", clip(text), want).hint = "name each one that you can live with"
+			d.fail(n, path, "got the pattern %q, want %s: a pattern would also accept what Intel finds tomorrow", clip(text), want).Advice = "name each one that you can live with"
 		case ok:
 			read(n, path, text)
 		}

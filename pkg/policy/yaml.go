@@ -16,6 +16,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/confidb/confidb/pkg/document"
 	"github.com/confidb/confidb/pkg/nearest"
 )
 
@@ -37,7 +38,7 @@ func (d *decoder) document(text []byte) *yaml.Node {
 	err := stream.Decode(&first)
 	switch {
 	case errors.Is(err, io.EOF) || err == nil && isNull(first.Content[0]):
-		d.at(1, 1, "got an empty document, want kind: %s", Kind).hint = "kubectl confidb policy example prints one to begin with"
+		d.at(1, 1, "got an empty document, want kind: %s", Kind).Advice = "kubectl confidb policy example prints one to begin with"
 		return nil
 	case err != nil:
 		d.syntax(text, err)
@@ -45,7 +46,7 @@ func (d *decoder) document(text []byte) *yaml.Node {
 	}
 	switch err := stream.Decode(&second); {
 	case err == nil:
-		d.fail(&second, "", "got a second document, want one in a file").hint = "remove it, or put it into a file of its own"
+		d.fail(&second, "", "got a second document, want one in a file").Advice = "remove it, or put it into a file of its own"
 		return nil
 	case !errors.Is(err, io.EOF):
 		d.syntax(text, err)
@@ -65,11 +66,11 @@ func (d *decoder) characters(text []byte) bool {
 		switch {
 		case r == utf8.RuneError && size == 1:
 			line, column := position(text[:i])
-			d.at(line, column, "got the byte 0x%02x, want UTF-8", text[i]).hint = "save the file as UTF-8"
+			d.at(line, column, "got the byte 0x%02x, want UTF-8", text[i]).Advice = "save the file as UTF-8"
 			return false
 		case unicode.IsControl(r) && !strings.ContainsRune("\t\n\r", r), unicode.Is(unicode.Bidi_Control, r):
 			line, column := position(text[:i])
-			d.at(line, column, "got the invisible character %U, want text that reads as it is shown", r).hint = "remove it"
+			d.at(line, column, "got the invisible character %U, want text that reads as it is shown", r).Advice = "remove it"
 			return false
 		}
 		i += size
@@ -100,7 +101,7 @@ func (d *decoder) syntax(text []byte, err error) {
 	if strings.Contains(problem, "alphabetic or numeric character") { // a * or & without a name
 		hint = starHint
 	}
-	d.at(line, column, "got text that is not YAML: %s", clip(problem)).hint = hint
+	d.at(line, column, "got text that is not YAML: %s", clip(problem)).Advice = hint
 }
 
 const starHint = "write each name out: what begins with * is an alias of YAML, and a policy has neither aliases nor patterns"
@@ -109,11 +110,11 @@ const starHint = "write each name out: what begins with * is an alias of YAML, a
 func (d *decoder) plain(n *yaml.Node) {
 	switch {
 	case n.Kind == yaml.AliasNode:
-		d.fail(n, "", "got the alias *%s, want the value itself", clip(n.Value)).hint = starHint
+		d.fail(n, "", "got the alias *%s, want the value itself", clip(n.Value)).Advice = starHint
 	case n.Anchor != "":
-		d.fail(n, "", "got the anchor &%s, want a value without one", clip(n.Anchor)).hint = "remove it: a policy has no aliases"
+		d.fail(n, "", "got the anchor &%s, want a value without one", clip(n.Anchor)).Advice = "remove it: a policy has no aliases"
 	case n.Style&yaml.TaggedStyle != 0 && !slices.Contains([]string{"!!str", "!!int", "!!bool", "!!map", "!!seq"}, n.Tag):
-		d.fail(n, "", "got the tag %q, want a value without one", clip(n.Tag)).hint = "remove it"
+		d.fail(n, "", "got the tag %q, want a value without one", clip(n.Tag)).Advice = "remove it"
 	}
 	for _, c := range n.Content {
 		d.plain(c)
@@ -124,19 +125,14 @@ func (d *decoder) plain(n *yaml.Node) {
 type decoder struct {
 	file     string
 	problems []*Error
-	more     int
 	places   map[string]string
 }
 
 func (d *decoder) result() error {
-	if len(d.problems) == 0 {
-		return nil
-	}
-	slices.SortStableFunc(d.problems, compareErrors)
-	return &Errors{Problems: d.problems, More: d.more}
+	return document.Join(d.problems)
 }
 
-// fail keeps a problem, as long as there is room, and returns it for a hint.
+// fail keeps a problem and returns it for a hint.
 func (d *decoder) fail(n *yaml.Node, path, format string, arguments ...any) *Error {
 	e := d.at(n.Line, n.Column, format, arguments...)
 	e.Path = path
@@ -145,16 +141,12 @@ func (d *decoder) fail(n *yaml.Node, path, format string, arguments ...any) *Err
 
 func (d *decoder) at(line, column int, format string, arguments ...any) *Error {
 	e := &Error{File: d.file, Line: line, Column: column, Problem: fmt.Sprintf(format, arguments...)}
-	if len(d.problems) == maxProblems {
-		d.more++
-		return e
-	}
 	d.problems = append(d.problems, e)
 	return e
 }
 
 // count says how many problems there are, to see whether a part has any.
-func (d *decoder) count() int { return len(d.problems) + d.more }
+func (d *decoder) count() int { return len(d.problems) }
 
 func (d *decoder) remember(n *yaml.Node, path string) {
 	d.places[path] = fmt.Sprintf("%s:%d:%d", d.file, n.Line, n.Column)
@@ -176,7 +168,7 @@ func (d *decoder) pairs(n *yaml.Node, path string, visit func(key, value *yaml.N
 		case key.Kind != yaml.ScalarNode:
 			d.fail(key, path, "got %s as a key, want a word", kindOf(key))
 		case seen[key.Value]:
-			d.fail(key, path, "got the key %q a second time, want it once", clip(key.Value)).hint = "keep one of them"
+			d.fail(key, path, "got the key %q a second time, want it once", clip(key.Value)).Advice = "keep one of them"
 		default:
 			seen[key.Value] = true
 			visit(key, value)
@@ -190,7 +182,7 @@ func (d *decoder) object(n *yaml.Node, path string, fields map[string]field) {
 		read, known := fields[key.Value]
 		if !known {
 			words := slices.Sorted(maps.Keys(fields))
-			d.fail(key, path, "got the unknown key %q, want %s", clip(key.Value), strings.Join(words, ", ")).hint = suggestion(key.Value, words)
+			d.fail(key, path, "got the unknown key %q, want %s", clip(key.Value), strings.Join(words, ", ")).Advice = suggestion(key.Value, words)
 			return
 		}
 		d.remember(key, join(path, key.Value))
@@ -250,7 +242,7 @@ func (d *decoder) list(n *yaml.Node, path string, item field) {
 	if n.Kind != yaml.SequenceNode {
 		e := d.fail(n, path, "got %s, want a list", kindOf(n))
 		if n.Kind == yaml.ScalarNode && n.Value != "" {
-			e.hint = fmt.Sprintf("write [%q]", clip(n.Value))
+			e.Advice = fmt.Sprintf("write [%q]", clip(n.Value))
 		}
 		return
 	}
@@ -273,7 +265,7 @@ func (d *decoder) scalar(n *yaml.Node, path, want string) (string, bool) {
 func (d *decoder) flag(into *bool) field {
 	return func(n *yaml.Node, path string) {
 		if n.Kind != yaml.ScalarNode || n.Tag != "!!bool" || n.Decode(into) != nil {
-			d.fail(n, path, "got %s, want true or false", kindOf(n)).hint = unquote(n)
+			d.fail(n, path, "got %s, want true or false", kindOf(n)).Advice = unquote(n)
 		}
 	}
 }
@@ -284,7 +276,7 @@ func (d *decoder) number(into *int, high int) field {
 		octal := len(n.Value) > 1 && n.Value[0] == '0' && unicode.IsDigit(rune(n.Value[1]))
 		var v int
 		if n.Kind != yaml.ScalarNode || n.Tag != "!!int" || octal || n.Decode(&v) != nil || v < 0 || v > high {
-			d.fail(n, path, "got %s, want a number from 0 to %d", kindOf(n), high).hint = unquote(n)
+			d.fail(n, path, "got %s, want a number from 0 to %d", kindOf(n), high).Advice = unquote(n)
 			return
 		}
 		*into = v
@@ -308,7 +300,7 @@ func (d *decoder) duration(into *time.Duration, low, high time.Duration, want st
 		}
 		v, err := time.ParseDuration(text)
 		if err != nil || v < low || v > high {
-			d.fail(n, path, "got %q, want %s", clip(text), want).hint = inHours(text)
+			d.fail(n, path, "got %q, want %s", clip(text), want).Advice = inHours(text)
 			return
 		}
 		*into = v

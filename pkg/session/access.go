@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/confidb/confidb/pkg/nearest"
 )
 
 // AccessPolicy says who may do what. An empty list means CREATOR; for
@@ -133,8 +135,8 @@ func (d *decoder) principal(n *yaml.Node, path string, r *AccessRule) {
 		r.Kind = AccessCertificate
 	default:
 		e := d.fail(n, path, "got %q, want CREATOR, ANY, NONE, a certificate (PEM), a key hash (%s) or %s", clip(text), hex64Words, referenceWords)
-		if near := nearest(text, []string{"CREATOR", "ANY", "NONE"}); near != "" {
-			e.hint = fmt.Sprintf("write %q", near)
+		if near := nearest.Word(text, []string{"CREATOR", "ANY", "NONE"}); near != "" {
+			e.Advice = fmt.Sprintf("write %q", near)
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/confidb/confidb/pkg/nearest"
 )
 
 // decoder walks a document and collects its problems.
@@ -89,7 +91,7 @@ func (d *decoder) member(key, value *yaml.Node, path string, known fields, seen 
 // needs refuses what the version of the document does not have yet.
 func (d *decoder) needs(n *yaml.Node, path string, minor int) {
 	if minor > d.minor {
-		d.fail(n, path, "it needs version 0.3.%d, got %s", minor, versionText(d.minor)).hint = fmt.Sprintf("write version: \"0.3.%d\"", minor)
+		d.fail(n, path, "it needs version 0.3.%d, got %s", minor, versionText(d.minor)).Advice = fmt.Sprintf("write version: \"0.3.%d\"", minor)
 	}
 }
 
@@ -228,8 +230,8 @@ func oneOf[T ~string](d *decoder, into *T, words ...T) field {
 			all = append(all, string(w))
 		}
 		e := d.fail(n, path, "got %q, want %s", clip(string(*into)), strings.Join(all, ", "))
-		if near := nearest(string(*into), all); near != "" {
-			e.hint = fmt.Sprintf("write %q", near)
+		if near := nearest.Word(string(*into), all); near != "" {
+			e.Advice = fmt.Sprintf("write %q", near)
 		}
 	}
 	return field{read: read, shape: fixed(shape{"enum": words})}

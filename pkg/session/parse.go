@@ -94,7 +94,7 @@ func (d *decoder) session(s *Session) field {
 	}, func(n *yaml.Node, path string) {
 		if s.NamespaceHash != "" && s.Predecessor != "" {
 			key, _ := lookup(n, "namespace_hash")
-			d.fail(key, "namespace_hash", "got it beside predecessor: it is for new sessions only").hint = "remove one of them"
+			d.fail(key, "namespace_hash", "got it beside predecessor: it is for new sessions only").Advice = "remove one of them"
 		}
 	})
 }

@@ -84,7 +84,7 @@ func (r *renderer) replace(e entry, line int, m mask, found []int, list bool) {
 	value, ok := r.lookup(name)
 	if !ok {
 		column := len([]rune(r.src[line][:m.from+found[0]])) + 1
-		r.at(line+1, column, "", "%s: Value for variable $%s is missing at line %d column %d", e.path, name, line+1, column).hint =
+		r.at(line+1, column, "", "%s: Value for variable $%s is missing at line %d column %d", e.path, name, line+1, column).Advice =
 			fmt.Sprintf("give it with -e %s=VALUE, or in the environment with --use-env", name)
 		return
 	}

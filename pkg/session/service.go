@@ -30,7 +30,7 @@ func (d *decoder) service(s *Service) field {
 	}, func(n *yaml.Node, path string) {
 		if len(deprecated) > 0 && len(s.Attestation) > 0 {
 			key, _ := lookup(n, "mrenclaves")
-			d.fail(key, join(path, "mrenclaves"), "got it beside attestation, want one of them").hint = "move the measurements to attestation.mrenclave"
+			d.fail(key, join(path, "mrenclaves"), "got it beside attestation, want one of them").Advice = "move the measurements to attestation.mrenclave"
 		}
 		s.Attestation = append(s.Attestation, deprecated...)
 	})

@@ -39,7 +39,7 @@ func (p *problems) document(text []byte) *yaml.Node {
 	}
 	switch err := stream.Decode(&second); {
 	case err == nil:
-		p.fail(&second, "", "got a second document, want one").hint = "put it into a file of its own"
+		p.fail(&second, "", "got a second document, want one").Advice = "put it into a file of its own"
 		return nil
 	case !errors.Is(err, io.EOF):
 		p.syntax(err)

@@ -219,40 +219,50 @@ func (e *ReissueError) Hint() string {
 // Run shows what the update does, and replaces the session unless that would break
 // what runs.
 func (o UpdateSession) Run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) error {
-	text, name, err := o.render(streams.In)
+	u, err := o.open(ctx, getter, streams)
 	if err != nil {
 		return err
 	}
-	connection, err := o.connect(ctx, getter)
-	if err != nil {
-		return err
-	}
-	defer connection.close()
-	u := &update{client: connection.Client, name: name, text: text, allowReissue: o.AllowReissue}
-	if err := u.plan(ctx); err != nil {
-		return err
-	}
-	if err := (changeDocument{"confidb.session-update/v1", fromCAS + name, o.File, u.change}).print(streams.Out, o.Output); err != nil {
-		return err
-	}
-	if err := u.refuse(); err != nil {
-		return err
-	}
+	defer u.close()
 	if o.DryRun != DryRunNone || u.Verdict == diff.Equal {
-		fmt.Fprintf(streams.ErrOut, "session %q: nothing was changed\n", name)
+		fmt.Fprintf(streams.ErrOut, "session %q: nothing was changed\n", u.name)
 		return nil
 	}
 	hash, err := u.apply(ctx)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(streams.ErrOut, "session %q was updated: hash %s\n", name, hash)
+	fmt.Fprintf(streams.ErrOut, "session %q was updated: hash %s\n", u.name, hash)
 	return nil
+}
+
+// open works out an update, shows it, and refuses one that would break what runs.
+func (o UpdateSession) open(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) (*update, error) {
+	text, name, err := o.render(streams.In)
+	if err != nil {
+		return nil, err
+	}
+	connection, err := o.connect(ctx, getter)
+	if err != nil {
+		return nil, err
+	}
+	u := &update{connection: connection, name: name, text: text, allowReissue: o.AllowReissue}
+	if err = u.plan(ctx); err == nil {
+		err = changeDocument{"confidb.session-update/v1", fromCAS + name, o.File, u.change}.print(streams.Out, o.Output)
+	}
+	if err == nil {
+		err = u.refuse()
+	}
+	if err != nil {
+		connection.close()
+		return nil, err
+	}
+	return u, nil
 }
 
 // update replaces one session.
 type update struct {
-	client       *cas.Client
+	*connection
 	name         string
 	text         []byte
 	allowReissue bool
@@ -264,7 +274,7 @@ type update struct {
 
 // plan reads what CAS holds now, and what the update would do to it.
 func (u *update) plan(ctx context.Context) error {
-	stored, from, err := fetchSession(ctx, u.client, u.name)
+	stored, from, err := fetchSession(ctx, u.Client, u.name)
 	if errors.Is(err, cas.ErrNotFound) {
 		return &NoSessionError{u.name}
 	}
@@ -311,7 +321,7 @@ const maxRaces = 3
 // does exactly what was shown.
 func (u *update) apply(ctx context.Context) (hash string, err error) {
 	for range maxRaces {
-		hash, err = u.client.CreateSession(ctx, u.document)
+		hash, err = u.CreateSession(ctx, u.document)
 		if !lostRace(err) {
 			return hash, err
 		}

@@ -160,36 +160,21 @@ func (o PlanSession) Run(ctx context.Context, getter genericclioptions.RESTClien
 	if o.To == "" {
 		return cli.NewUsageError("--to: want the file for the plan")
 	}
-	text, name, err := o.render(streams.In)
+	u, err := o.open(ctx, getter, streams)
 	if err != nil {
 		return err
 	}
-	if err := refuseWrittenSecrets(name, text); err != nil {
-		return err
-	}
-	connection, err := o.connect(ctx, getter)
-	if err != nil {
-		return err
-	}
-	defer connection.close()
-	u := &update{client: connection.Client, name: name, text: text, allowReissue: o.AllowReissue}
-	if err := u.plan(ctx); err != nil {
-		return err
-	}
-	if err := (changeDocument{"confidb.session-update/v1", fromCAS + name, o.File, u.change}).print(streams.Out, o.Output); err != nil {
-		return err
-	}
-	if err := u.refuse(); err != nil {
-		return err
-	}
+	defer u.close()
 	if u.Verdict == diff.Equal {
-		fmt.Fprintf(streams.ErrOut, "session %q: nothing to plan\n", name)
+		fmt.Fprintf(streams.ErrOut, "session %q: nothing to plan\n", u.name)
 		return nil
 	}
-	if err := refuseWrittenSecrets(name, []byte(u.stored.Text)); err != nil { // a plan goes to others
-		return err
+	for _, text := range []string{u.stored.Text, string(u.document)} { // a plan goes to others
+		if err := refuseWrittenSecrets(u.name, []byte(text)); err != nil {
+			return err
+		}
 	}
-	plan := sessionPlan{Kind: sessionPlanKind, CAS: connection.attested.Pin.Address, Name: name, Predecessor: u.stored.Hash, From: u.stored.Text, To: string(u.document), AllowReissue: o.AllowReissue}
+	plan := sessionPlan{Kind: sessionPlanKind, CAS: u.attested.Pin.Address, Name: u.name, Predecessor: u.stored.Hash, From: u.stored.Text, To: string(u.document), AllowReissue: o.AllowReissue}
 	if err := plan.write(o.To); err != nil {
 		return err
 	}
