@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-RACE := ./pkg/lab/... ./pkg/mariadb/... ./pkg/platform/... ./pkg/probe/... ./plugin/internal/cluster/... ./plugin/internal/verbs
+RACE := ./pkg/lab/... ./pkg/mariadb/... ./pkg/mysql ./pkg/platform/... ./pkg/probe/... ./plugin/internal/cluster/... ./plugin/internal/verbs
 GOTEST := go test -trimpath
 export CGO_ENABLED ?= 0
 

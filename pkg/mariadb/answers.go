@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/confidb/confidb/pkg/mysql"
 )
 
-// Querier runs a statement and returns its whole result; a *Conn is one.
+// Querier runs a statement and returns its whole result; a *mysql.Conn is one.
 type Querier interface {
-	Query(ctx context.Context, statement string) (*Rows, error)
+	Query(ctx context.Context, statement string) (*mysql.Rows, error)
 }
 
 // answer is what the server said to one question, or why it did not.
@@ -19,7 +21,7 @@ type answer[T any] struct {
 	err   error
 }
 
-func ask[T any](ctx context.Context, server Querier, statement string, read func(*Rows) (T, error)) answer[T] {
+func ask[T any](ctx context.Context, server Querier, statement string, read func(*mysql.Rows) (T, error)) answer[T] {
 	rows, err := server.Query(ctx, statement)
 	if err != nil {
 		return answer[T]{err: err}
@@ -119,7 +121,7 @@ func unanswered(reason error) answers {
 var errNoRows = errors.New("the answer has no rows")
 
 // atLeastOne checks that a result has rows, and exactly so many columns.
-func atLeastOne(rows *Rows, columns int) error {
+func atLeastOne(rows *mysql.Rows, columns int) error {
 	if len(rows.Columns) != columns {
 		return fmt.Errorf("answer with %d columns: want %d", len(rows.Columns), columns)
 	}
@@ -129,7 +131,7 @@ func atLeastOne(rows *Rows, columns int) error {
 	return nil
 }
 
-func readSession(rows *Rows) (sessionFacts, error) {
+func readSession(rows *mysql.Rows) (sessionFacts, error) {
 	if err := atLeastOne(rows, 2); err != nil {
 		return sessionFacts{}, err
 	}
@@ -140,7 +142,7 @@ func readSession(rows *Rows) (sessionFacts, error) {
 	return sessionFacts{connectionID: id, version: rows.Values[0][1].Text}, nil
 }
 
-func readStatus(rows *Rows) (map[string]string, error) {
+func readStatus(rows *mysql.Rows) (map[string]string, error) {
 	if err := atLeastOne(rows, 2); err != nil {
 		return nil, err
 	}
@@ -151,7 +153,7 @@ func readStatus(rows *Rows) (map[string]string, error) {
 	return status, nil
 }
 
-func readVariables(rows *Rows) (map[string]variable, error) {
+func readVariables(rows *mysql.Rows) (map[string]variable, error) {
 	if err := atLeastOne(rows, 3); err != nil {
 		return nil, err
 	}
@@ -162,7 +164,7 @@ func readVariables(rows *Rows) (map[string]variable, error) {
 	return variables, nil
 }
 
-func readPlugins(rows *Rows) (map[string]plugin, error) {
+func readPlugins(rows *mysql.Rows) (map[string]plugin, error) {
 	if err := atLeastOne(rows, 3); err != nil {
 		return nil, err
 	}
@@ -173,7 +175,7 @@ func readPlugins(rows *Rows) (map[string]plugin, error) {
 	return plugins, nil
 }
 
-func readAccounts(rows *Rows) (accounts, error) {
+func readAccounts(rows *mysql.Rows) (accounts, error) {
 	if err := atLeastOne(rows, 3); err != nil {
 		return nil, err
 	}
@@ -188,7 +190,7 @@ func readAccounts(rows *Rows) (accounts, error) {
 	return all, nil
 }
 
-func readSpaces(rows *Rows) (spaces, error) {
+func readSpaces(rows *mysql.Rows) (spaces, error) {
 	if err := atLeastOne(rows, 3); err != nil {
 		return spaces{}, err
 	}
@@ -204,7 +206,7 @@ func readSpaces(rows *Rows) (spaces, error) {
 	return found, nil
 }
 
-func readTables(rows *Rows) (tables, error) {
+func readTables(rows *mysql.Rows) (tables, error) {
 	if err := atLeastOne(rows, 5); err != nil {
 		return tables{}, err
 	}
@@ -239,8 +241,8 @@ func askBinlogs(ctx context.Context, server Querier) answer[[]binlog] {
 	return answer[[]binlog]{value: logs}
 }
 
-func readBinlogNames(rows *Rows) ([]string, error) {
-	at, err := rows.column("Log_name")
+func readBinlogNames(rows *mysql.Rows) ([]string, error) {
+	at, err := rows.Column("Log_name")
 	if err != nil {
 		return nil, err
 	}
@@ -254,8 +256,8 @@ func readBinlogNames(rows *Rows) ([]string, error) {
 	return names, nil
 }
 
-func readSecondEvent(rows *Rows) (string, error) {
-	at, err := rows.column("Event_type")
+func readSecondEvent(rows *mysql.Rows) (string, error) {
+	at, err := rows.Column("Event_type")
 	if err != nil {
 		return "", err
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/mysql"
 )
 
 // Alerts of TLS (RFC 8446, section 6.2) with which a server refuses.
@@ -55,7 +56,7 @@ func decideChain(o *Observation) conclusion {
 	if refused, ok := errors.AsType[*tls.CertificateVerificationError](o.login.Err); ok {
 		return failed(refused.Err.Error(), "a certificate of the session's CA for "+o.target.ServerName, "")
 	}
-	if errors.Is(o.login.Err, errNoTLS) {
+	if errors.Is(o.login.Err, mysql.ErrNoTLS) {
 		return failed("no TLS offered", "TLS", "")
 	}
 	return unproven(o.login.Err)
@@ -108,7 +109,7 @@ func decideOldTLS(o *Observation) conclusion {
 // withoutControl says why refusals prove nothing: a server that refuses the
 // asker itself refuses everyone. It is empty if the asker got in.
 func (o *Observation) withoutControl() string {
-	if o.login.Stage != LoggedIn {
+	if o.login.Stage != mysql.LoggedIn {
 		return fmt.Sprintf("a refusal proves nothing while the attested client itself is refused: %v", o.login.Err)
 	}
 	return ""
@@ -179,7 +180,7 @@ func (o *Observation) judgeOne(t trial, alerts []tls.AlertError) conclusion {
 	switch {
 	case t.absent:
 		return skipped(what + ": there is no such certificate to try with")
-	case t.Stage == LoggedIn:
+	case t.Stage == mysql.LoggedIn:
 		return failed(what+": logged in", "a refusal", "")
 	case t.Denied() && !deniedWillDo:
 		return failed(what+": TLS accepted the certificate", "a TLS alert on the certificate", "only the login was refused")
@@ -195,7 +196,7 @@ func (o *Observation) judgeOne(t trial, alerts []tls.AlertError) conclusion {
 
 // admits reports whether the asker's own certificate is let in with this version.
 func (o *Observation) admits(version uint16) bool {
-	return slices.ContainsFunc(o.trials.controls, func(t trial) bool { return t.version == version && t.Stage == LoggedIn })
+	return slices.ContainsFunc(o.trials.controls, func(t trial) bool { return t.version == version && t.Stage == mysql.LoggedIn })
 }
 
 // unspoken reports whether the server refuses this version even to the asker.
@@ -228,7 +229,7 @@ func (o *Observation) worst(all []conclusion) conclusion {
 }
 
 func decidePlain(o *Observation) conclusion {
-	if o.trials.plain.Stage == LoggedIn {
+	if o.trials.plain.Stage == mysql.LoggedIn {
 		return failed("logged in in clear", "a refusal", "")
 	}
 	setting := o.compare([]setting{{"require_secure_transport", "ON"}})

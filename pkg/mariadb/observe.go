@@ -6,12 +6,13 @@ import (
 	"fmt"
 
 	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/mysql"
 )
 
 // Observation is everything that was seen of a server at one time.
 type Observation struct {
 	target  Target
-	login   Attempt // the login over which the server was asked
+	login   mysql.Attempt // the login over which the server was asked
 	trials  trials
 	answers answers
 }
@@ -20,7 +21,7 @@ type Observation struct {
 // It always returns what it saw; whatever did not work is part of that.
 func Observe(ctx context.Context, target Target, impostors Impostors) *Observation {
 	seen := &Observation{target: target}
-	conn, attempt := Connect(ctx, target.login(&target.Certificate, tls.VersionTLS12, tls.VersionTLS13))
+	conn, attempt := mysql.Connect(ctx, target.login(&target.Certificate, tls.VersionTLS12, tls.VersionTLS13))
 	seen.login = attempt
 	if conn == nil {
 		seen.answers = unanswered(fmt.Errorf("the attested client is not logged in: %w", attempt.Err))
@@ -28,7 +29,7 @@ func Observe(ctx context.Context, target Target, impostors Impostors) *Observati
 		defer conn.Close()
 		seen.answers = collect(ctx, conn)
 	}
-	if attempt.Stage > Reaching {
+	if attempt.Stage > mysql.Reaching {
 		seen.trials = target.try(ctx, impostors)
 	}
 	return seen

@@ -1,7 +1,6 @@
 package mariadb_test
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -241,54 +240,4 @@ func TestKeysFromElsewhere(t *testing.T) {
 	target := goodTarget()
 	target.KeyDirectory = "/run/confidb/"
 	wantOutcome(t, observe(t, target), "enc-06", check.Fail, "file_key_management_filename")
-}
-
-func TestQueryErrors(t *testing.T) {
-	if _, err := server.Admin.Query(t.Context(), "SELECT @@no_such_variable"); err == nil || !strings.Contains(err.Error(), "1193") {
-		t.Errorf("got %v, want ERROR 1193", err)
-	}
-	if _, err := server.Admin.Query(t.Context(), "LOAD DATA LOCAL INFILE '/etc/hostname' INTO TABLE app.t"); err == nil {
-		t.Error("got no error for a local file")
-	}
-	rows, err := server.Admin.Query(t.Context(), "SELECT NULL AS a, '' AS b, REPEAT('x', 70000) AS c")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if row := rows.Values[0]; !row[0].Null || row[1].Null || len(row[2].Text) != 70000 {
-		t.Errorf("got %v, %v and %d bytes, want NULL, empty and 70000", row[0], row[1], len(row[2].Text))
-	}
-}
-
-func TestACancelledQueryEnds(t *testing.T) {
-	target := goodTarget()
-	conn, attempt := mariadb.Connect(t.Context(), mariadb.Login{Address: target.Address, Account: "confidb_verify", Password: "wrong", TLS: &tls.Config{RootCAs: nil, ServerName: "x"}})
-	if conn != nil || attempt.Stage != mariadb.Securing || attempt.Err == nil {
-		t.Errorf("got stage %v and %v, want a refusal while securing", attempt.Stage, attempt.Err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	started := time.Now()
-	if err := sleepQuery(ctx, t); err == nil {
-		t.Error("got no error from a query that was cancelled")
-	}
-	if took := time.Since(started); took > 5*time.Second {
-		t.Errorf("took %v, want less than 5s", took)
-	}
-}
-
-func sleepQuery(ctx context.Context, t *testing.T) error {
-	t.Helper()
-	conn := connectAsker(t)
-	defer conn.Close()
-	_, err := conn.Query(ctx, "SELECT SLEEP(30)")
-	return err
-}
-
-func connectAsker(t *testing.T) *mariadb.Conn {
-	t.Helper()
-	conn, attempt := mariadb.Connect(t.Context(), mariadb.AskerLogin(goodTarget()))
-	if conn == nil {
-		t.Fatal(attempt.Err)
-	}
-	return conn
 }

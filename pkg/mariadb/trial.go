@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"time"
+
+	"github.com/confidb/confidb/pkg/mysql"
 )
 
 // Target is the server that is asked, and who asks. Every field is needed.
@@ -43,7 +45,7 @@ type trial struct {
 	name    string
 	version uint16 // 0: no TLS
 	absent  bool   // the certificate to try with was missing
-	Attempt
+	mysql.Attempt
 }
 
 // trials are all that was tried.
@@ -81,15 +83,15 @@ func weakSuites() []uint16 {
 	return weak
 }
 
-// login is a Login at the target; a nil certificate means to show none.
-func (t Target) login(certificate *tls.Certificate, lowest, highest uint16) Login {
+// login is an attempt at the target; a nil certificate means to show none.
+func (t Target) login(certificate *tls.Certificate, lowest, highest uint16) mysql.Login {
 	roots := x509.NewCertPool()
 	roots.AddCert(t.CA)
 	shown := &tls.Certificate{}
 	if certificate != nil {
 		shown = certificate
 	}
-	return Login{Address: t.Address, Account: t.Account, Password: t.Password, TLS: &tls.Config{
+	return mysql.Login{Address: t.Address, Account: t.Account, Password: t.Password, TLS: &tls.Config{
 		RootCAs: roots, ServerName: t.ServerName, MinVersion: lowest, MaxVersion: highest, Time: t.Now,
 		// shown even if the server names another issuer: it is the server that has to refuse it
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return shown, nil },
@@ -107,10 +109,10 @@ func (t Target) try(ctx context.Context, impostors Impostors) trials {
 	}
 	plain := t.login(nil, 0, 0)
 	plain.TLS = nil
-	tried.plain = trial{name: "in clear", Attempt: Try(ctx, plain)}
+	tried.plain = trial{name: "in clear", Attempt: mysql.Try(ctx, plain)}
 	for _, version := range currentVersions() {
 		tried.controls = append(tried.controls, trial{name: "its own certificate", version: version,
-			Attempt: Try(ctx, t.login(&t.Certificate, version, version))})
+			Attempt: mysql.Try(ctx, t.login(&t.Certificate, version, version))})
 	}
 	return tried
 }
@@ -119,11 +121,11 @@ func (t Target) tryOld(ctx context.Context) []trial {
 	old := make([]trial, 0, 3)
 	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
 		login := t.login(&t.Certificate, version, version)
-		old = append(old, trial{name: tls.VersionName(version), version: version, Attempt: Try(ctx, login)})
+		old = append(old, trial{name: tls.VersionName(version), version: version, Attempt: mysql.Try(ctx, login)})
 	}
 	weak := t.login(&t.Certificate, tls.VersionTLS12, tls.VersionTLS12)
 	weak.TLS.CipherSuites = weakSuites()
-	return append(old, trial{name: "TLS 1.2 with weak ciphers", version: tls.VersionTLS12, Attempt: Try(ctx, weak)})
+	return append(old, trial{name: "TLS 1.2 with weak ciphers", version: tls.VersionTLS12, Attempt: mysql.Try(ctx, weak)})
 }
 
 func (t Target) tryImpostor(ctx context.Context, name string, certificate *tls.Certificate, by decider) []trial {
@@ -133,7 +135,7 @@ func (t Target) tryImpostor(ctx context.Context, name string, certificate *tls.C
 		if !next.absent {
 			login := t.login(certificate, version, version)
 			login.AwaitAlert = by == handshakeDecides
-			next.Attempt = Try(ctx, login)
+			next.Attempt = mysql.Try(ctx, login)
 		}
 		tried = append(tried, next)
 	}

@@ -29,7 +29,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/cas"
 	"github.com/confidb/confidb/pkg/deploy"
-	"github.com/confidb/confidb/pkg/mariadb"
+	"github.com/confidb/confidb/pkg/mysql"
 	"github.com/confidb/confidb/pkg/record"
 )
 
@@ -87,16 +87,16 @@ func TestStrangersAreRefused(t *testing.T) {
 		return &tls.Config{RootCAs: roots, ServerName: "db1-mariadb.default.svc", Certificates: certificates, MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12}
 	}
 	for name, c := range map[string]struct {
-		login mariadb.Login
+		login mysql.Login
 		alert tls.AlertError // 0: the login is denied
 	}{
-		"in clear":             {mariadb.Login{}, 0},
-		"without certificate":  {mariadb.Login{TLS: secured()}, 0},
-		"of another authority": {mariadb.Login{TLS: secured(identity(t, "confidb-app"))}, 48},
+		"in clear":             {mysql.Login{}, 0},
+		"without certificate":  {mysql.Login{TLS: secured()}, 0},
+		"of another authority": {mysql.Login{TLS: secured(identity(t, "confidb-app"))}, 48},
 	} {
 		// a new one for each: kubectl gives up when a peer ends a connection
 		c.login.Address, c.login.Account = forward(t, "service/db1-mariadb", ":3306"), "confidb_app"
-		attempt := mariadb.Try(t.Context(), c.login)
+		attempt := mysql.Try(t.Context(), c.login)
 		alert, alerted := attempt.Alert()
 		if c.alert == 0 && !attempt.Denied() || c.alert != 0 && (!alerted || alert != c.alert) {
 			t.Errorf("%s: stage %d, %v", name, attempt.Stage, attempt.Err)

@@ -21,7 +21,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/confidb/confidb/pkg/mariadb"
+	"github.com/confidb/confidb/pkg/mysql"
 )
 
 const (
@@ -43,7 +43,7 @@ type Server struct {
 	CA           *Authority
 	Verify       tls.Certificate // the asker's
 	// Admin has every privilege. Its account is dropped: the connection is all that is left of it.
-	Admin *mariadb.Conn
+	Admin *mysql.Conn
 
 	directory string
 	process   *exec.Cmd
@@ -119,15 +119,15 @@ func (s *Server) connectAdmin() error {
 	defer cancel()
 	roots := x509.NewCertPool()
 	roots.AddCert(s.CA.Certificate)
-	login := mariadb.Login{Address: s.Address, Account: "root_test", Password: Password,
+	login := mysql.Login{Address: s.Address, Account: "root_test", Password: Password,
 		TLS: &tls.Config{RootCAs: roots, ServerName: ServerName}}
 	for {
-		conn, attempt := mariadb.Connect(ctx, login)
+		conn, attempt := mysql.Connect(ctx, login)
 		if conn != nil {
 			s.Admin = conn
 			return s.Exec("DROP USER root_test@'%'")
 		}
-		if attempt.Stage != mariadb.Reaching || ctx.Err() != nil {
+		if attempt.Stage != mysql.Reaching || ctx.Err() != nil {
 			return attempt.Err
 		}
 		select {
@@ -172,15 +172,15 @@ func (s *Server) giveAway() (*syscall.SysProcAttr, error) {
 	if os.Geteuid() != 0 {
 		return &syscall.SysProcAttr{}, nil
 	}
-	mysql, err := user.Lookup("mysql")
+	owner, err := user.Lookup("mysql")
 	if err != nil {
 		return nil, err
 	}
-	uid, err := strconv.ParseUint(mysql.Uid, 10, 32)
+	uid, err := strconv.ParseUint(owner.Uid, 10, 32)
 	if err != nil {
 		return nil, err
 	}
-	gid, err := strconv.ParseUint(mysql.Gid, 10, 32)
+	gid, err := strconv.ParseUint(owner.Gid, 10, 32)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package mariadb
+package mysql
 
 import (
 	"bytes"
@@ -9,16 +9,18 @@ import (
 )
 
 const (
-	// maxHandshakePacket bounds a packet before the login, maxResultPacket one after it.
+	// maxHandshakePacket bounds a packet before the login, maxResultPacket one after
+	// it, in bytes. The protocol itself would allow 16 MiB, and any number of them.
 	maxHandshakePacket = 64 << 10
 	maxResultPacket    = 1 << 20
 )
 
 var errShort = errors.New("packet ends too early")
 
-// packetStream frames packets as the MySQL protocol does: three bytes of length
-// (little endian), one byte of sequence number, payload. It refuses a packet out
-// of sequence, longer than limit, or continued in another packet.
+// packetStream frames packets (page "MySQL Packets"): three bytes of length
+// (little endian), one byte of sequence number, payload. It refuses a packet that
+// is out of sequence, longer than limit, or empty. A packet that continues in
+// another one has 16 MiB - 1 bytes, which is always beyond limit.
 type packetStream struct {
 	stream   io.ReadWriter
 	sequence byte
@@ -62,7 +64,8 @@ func (s *packetStream) write(payload []byte) error {
 }
 
 // cursor takes fields off the front of a packet. After the first field that is
-// not there, failed is set and every further field is empty.
+// missing, failed is set and every further field is empty: whoever uses a field
+// looks at failed before.
 type cursor struct {
 	rest   []byte
 	failed bool
@@ -85,7 +88,8 @@ func (c *cursor) number(size uint64) uint64 {
 	return binary.LittleEndian.Uint64(wide[:])
 }
 
-// terminated reads up to a zero byte, and drops that byte.
+// terminated reads up to a zero byte, and drops that byte (page "String types":
+// NulTerminatedString).
 func (c *cursor) terminated() string {
 	end := bytes.IndexByte(c.rest, 0)
 	if end < 0 {
@@ -97,7 +101,8 @@ func (c *cursor) terminated() string {
 	return string(field)
 }
 
-// lengthEncoded reads a number that says itself how long it is; null is SQL's NULL.
+// lengthEncoded reads a number that says how long it is (page "Integer types":
+// LengthEncodedInteger). In a row, 0xfb in its place is SQL's NULL; 0xff begins no number.
 func (c *cursor) lengthEncoded() (value uint64, null bool) {
 	switch first := c.number(1); first {
 	case 0xfb:
@@ -116,6 +121,7 @@ func (c *cursor) lengthEncoded() (value uint64, null bool) {
 	}
 }
 
+// value reads a text with its length before it, or NULL (LengthEncodedString).
 func (c *cursor) value() Value {
 	length, null := c.lengthEncoded()
 	if null {

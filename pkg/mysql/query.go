@@ -1,15 +1,18 @@
-package mariadb
+package mysql
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
+// Limits of one result. The largest one that is asked for is the list of tables.
 const (
 	maxColumns     = 64
 	maxRows        = 20000
 	maxResultBytes = 16 << 20
+	longestColumn  = 1024 // bytes of a column's name, which may be an expression
 	queryCommand   = 3
 )
 
@@ -19,24 +22,25 @@ type Value struct {
 	Null bool
 }
 
-// Rows is a whole result. A statement without a result set has no columns.
+// Rows is a whole result. That of a statement that returns no rows, such as SET,
+// has no columns.
 type Rows struct {
 	Columns []string
 	Values  [][]Value // each as long as Columns
 }
 
-// column returns the index of a column by its name.
-func (r *Rows) column(name string) (int, error) {
-	for i, column := range r.Columns {
-		if column == name {
-			return i, nil
-		}
+// Column returns the index of the column of this name, or an error if there is none.
+func (r *Rows) Column(name string) (int, error) {
+	i := slices.Index(r.Columns, name)
+	if i < 0 {
+		return 0, fmt.Errorf("no column %q among the %d of the answer", name, len(r.Columns))
 	}
-	return 0, fmt.Errorf("no column %q in the answer: got %q", name, r.Columns)
+	return i, nil
 }
 
-// Query runs one statement and reads its whole result. What the server refuses
-// is a *ServerError. After any other error the connection is of no more use.
+// Query runs one statement (page "COM_QUERY") and reads its whole result, within
+// ten seconds. What the server refuses is a *ServerError. After any other error
+// the connection is of no more use.
 func (c *Conn) Query(ctx context.Context, statement string) (*Rows, error) {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
@@ -60,7 +64,8 @@ func (c *Conn) query(statement string) (*Rows, error) {
 	return readResult(c.packets.read)
 }
 
-// readResult reads the answer to a query, packet by packet.
+// readResult reads the answer to a query (page "COM_QUERY Response"), packet by
+// packet. next must not return an empty packet.
 func readResult(next func() ([]byte, error)) (*Rows, error) {
 	packet, err := next()
 	if err != nil {
@@ -96,6 +101,7 @@ func readResult(next func() ([]byte, error)) (*Rows, error) {
 	return rows, rows.read(next)
 }
 
+// readColumn reads a column's name (page "Protocol::ColumnDefinition41").
 func readColumn(next func() ([]byte, error)) (string, error) {
 	packet, err := next()
 	if err != nil {
@@ -106,12 +112,17 @@ func readColumn(next func() ([]byte, error)) (string, error) {
 		fields.value()
 	}
 	name := fields.value()
-	if fields.failed {
+	switch {
+	case fields.failed:
 		return "", fmt.Errorf("column of %d bytes: %w", len(packet), errShort)
+	case len(name.Text) > longestColumn:
+		return "", fmt.Errorf("column with a name of %d bytes: want at most %d", len(name.Text), longestColumn)
 	}
 	return name.Text, nil
 }
 
+// isEnd reports whether a packet ends columns or rows (page "EOF_Packet"). A row
+// may begin with the same byte, which then announces more than 16 MiB.
 func isEnd(packet []byte) bool { return packet[0] == 0xfe && len(packet) < 9 }
 
 func (r *Rows) read(next func() ([]byte, error)) error {
@@ -139,6 +150,8 @@ func (r *Rows) read(next func() ([]byte, error)) error {
 	}
 }
 
+// parseRow reads a row (page "Text Resultset Row"); one with too few values, or
+// with something after them, is an error.
 func parseRow(packet []byte, columns int) ([]Value, error) {
 	fields := cursor{rest: packet}
 	row := make([]Value, columns)

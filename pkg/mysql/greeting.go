@@ -1,4 +1,4 @@
-package mariadb
+package mysql
 
 import (
 	"errors"
@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// Greeting is the first packet of a server (MySQL's "Protocol::HandshakeV10").
-// It is sent in clear, so nothing in it is proven.
+// Greeting is the first packet of a server (page "Protocol::HandshakeV10"). It is
+// sent in clear, so nothing in it is proven: whoever is in between can write it.
 type Greeting struct {
-	// Version is what the server calls itself, without the prefix 5.5.5- that
-	// MariaDB puts before it for old replicas.
+	// Version is what the server calls itself, without the
+	// prefix 5.5.5- that MariaDB puts before it for old replicas.
 	Version string
-	// ConnectionID is the server's number for this connection.
+	// ConnectionID is the server's number for this connection, modulo 2^32.
 	ConnectionID uint32
 	// OffersTLS says whether the server is ready to switch to TLS.
 	OffersTLS bool
@@ -25,11 +25,11 @@ const (
 	scrambleBytes   = 20
 	greetingVersion = 10
 	nativePassword  = "mysql_native_password"
-	longestName     = 256 // of a version or plugin in a greeting
+	longestName     = 256 // bytes of a version, of a plugin, and of a column
 )
 
-// parseGreeting reads a greeting. Where the server refuses at once it sends an
-// error packet in its place: then the error is a *ServerError.
+// parseGreeting reads a greeting. A server that refuses at once, such as one with
+// too many connections, sends an error packet instead: then the error is a *ServerError.
 func parseGreeting(packet []byte) (*Greeting, error) {
 	if len(packet) > 0 && packet[0] == errorMarker {
 		return nil, parseServerError(packet)
@@ -64,11 +64,15 @@ func parseGreeting(packet []byte) (*Greeting, error) {
 	return greeting, nil
 }
 
-// ServerError is an error packet of the server. The message is the peer's text.
+// ServerError is an error packet of the server (page "ERR_Packet"). Before TLS
+// stands, anybody in between can have written it.
 type ServerError struct {
-	Code    uint16 // for example 1045 (access denied)
-	State   string // SQLSTATE, five characters, or empty
-	Message string // at most 512 bytes
+	// Code is MariaDB's, for example 1045 (access denied).
+	Code uint16
+	// State is the SQLSTATE, five digits and capital letters, or empty if there is none.
+	State string
+	// Message is the peer's text, at most 512 bytes of it.
+	Message string
 }
 
 // Error returns code, state and message in the form of MariaDB's own client.
@@ -91,8 +95,16 @@ func parseServerError(packet []byte) error {
 	}
 	parsed := &ServerError{Code: uint16(code)}
 	if len(fields.rest) >= 6 && fields.rest[0] == '#' {
-		parsed.State = string(fields.bytes(6)[1:])
+		parsed.State = sqlState(string(fields.bytes(6)[1:]))
 	}
 	parsed.Message = string(fields.rest[:min(len(fields.rest), longestMessage)])
 	return parsed
+}
+
+// sqlState is text if it is a SQLSTATE: digits and capital letters. Else it is empty.
+func sqlState(text string) string {
+	if strings.Trim(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		return ""
+	}
+	return text
 }

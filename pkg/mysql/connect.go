@@ -1,4 +1,4 @@
-package mariadb
+package mysql
 
 import (
 	"bytes"
@@ -13,7 +13,9 @@ import (
 	"time"
 )
 
-// Capability bits of the protocol, as far as they are used.
+// Capability bits (page "Capabilities Flags"), as far as they are used. Without
+// CLIENT_DEPRECATE_EOF, CLIENT_CONNECT_WITH_DB and CLIENT_LOCAL_FILES the answers
+// have one form each, and the server may not ask for a file.
 const (
 	capLongPassword     = 1 << 0
 	capLongFlag         = 1 << 2
@@ -29,13 +31,14 @@ const (
 	alertWait      = time.Second
 )
 
-// Login is one try to get in. Who am I, whom do I trust and who may it be are in
-// TLS; without TLS the login is in clear.
+// Login is one attempt to get in.
 type Login struct {
-	Address  string // host:port
-	Account  string
-	Password string
-	// TLS is nil for a login in clear.
+	// Address is host:port.
+	Address string
+	// Account and Password are those of the database. The password never leaves in
+	// clear, but whoever sees the answer to the challenge can guess at it.
+	Account, Password string
+	// TLS says who asks, whom to trust and who may answer. Nil means a login in clear.
 	TLS *tls.Config
 	// AwaitAlert reads for up to a second after the handshake and before the login.
 	// With TLS 1.3 the client's handshake ends before the server has judged the
@@ -62,10 +65,11 @@ type Attempt struct {
 	Stage    Stage
 	Greeting *Greeting            // nil if none came
 	TLS      *tls.ConnectionState // nil if the client did not finish its handshake
-	Err      error                // nil exactly if Stage is LoggedIn
+	Err      error                // nil if and only if Stage is LoggedIn
 }
 
-// Alert is the TLS alert that the peer sent, and whether it sent one.
+// Alert returns the TLS alert (RFC 8446, section 6) that the peer sent, and whether
+// it sent one.
 func (a Attempt) Alert() (tls.AlertError, bool) {
 	var remote *net.OpError
 	if !errors.As(a.Err, &remote) || remote.Op != "remote error" {
@@ -80,7 +84,8 @@ func (a Attempt) Alert() (tls.AlertError, bool) {
 	return 0, false
 }
 
-// Denied reports whether the server answered the login itself with 1045 (access denied).
+// Denied reports whether the server answered the login itself with 1045 (access
+// denied, ER_ACCESS_DENIED_ERROR).
 func (a Attempt) Denied() bool {
 	var refusal *ServerError
 	return a.Stage == LoggingIn && errors.As(a.Err, &refusal) && refusal.Code == codeAccessDenied
@@ -88,7 +93,8 @@ func (a Attempt) Denied() bool {
 
 const codeAccessDenied = 1045
 
-var errNoTLS = errors.New("the server does not offer TLS")
+// ErrNoTLS is the Attempt's error where TLS was wanted, and the greeting offers none.
+var ErrNoTLS = errors.New("the server does not offer TLS")
 
 // Conn is a connection that has logged in. It is not for concurrent use.
 type Conn struct {
@@ -99,7 +105,8 @@ type Conn struct {
 // Close ends the connection without a farewell.
 func (c *Conn) Close() error { return c.socket.Close() }
 
-// Connect logs in. The Conn is nil unless the Attempt's Stage is LoggedIn.
+// Connect logs in, within ten seconds. The Conn is nil unless the Attempt's Stage
+// is LoggedIn.
 func Connect(ctx context.Context, login Login) (*Conn, Attempt) {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
@@ -129,7 +136,7 @@ func Try(ctx context.Context, login Login) Attempt {
 	return attempt
 }
 
-// limit makes every read and write fail once ctx is done, until release.
+// limit makes every read and write fail once ctx is done, until release is called.
 func (c *Conn) limit(ctx context.Context) (release func()) {
 	socket := c.socket
 	stop := context.AfterFunc(ctx, func() { socket.SetDeadline(time.Unix(1, 0)) })
@@ -154,9 +161,10 @@ func (c *Conn) logIn(ctx context.Context, login Login, attempt *Attempt) error {
 	return c.authenticate(login, attempt.Greeting)
 }
 
+// secure asks for TLS (page "Protocol::SSLRequest") and shakes hands.
 func (c *Conn) secure(ctx context.Context, login Login, attempt *Attempt) error {
 	if !attempt.Greeting.OffersTLS {
-		return errNoTLS
+		return ErrNoTLS
 	}
 	if err := c.packets.write(loginHeader(capabilities | capTLS)); err != nil {
 		return fmt.Errorf("asking for TLS: %w", err)
@@ -174,8 +182,8 @@ func (c *Conn) secure(ctx context.Context, login Login, attempt *Attempt) error 
 	return awaitAlert(channel)
 }
 
-// awaitAlert returns what the peer sends before it was sent anything: silence is
-// no error, an alert, an end or data is one.
+// awaitAlert returns what the peer sends before it was sent a login. Silence is
+// fine; an alert, an end or data is an error.
 func awaitAlert(channel *tls.Conn) error {
 	if err := channel.SetReadDeadline(time.Now().Add(alertWait)); err != nil {
 		return fmt.Errorf("awaiting the verdict on the client certificate: %w", err)
@@ -200,6 +208,8 @@ func loginHeader(capabilities uint32) []byte {
 	return header
 }
 
+// authenticate sends the login (page "Protocol::HandshakeResponse41") and reads the
+// decision.
 func (c *Conn) authenticate(login Login, greeting *Greeting) error {
 	if strings.IndexByte(login.Account, 0) >= 0 {
 		return errors.New("account name with a zero byte")
@@ -219,8 +229,8 @@ func (c *Conn) authenticate(login Login, greeting *Greeting) error {
 	return c.finishLogin(login.Password)
 }
 
-// finishLogin reads the server's decision. The server may first, once, ask to
-// answer another challenge.
+// finishLogin reads the server's decision. The server may first, once, ask for the
+// answer to another challenge.
 func (c *Conn) finishLogin(password string) error {
 	packet, err := c.packets.read()
 	if err == nil && packet[0] == 0xfe {
@@ -243,20 +253,22 @@ func (c *Conn) finishLogin(password string) error {
 	return fmt.Errorf("logging in: got a packet of type %#x, want ok or an error", packet[0])
 }
 
+// parseAuthSwitch reads the request for another answer (page
+// "Protocol::AuthSwitchRequest"). Any other method is refused: some send the password.
 func parseAuthSwitch(packet []byte) (challenge []byte, err error) {
 	fields := cursor{rest: packet}
 	fields.bytes(1)
 	plugin := fields.terminated()
 	challenge = bytes.TrimSuffix(fields.rest, []byte{0})
 	if fields.failed || plugin != nativePassword || len(challenge) != scrambleBytes {
-		return nil, fmt.Errorf("the server asks for %q with a challenge of %d bytes: want %q with %d",
+		return nil, fmt.Errorf("the server asks for %.64q with a challenge of %d bytes: want %q with %d",
 			plugin, len(challenge), nativePassword, scrambleBytes)
 	}
 	return challenge, nil
 }
 
-// nativeAnswer answers the challenge of mysql_native_password:
-// SHA1(password) XOR SHA1(challenge + SHA1(SHA1(password))).
+// nativeAnswer answers the challenge of mysql_native_password (page "Native
+// Authentication"): SHA1(password) XOR SHA1(challenge + SHA1(SHA1(password))).
 func nativeAnswer(password string, challenge []byte) []byte {
 	if password == "" {
 		return nil
