@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/confidb/confidb/pkg/explain"
+	"github.com/confidb/confidb/pkg/lint"
 	"github.com/confidb/confidb/pkg/sgx"
 )
 
@@ -53,6 +54,26 @@ func TestEveryCodeHasAPage(t *testing.T) {
 		pages, err := explain.Lookup(id)
 		if err != nil || len(pages) != 1 {
 			t.Errorf("%s has the ID %s: got %d pages and error %v, want one page in pages.yaml", place, id, len(pages), err)
+		}
+	}
+}
+
+// TestRulesArePages shows that explain says of a rule exactly what lint says.
+func TestRulesArePages(t *testing.T) {
+	rules, err := lint.Rules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rules {
+		pages, err := explain.Lookup(r.Code)
+		if err != nil || len(pages) != 1 {
+			t.Errorf("%s: got %d pages and %v, want one", r.Code, len(pages), err)
+			continue
+		}
+		p := pages[0]
+		got := []string{p.Code, p.Title, p.Meaning, p.Attack, p.Do}
+		if want := []string{r.Code, r.Title, r.Meaning, r.Attack, r.Fix}; !slices.Equal(got, want) {
+			t.Errorf("got the page %q, want %q", got, want)
 		}
 	}
 }

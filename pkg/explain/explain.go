@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -88,7 +89,7 @@ func Lookup(text string) ([]Page, error) {
 // Pages returns all pages in the order of their groups.
 func Pages() ([]Page, error) {
 	b, err := open()
-	return b.pages, err
+	return slices.Clone(b.pages), err
 }
 
 // Codes lists every code and other name that Lookup knows, in the order of the
@@ -111,32 +112,35 @@ type book struct {
 	byName map[string]int
 }
 
-// open reads the pages of this program: those of the file, then those of the rules.
-func open() (book, error) {
+// open reads the pages of this program when they are first asked for.
+var open = sync.OnceValues(load)
+
+// load reads the pages of the file, then those of the rules.
+func load() (book, error) {
 	b, err := read(pagesFile)
 	if err != nil {
 		return book{}, fmt.Errorf("reading the pages: %w", err)
 	}
-	for _, p := range lintPages() {
-		if err := b.add(p); err != nil {
+	rules, err := lint.Rules()
+	if err != nil {
+		return book{}, err
+	}
+	for _, r := range rules {
+		if err := b.add(lintPage(r)); err != nil {
 			return book{}, fmt.Errorf("reading the rules of lint: %w", err)
 		}
 	}
 	return b, nil
 }
 
-// lintPages are the pages of what session lint finds. The rules have their texts
-// themselves, so that nobody can add a rule without a page.
-func lintPages() []Page {
-	var pages []Page
-	for _, r := range lint.Rules() {
-		pages = append(pages, Page{
-			Code: r.Code, Group: "What session lint finds", Title: r.Title, Meaning: r.Meaning, Attack: r.Attack, Do: r.Fix,
-			Caveat:   "Lint reads the document only. What the enclave does with its secrets is not in it.",
-			Patterns: []string{r.Code},
-		})
+// lintPage is the page of what a rule of session lint finds. The rules have their
+// texts themselves, so that nobody can add a rule without a page.
+func lintPage(r lint.Rule) Page {
+	return Page{
+		Code: r.Code, Group: "What session lint finds", Title: r.Title, Meaning: r.Meaning, Attack: r.Attack, Do: r.Fix,
+		Caveat:   "Lint reads the document only. What the enclave does with its secrets is not in it.",
+		Patterns: []string{r.Code},
 	}
-	return pages
 }
 
 // group is one heading of the file.

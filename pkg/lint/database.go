@@ -10,66 +10,6 @@ import (
 	"github.com/confidb/confidb/pkg/session"
 )
 
-func databaseRules() []rule {
-	return []rule{
-		{Rule{
-			"CDB6005", "datadir-unprotected", Warning, "the data of the database is on no protected volume",
-			"MariaDB's own encryption leaves some files in clear text and does not notice changes. Only a volume of the session, with rollback protection, does.",
-			"The host reads what is not encrypted, exchanges pages and files, or brings back those of last month.",
-			"Add a volume at datadir to the image, with files: encrypted and the default update_policy.",
-		}, eachServer(func(d *server) string {
-			dir, v := d.directory("datadir", "/var/lib/mysql")
-			switch {
-			case d.FSPFPath != "" || v != nil && v.UpdatePolicy != "ephemeral" && v.UpdatePolicy != unprotected:
-				return ""
-			case v != nil:
-				return fmt.Sprintf("datadir %s on volume %s with %s", dir, v.Name, v.UpdatePolicy)
-			}
-			return fmt.Sprintf("datadir %s on no volume", dir)
-		})},
-		{Rule{
-			"CDB6006", "tmpdir-unprotected", Warning, "temporary files of the database are on no protected volume",
-			"Temporary tables of GROUP BY, DISTINCT and subqueries are written in clear text, whatever the settings of encryption say.",
-			"The host reads the rows of queries in tmpdir.",
-			"Set tmpdir to /dev/shm, or to a volume of the image with files: encrypted.",
-		}, eachServer(func(d *server) string {
-			dir, v := d.directory("tmpdir", "/tmp")
-			if d.FSPFPath != "" || v != nil && d.encrypted(v.Name) || dir == "/dev/shm" || strings.HasPrefix(dir, "/dev/shm/") {
-				return ""
-			}
-			return fmt.Sprintf("tmpdir %s", dir)
-		})},
-		{Rule{
-			"CDB6010", "account-without-require", Error, "SQL in the session makes an account that needs no TLS",
-			"Without REQUIRE the account is open to clients without certificate, and without encryption where the server admits that.",
-			"Somebody who guesses or steals the password logs in from anywhere, without an attested client.",
-			"Write REQUIRE SUBJECT '…' AND ISSUER '…', or at least REQUIRE X509.",
-		}, findOpenAccounts},
-		{Rule{
-			"CDB6011", "plain-connections", Error, "the database accepts connections without TLS",
-			"The settings do not have require_secure_transport.",
-			"The host reads and changes what clients send that do not insist on TLS.",
-			"Write require_secure_transport = ON below [mariadbd].",
-		}, eachServer(func(d *server) string {
-			if !d.configured || !d.listens() || d.on("require_secure_transport") || d.shielded() {
-				return ""
-			}
-			return "no require_secure_transport"
-		})},
-		{Rule{
-			"CDB6012", "skip-grant-tables", Fatal, "a database that listens asks for no password",
-			"With skip_grant_tables everybody has every right.",
-			"Whoever reaches the port reads and changes everything.",
-			"Remove skip_grant_tables, or add skip_networking for a service that sets the database up.",
-		}, eachServer(func(d *server) string {
-			if !d.on("skip_grant_tables") || !d.listens() {
-				return ""
-			}
-			return "skip_grant_tables without skip_networking"
-		})},
-	}
-}
-
 // server is a service that runs MariaDB, and how.
 type server struct {
 	*input
@@ -83,7 +23,7 @@ type server struct {
 }
 
 // eachServer applies got to the services that run MariaDB; empty means no problem.
-func eachServer(got func(*server) string) func(*input) []hit {
+func eachServer(got func(*server) string) finder {
 	return func(in *input) []hit {
 		var hits []hit
 		for i, s := range in.Services {
@@ -197,6 +137,39 @@ func (d *server) directory(option, otherwise string) (string, *session.ImageVolu
 // encrypted reports whether others cannot read a volume, as far as the session says.
 func (d *server) encrypted(volume string) bool {
 	return slices.ContainsFunc(d.Volumes, func(v session.Volume) bool { return v.Name == volume && v.Files != "authenticated-only" })
+}
+
+func unprotectedData(d *server) string {
+	dir, v := d.directory("datadir", "/var/lib/mysql")
+	switch {
+	case d.FSPFPath != "" || v != nil && v.UpdatePolicy != "ephemeral" && v.UpdatePolicy != unprotected:
+		return ""
+	case v != nil:
+		return fmt.Sprintf("datadir %s on volume %s with %s", dir, v.Name, v.UpdatePolicy)
+	}
+	return fmt.Sprintf("datadir %s on no volume", dir)
+}
+
+func unprotectedTemporaries(d *server) string {
+	dir, v := d.directory("tmpdir", "/tmp")
+	if d.FSPFPath != "" || v != nil && d.encrypted(v.Name) || dir == "/dev/shm" || strings.HasPrefix(dir, "/dev/shm/") {
+		return ""
+	}
+	return fmt.Sprintf("tmpdir %s", dir)
+}
+
+func plainConnections(d *server) string {
+	if !d.configured || !d.listens() || d.on("require_secure_transport") || d.shielded() {
+		return ""
+	}
+	return "no require_secure_transport"
+}
+
+func grantsEverything(d *server) string {
+	if !d.on("skip_grant_tables") || !d.listens() {
+		return ""
+	}
+	return "skip_grant_tables without skip_networking"
 }
 
 // findOpenAccounts looks at what is injected into images whose services are not all

@@ -7,47 +7,18 @@ import (
 	"strings"
 )
 
-func documentRules() []rule {
-	return []rule{
-		{Rule{
-			"CDB5001", "guessable-name", Warning, "the name of the session can be guessed",
-			"Names in a CAS belong to whoever comes first, forever, and are not confidential. $RANDOM has 32768 values.",
-			"Somebody takes the name before you, and your exports by name go to him; or he finds the session and asks for it.",
-			"Write at least 16 random hexadecimal digits into the name or its namespace: openssl rand -hex 16",
-		}, findGuessableName},
-		{Rule{
-			"CDB5002", "creator", Warning, "creator is written in the document",
-			"CAS adds it. Written by hand it is refused, or it is left over from a session that was read from a CAS.",
-			"none known: a mistake",
-			"Remove creator.",
-		}, findWritten("creator")},
-		{Rule{
-			"CDB5003", "fixed-predecessor", Note, "the hash of the predecessor is written in the document",
-			"A first version has no predecessor, and CAS answers 404. For later versions it has to be changed each time.",
-			"none known: a mistake",
-			"Remove predecessor, or write ~ for it, and let the upload fill it in.",
-		}, func(in *input) []hit {
-			if in.Predecessor == "" {
-				return nil
-			}
-			return []hit{{path: "predecessor", got: "predecessor " + in.Predecessor[:16] + "…"}}
-		}},
-		{Rule{
-			"CDB5004", "old-language", Warning, "the version of the language is old",
-			"Before 0.3.10, which is SCONE 5.8, there are no relative names, alternative names or references to platforms, and provide_secrets comes with 0.3.11.",
-			"none known: what makes a session strict cannot be written",
-			`Write version: "0.3.11", or what your CAS knows.`,
-		}, findOldLanguage},
+func findCreator(in *input) []hit {
+	if !in.Has("creator") {
+		return nil
 	}
+	return []hit{{path: "creator", got: "creator"}}
 }
 
-func findWritten(key string) func(*input) []hit {
-	return func(in *input) []hit {
-		if !in.Has(key) {
-			return nil
-		}
-		return []hit{{path: key, got: key}}
+func findPredecessor(in *input) []hit {
+	if in.Predecessor == "" {
+		return nil
 	}
+	return []hit{{path: "predecessor", got: "predecessor " + in.Predecessor[:16] + "…"}}
 }
 
 func findGuessableName(in *input) []hit {

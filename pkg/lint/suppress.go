@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,7 @@ type suppression struct {
 
 // suppress marks the problems that comments of the session accept, and returns what
 // is wrong with these comments.
-func suppress(s *session.Session, found []Problem, now time.Time) []Problem {
+func (b book) suppress(s *session.Session, found []Problem, now time.Time) []Problem {
 	var wrong []Problem
 	_, first, _ := position(s.Where(""))
 	for _, c := range s.Comments() {
@@ -32,20 +33,20 @@ func suppress(s *session.Session, found []Problem, now time.Time) []Problem {
 		if !strings.HasPrefix(text, mark) {
 			continue
 		}
-		p, code, got, fix := readSuppression(c, text, now)
+		p, code, got, fix := b.readSuppression(c, text, now)
 		p.whole = c.Line < first
 		if code == "" && !p.apply(found) {
 			code, got = codeNothing, "no "+p.code+" here"
 		}
 		if code != "" {
-			wrong = append(wrong, p.problem(s, code, got, fix))
+			wrong = append(wrong, b.faulty(s, p, code, got, fix))
 		}
 	}
 	return wrong
 }
 
 // readSuppression returns what is wrong with a comment by its code, or none.
-func readSuppression(c session.Comment, text string, now time.Time) (p suppression, code, got, fix string) {
+func (b book) readSuppression(c session.Comment, text string, now time.Time) (p suppression, code, got, fix string) {
 	p.Comment = c
 	form := regexp.MustCompile(`^confidb:ignore +([A-Za-z0-9]+)((?: +until=\S*| +reason="[^"]*")*)$`)
 	match := form.FindStringSubmatch(text)
@@ -59,10 +60,10 @@ func readSuppression(c session.Comment, text string, now time.Time) (p suppressi
 	}
 	end, err := time.Parse(time.DateOnly, p.until)
 	if err != nil {
-		return p, codeIncomplete, fmt.Sprintf("until=%.20q, which is no date", p.until), ""
+		return p, codeIncomplete, fmt.Sprintf("until=%.20q, which is not a date", p.until), ""
 	}
-	if !suppressible(p.code) {
-		if near := nearest.Word(p.code, suppressibleCodes()); near != "" {
+	if !slices.Contains(b.suppressible(), p.code) {
+		if near := nearest.Word(p.code, b.suppressible()); near != "" {
 			fix = fmt.Sprintf("Did you mean %s?", near)
 		}
 		return p, codeUnknown, fmt.Sprintf("%.20q", p.code), fix
@@ -81,16 +82,11 @@ func argument(text, form string) string {
 	return match[1]
 }
 
-// suppressible reports whether a code is that of a rule over the document.
-func suppressible(code string) bool {
-	r, ok := Lookup(code)
-	return ok && !strings.HasPrefix(r.Code, "CDB0")
-}
-
-func suppressibleCodes() []string {
+// suppressible are the codes of the rules over a document that could be read.
+func (b book) suppressible() []string {
 	var codes []string
-	for _, r := range Rules() {
-		if suppressible(r.Code) {
+	for _, r := range b.rules {
+		if !strings.HasPrefix(r.Code, "CDB0") {
 			codes = append(codes, r.Code)
 		}
 	}
@@ -116,9 +112,9 @@ func inside(path, value string) bool {
 	return ok && value != "" && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
-// problem places what is wrong with a comment at its line.
-func (p suppression) problem(s *session.Session, code, got, fix string) Problem {
-	r, _ := Lookup(code) // it is one of the constants
+// faulty is what is wrong with a comment, at its line.
+func (b book) faulty(s *session.Session, p suppression, code, got, fix string) Problem {
+	r, _ := b.rule(code) // it is one of the constants
 	file, _, _ := position(s.Where(""))
 	return Problem{Code: code, File: file, Line: p.Line, Column: 1, Path: p.Path, Got: got, Fix: cmp.Or(fix, r.Fix)}
 }

@@ -54,7 +54,7 @@ func TestSuppressionReach(t *testing.T) {
 
 // TestNearbyCode helps with a slip in a code.
 func TestNearbyCode(t *testing.T) {
-	problems := check(t, "testdata/CDB0002/bad.yaml")
+	problems := checkFile(t, "testdata/CDB0002/bad.yaml")
 	var fix string
 	for _, p := range problems {
 		if p.Code == "CDB0002" {

@@ -42,7 +42,7 @@ func ownSessions(t testing.TB) []*session.Session {
 // datadir nor tmpdir on a volume of SCONE, which verify says as well.
 func TestOwnTemplates(t *testing.T) {
 	got := map[string]int{}
-	for _, p := range lint.Check(ownSessions(t), now()) {
+	for _, p := range checkAll(t, ownSessions(t)...) {
 		if p.Suppressed {
 			t.Errorf("got a suppression at %s:%d, want none", p.File, p.Line)
 		}

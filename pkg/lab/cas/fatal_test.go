@@ -80,7 +80,11 @@ func TestWhatIsFatal(t *testing.T) {
 		})
 		fatal[code] = true
 	}
-	for _, rule := range lint.Rules() {
+	rules, err := lint.Rules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range rules {
 		if (rule.Severity == lint.Fatal) != fatal[rule.Code] {
 			t.Errorf("%s %s is %s, and tried here: %v", rule.Code, rule.Name, rule.Severity, fatal[rule.Code])
 		}

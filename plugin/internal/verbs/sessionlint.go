@@ -67,6 +67,7 @@ func (o *LintSession) Check(arguments []string) error {
 
 // linted is what came out.
 type linted struct {
+	rules    []lint.Rule
 	files    []string
 	problems []lint.Problem
 	failOn   lint.Severity
@@ -77,11 +78,14 @@ type linted struct {
 // Run prints the problems of files, or of sessions in a CAS, and ends with exit
 // code 3 when one of them weighs as much as FailOn.
 func (o LintSession) Run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams, arguments []string) error {
-	if o.List {
-		return printLintRules(streams.Out, o.Output)
+	rules, err := lint.Rules()
+	if err != nil {
+		return err
 	}
-	result := linted{failOn: lint.Severity(o.FailOn)}
-	var err error
+	if o.List {
+		return printLintRules(streams.Out, o.Output, rules)
+	}
+	result := linted{rules: rules, failOn: lint.Severity(o.FailOn)}
 	if o.CAS == "" {
 		err = o.lintFiles(&result, streams.In, arguments)
 	} else {
@@ -119,8 +123,9 @@ func (o LintSession) lintFiles(result *linted, in io.Reader, files []string) err
 		}
 		result.problems = append(result.problems, problems...)
 	}
-	result.problems = append(result.problems, lint.Check(sessions, o.Now())...)
-	return nil
+	found, err := lint.Check(sessions, o.Now())
+	result.problems = append(result.problems, found...)
+	return err
 }
 
 // read returns a file as it would be uploaded.
@@ -142,9 +147,6 @@ func displayName(file string) string {
 	return file
 }
 
-// addedByCAS are codes of what CAS, or an update, writes into a session.
-func addedByCAS() []string { return []string{"CDB5002", "CDB5003"} }
-
 func (o LintSession) lintStored(ctx context.Context, result *linted, getter genericclioptions.RESTClientGetter, names []string) error {
 	connection, err := o.connect(ctx, getter)
 	if err != nil {
@@ -160,15 +162,19 @@ func (o LintSession) lintStored(ctx context.Context, result *linted, getter gene
 		}
 		result.files = append(result.files, name)
 		s, err := session.Parse(name, []byte(stored.Text))
-		if err != nil {
-			result.problems = append(result.problems, lint.Unreadable(err)...)
+		if err == nil {
+			sessions = append(sessions, s)
 			continue
 		}
-		sessions = append(sessions, s)
+		problems := lint.Unreadable(err)
+		if len(problems) == 0 {
+			return err
+		}
+		result.problems = append(result.problems, problems...)
 	}
-	result.problems = append(result.problems, lint.Check(sessions, o.Now())...)
-	result.problems = slices.DeleteFunc(result.problems, func(p lint.Problem) bool { return slices.Contains(addedByCAS(), p.Code) })
-	return nil
+	found, err := lint.CheckStored(sessions, o.Now())
+	result.problems = append(result.problems, found...)
+	return err
 }
 
 // sort puts problems in the order of the sessions; those of one are in order already.

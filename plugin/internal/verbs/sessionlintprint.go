@@ -87,15 +87,15 @@ func (l linted) document() lintDocument {
 	return d
 }
 
-func printLintRules(out io.Writer, format string) error {
+func printLintRules(out io.Writer, format string, rules []lint.Rule) error {
 	if format == "json" {
 		return writeJSON(out, struct {
 			Kind  string      `json:"kind"`
 			Rules []lint.Rule `json:"rules"`
-		}{"confidb.lint-rules/v1", lint.Rules()})
+		}{"confidb.lint-rules/v1", rules})
 	}
 	var b strings.Builder
-	for _, r := range lint.Rules() {
+	for _, r := range rules {
 		printers.Wrap(&b, fmt.Sprintf("%s %-7s  ", r.Code, r.Severity), r.Title)
 	}
 	_, err := io.WriteString(out, b.String())
@@ -186,7 +186,7 @@ func (l linted) sarif() sarifLog {
 		Invocations: []sarifInvocation{{true}}, Properties: map[string]any{"simulated": l.simulated},
 	}
 	index := map[string]int{}
-	for i, r := range lint.Rules() {
+	for i, r := range l.rules {
 		index[r.Code] = i
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, newSARIFRule(r))
 	}
@@ -300,7 +300,7 @@ func (l linted) junit(out io.Writer) error {
 
 func (l linted) suite(file string) junitSuite {
 	suite := junitSuite{Name: file, Properties: []junitProperty{{"simulated", fmt.Sprint(l.simulated)}}}
-	for _, r := range lint.Rules() {
+	for _, r := range l.rules {
 		c := l.testCase(file, r)
 		suite.Tests++
 		switch {

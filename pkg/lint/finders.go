@@ -1,0 +1,120 @@
+package lint
+
+import "github.com/confidb/confidb/pkg/session"
+
+// finder finds the places in a session to which a rule applies.
+type finder func(*input) []hit
+
+// input is what a rule looks at: one session, and those that were given with it.
+type input struct {
+	*session.Session
+	all []*session.Session
+}
+
+// hit is a place that a rule found.
+type hit struct{ path, got string }
+
+// Codes of problems that no finder finds: reading the document or its suppressions does.
+const (
+	codeUnreadable    = "CDB0000"
+	codeIncomplete    = "CDB0001"
+	codeUnknown       = "CDB0002"
+	codeExpired       = "CDB0003"
+	codeNothing       = "CDB0004"
+	codeNoPlatforms   = "CDB2002"
+	codeMixed         = "CDB2003"
+	codeBareID        = "CDB2004"
+	codeUnknownSecret = "CDB3023"
+)
+
+// finders has for each rule of rules.yaml what finds its problems. It is nil where
+// that is done elsewhere.
+func finders() map[string]finder {
+	return map[string]finder{
+		codeUnreadable: nil,
+		codeIncomplete: nil,
+		codeUnknown:    nil,
+		codeExpired:    nil,
+		codeNothing:    nil,
+
+		"CDB1001": findMode("none"),
+		"CDB1002": findMode("maa"),
+		"CDB1003": findUnattested,
+		"CDB1004": findStrayDash,
+		"CDB1005": eachVariant(signerOnly),
+		"CDB1006": eachVariant(anySecurityVersion),
+		"CDB1007": findDeprecatedMeasurements,
+		"CDB1008": findTolerated("debug-mode"),
+		"CDB1009": findTolerated("outdated-tcb"),
+		"CDB1010": findTolerated("insecure-configuration"),
+		"CDB1011": findTolerated("hyperthreading", "insecure-igpu", "software-hardening-needed", "aepic-leak", "local-attestation-trust-cas-tcb", "maa-managed-tcb"),
+		"CDB1012": findWildcard,
+		"CDB1013": findAdvisories,
+		"CDB1014": eachVariant(signedPublicly),
+		"CDB1015": eachVariant(zeroMeasurement),
+		"CDB1016": findImportedMeasurement,
+		"CDB1017": findImportedPolicy,
+
+		"CDB2001":       findUnplaced,
+		codeNoPlatforms: nil,
+		codeMixed:       nil,
+		codeBareID:      nil,
+		"CDB2005":       eachPlaced(placedAlone),
+		"CDB2006":       eachPlaced(ignoredByMode),
+		"CDB2007":       eachPlaced(ignoredByLocal),
+		"CDB2008":       findDifferentPlatforms,
+		"CDB2009":       findRepeatedPlatforms,
+
+		"CDB3001":         findInjectedAuthority,
+		"CDB3002":         eachSecret(exportedAuthority),
+		"CDB3003":         findProvidedTooMuch,
+		"CDB3004":         findProvidedAll(false),
+		"CDB3005":         findProvidedAll(true),
+		"CDB3006":         findInCommand,
+		"CDB3007":         findInEnvironment,
+		"CDB3008":         eachExport(claimable),
+		"CDB3009":         eachExport(toNamespace),
+		"CDB3010":         eachSecret(public),
+		"CDB3011":         eachSecret(importedInVain),
+		"CDB3012":         eachExport(exportedInVain),
+		"CDB3013":         eachSecret(lostAuthority),
+		"CDB3014":         findWrittenSecrets,
+		"CDB3015":         findLegacyChains,
+		"CDB3016":         eachSecret(weakKey),
+		"CDB3017":         eachCertificate(withoutSAN),
+		"CDB3018":         eachCertificate(endless),
+		"CDB3019":         eachCertificate(longLived),
+		"CDB3020":         findDNS,
+		"CDB3021":         eachCertificate(withoutEndpoint),
+		"CDB3022":         eachSecret(short),
+		codeUnknownSecret: nil,
+		"CDB3024":         findUnused,
+		"CDB3025":         eachCertificate(selfSigned),
+
+		"CDB4001": findAny("read", func(p session.AccessPolicy) []session.AccessRule { return p.Read }),
+		"CDB4002": findAny("update", func(p session.AccessPolicy) []session.AccessRule { return p.Update }),
+		"CDB4003": findAny("create_sessions", func(p session.AccessPolicy) []session.AccessRule { return p.CreateSessions }),
+		"CDB4004": findAny("list_sessions", func(p session.AccessPolicy) []session.AccessRule { return p.ListSessions }),
+		"CDB4005": findLonelyUpdate,
+		"CDB4006": findWeakThreshold,
+		"CDB4007": findUnsaidCreators,
+
+		"CDB5001": findGuessableName,
+		"CDB5002": findCreator,
+		"CDB5003": findPredecessor,
+		"CDB5004": findOldLanguage,
+
+		"CDB6001": findDLOpen,
+		"CDB6002": findHostArguments,
+		"CDB6003": findHostEnvironment,
+		"CDB6004": findLoosePermissions,
+		"CDB6005": eachServer(unprotectedData),
+		"CDB6006": eachServer(unprotectedTemporaries),
+		"CDB6007": eachVolume(authenticatedOnly),
+		"CDB6008": eachVolume(writtenKey),
+		"CDB6009": findRollback,
+		"CDB6010": findOpenAccounts,
+		"CDB6011": eachServer(plainConnections),
+		"CDB6012": eachServer(grantsEverything),
+	}
+}
