@@ -10,6 +10,7 @@ import (
 	"github.com/confidb/confidb/pkg/cas"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/lint"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/sgx"
@@ -44,7 +45,7 @@ func TestOwnSessions(t *testing.T) {
 		if parsed[s.Name].Name != s.Name {
 			t.Errorf("session %q calls itself %q", s.Name, parsed[s.Name].Name)
 		}
-		for _, f := range session.Weaknesses(parsed[s.Name]) {
+		for _, f := range lint.Strength(parsed[s.Name]) {
 			if f.Outcome != check.Pass {
 				t.Errorf("session %s: %+v", s.Name, f)
 			}

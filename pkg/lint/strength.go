@@ -1,4 +1,4 @@
-package session
+package lint
 
 import (
 	"fmt"
@@ -6,18 +6,20 @@ import (
 	"strings"
 
 	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/session"
 )
 
-// Weaknesses asks whether a session demands what a proof rests on. Each finding
-// passes when the session is as strict as it should be.
-func Weaknesses(s *Session) []check.Finding {
+// Strength asks whether a session demands what a proof rests on. Each finding
+// passes when the session is as strict as it should be, and fails otherwise. Unlike
+// the problems of Check, nothing suppresses them.
+func Strength(s *session.Session) []check.Finding {
 	return []check.Finding{
-		ask("session-attestation", "every service demands an attested enclave of known measurement or signer", "set attestation.mrenclave or signer for each service, and mode hardware", s.unattested()),
-		ask("session-platforms", "every service demands a listed platform", "set platforms for each service", s.unplaced()),
-		ask("session-tolerations", "no weak state of a platform is tolerated", "remove tolerate and ignore_advisories", s.tolerated()),
-		ask("session-ca-key", "the keys of certificate authorities never leave CAS", "let CAS generate the key, do not export or inject it", s.exposedAuthorities()),
-		ask("session-secrets", "no secret is written in the session", "remove value: let CAS generate it", WrittenSecrets(s)),
-		ask("session-access", "only named keys may read or change the session", "use CREATOR, NONE or a certificate", s.openAccess()),
+		ask("session-attestation", "every service demands an attested enclave of known measurement or signer", "set attestation.mrenclave or signer for each service, and mode hardware", unattested(s)),
+		ask("session-platforms", "every service demands a listed platform", "set platforms for each service", unplaced(s)),
+		ask("session-tolerations", "no weak state of a platform is tolerated", "remove tolerate and ignore_advisories", tolerated(s)),
+		ask("session-ca-key", "the keys of certificate authorities never leave CAS", "let CAS generate the key, do not export or inject it", exposedAuthorities(s)),
+		ask("session-secrets", "no secret is written in the session", "remove value: let CAS generate it", session.WrittenSecrets(s)),
+		ask("session-access", "only named keys may read or change the session", "use CREATOR, NONE or a certificate", openAccess(s)),
 	}
 }
 
@@ -28,7 +30,7 @@ func ask(id, title, hint string, problems []string) check.Finding {
 	return check.Finding{ID: id, Title: title, Outcome: check.Fail, Reason: strings.Join(problems, "; "), Hint: hint}
 }
 
-func (s *Session) unattested() []string {
+func unattested(s *session.Session) []string {
 	var problems []string
 	if s.Security.Mode != "" && s.Security.Mode != "hardware" {
 		problems = append(problems, "attestation mode is "+s.Security.Mode)
@@ -41,7 +43,7 @@ func (s *Session) unattested() []string {
 	return problems
 }
 
-func (s *Session) unplaced() []string {
+func unplaced(s *session.Session) []string {
 	var problems []string
 	if s.Security.MustBeSGXLocal {
 		problems = append(problems, "must_be_sgx_local makes platforms ineffective")
@@ -54,17 +56,17 @@ func (s *Session) unplaced() []string {
 	return problems
 }
 
-func (s *Session) tolerated() []string {
+func tolerated(s *session.Session) []string {
 	return slices.Concat(s.Security.Tolerate, s.Security.IgnoreAdvisories)
 }
 
 // exposedAuthorities finds keys of certificate authorities that somebody else may
 // have: written down, imported, exported, or put into a file.
-func (s *Session) exposedAuthorities() []string {
+func exposedAuthorities(s *session.Session) []string {
 	var problems []string
 	keys := map[string]bool{}
 	for _, v := range s.Secrets {
-		if v.Kind == X509CA && v.Import == nil {
+		if v.Kind == session.X509CA && v.Import == nil {
 			keys[v.PrivateKey], keys[v.Name] = true, true
 			if v.Value != nil {
 				problems = append(problems, v.Name+" is written in the session")
@@ -72,12 +74,12 @@ func (s *Session) exposedAuthorities() []string {
 		}
 	}
 	for _, v := range s.Secrets {
-		if v.Kind == PrivateKey && keys[v.Name] && (v.Value != nil || v.Import != nil || len(v.Exports) > 0 || v.ExportPublic) {
+		if v.Kind == session.PrivateKey && keys[v.Name] && (v.Value != nil || v.Import != nil || len(v.Exports) > 0 || v.ExportPublic) {
 			problems = append(problems, v.Name+" is written, imported or exported")
 		}
 	}
-	for _, text := range s.texts() {
-		placeholders, err := Placeholders(text)
+	for _, text := range injectedTexts(s) {
+		placeholders, err := session.Placeholders(text)
 		if err != nil {
 			problems = append(problems, err.Error())
 		}
@@ -92,12 +94,12 @@ func (s *Session) exposedAuthorities() []string {
 
 // publicEncoding reports whether a placeholder of a CA can only give its
 // certificate. The key alone, and forms that include it, are not public.
-func publicEncoding(p Placeholder) bool {
+func publicEncoding(p session.Placeholder) bool {
 	return len(p.Encodings) > 0 && slices.Contains([]string{"crt", ".crt", "chain"}, p.Encodings[0])
 }
 
-// texts are all values into which CAS puts secrets.
-func (s *Session) texts() []string {
+// injectedTexts are all values into which CAS puts secrets.
+func injectedTexts(s *session.Session) []string {
 	var all []string
 	for _, v := range s.Services {
 		all = append(all, v.Command...)
@@ -115,21 +117,10 @@ func (s *Session) texts() []string {
 	return all
 }
 
-// WrittenSecrets names the secrets whose values are in the document itself.
-func WrittenSecrets(s *Session) []string {
+func openAccess(s *session.Session) []string {
 	var problems []string
-	for _, v := range s.Secrets {
-		if v.Value != nil && !slices.Contains([]Kind{PublicKey, X509CA, X509}, v.Kind) {
-			problems = append(problems, v.Name)
-		}
-	}
-	return append(problems, s.writtenElsewhere()...)
-}
-
-func (s *Session) openAccess() []string {
-	var problems []string
-	for what, who := range map[string][]AccessRule{"read": s.AccessPolicy.Read, "update": s.AccessPolicy.Update, "create_sessions": s.AccessPolicy.CreateSessions, "list_sessions": s.AccessPolicy.ListSessions} {
-		if slices.ContainsFunc(who, func(r AccessRule) bool { return r.Any(AccessAny) }) {
+	for what, who := range map[string][]session.AccessRule{"read": s.AccessPolicy.Read, "update": s.AccessPolicy.Update, "create_sessions": s.AccessPolicy.CreateSessions, "list_sessions": s.AccessPolicy.ListSessions} {
+		if slices.ContainsFunc(who, func(r session.AccessRule) bool { return r.Any(session.AccessAny) }) {
 			problems = append(problems, "anyone may "+what)
 		}
 	}

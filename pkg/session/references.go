@@ -175,6 +175,17 @@ func (d *decoder) failAt(s *Session, path, format string, arguments ...any) {
 	d.at(line, column, path, format, arguments...)
 }
 
+// WrittenSecrets names the secrets whose values are in the document itself.
+func WrittenSecrets(s *Session) []string {
+	var problems []string
+	for _, v := range s.Secrets {
+		if v.Value != nil && !slices.Contains([]Kind{PublicKey, X509CA, X509}, v.Kind) {
+			problems = append(problems, v.Name)
+		}
+	}
+	return append(problems, s.writtenElsewhere()...)
+}
+
 // writtenElsewhere are the keys and tokens in the document that are no secrets of
 // the list of secrets, and no placeholders, by their paths.
 func (s *Session) writtenElsewhere() []string {

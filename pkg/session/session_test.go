@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/session"
 )
 
@@ -209,44 +208,6 @@ func TestEqual(t *testing.T) {
 		if session.Equal(a, parse(strings.Replace(good, replacement[0], replacement[1], 1))) {
 			t.Errorf("%s makes no difference", name)
 		}
-	}
-}
-
-func TestWeaknesses(t *testing.T) {
-	outcome := func(text, id string) check.Finding {
-		t.Helper()
-		s, err := session.Parse("s.yml", []byte(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		f, ok := check.Report(session.Weaknesses(s)).Find(id)
-		if !ok {
-			t.Fatalf("nobody asks %s", id)
-		}
-		return f
-	}
-	for name, c := range map[string]struct{ id, old, new string }{
-		"mode none":             {"session-attestation", "access_policy:", "security: {attestation: {mode: none}}\naccess_policy:"},
-		"no attestation":        {"session-attestation", "    attestation:\n      mrenclave: [" + mrenclave + "]\n", ""},
-		"no platforms":          {"session-platforms", "    platforms: [" + platform + "]\n", ""},
-		"local attestation":     {"session-platforms", "access_policy:", "security: {attestation: {must_be_sgx_local: true}}\naccess_policy:"},
-		"debug mode":            {"session-tolerations", "access_policy:", "security: {attestation: {tolerate: [debug-mode]}}\naccess_policy:"},
-		"all advisories":        {"session-tolerations", "access_policy:", "security: {attestation: {ignore_advisories: \"*\"}}\naccess_policy:"},
-		"exported CA key":       {"session-ca-key", "migrate: true", "export: {session: ../client}"},
-		"injected CA key":       {"session-ca-key", "$$SCONE::ca:crt$$", "$$SCONE::ca_key:pem$$"},
-		"CA key by its issuer":  {"session-ca-key", "$$SCONE::ca:crt$$", "$$SCONE::ca:privatekey:pem$$"},
-		"CA in an unclear form": {"session-ca-key", "$$SCONE::ca:crt$$", "$$SCONE::ca:pkcs12-with-private-key$$"},
-		"written key":           {"session-secrets", "migrate: true", "value: secret"},
-		"open to all":           {"session-access", "[CREATOR]", "[ANY]"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if f := outcome(good, c.id); f.Outcome != check.Pass {
-				t.Fatalf("the good session: %+v", f)
-			}
-			if f := outcome(strings.Replace(good, c.old, c.new, 1), c.id); f.Outcome != check.Fail || f.Reason == "" || f.Hint == "" {
-				t.Errorf("got %+v, want a failure with reason and hint", f)
-			}
-		})
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/confidb/confidb/pkg/cas"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/evidence"
+	"github.com/confidb/confidb/pkg/lint"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/session"
 )
@@ -177,7 +178,7 @@ func sessionStrength(which string, promised record.Session) []check.Finding {
 	if err != nil {
 		return []check.Finding{skipped(which+"-session-policy", "the "+which+" session demands attested enclaves on listed platforms", err, "restore the record of this release")}
 	}
-	findings := session.Weaknesses(parsed)
+	findings := lint.Strength(parsed)
 	for i := range findings {
 		findings[i].ID = which + "-" + findings[i].ID
 	}
