@@ -20,7 +20,7 @@ func layers() [][]string {
 	return [][]string{
 		{"pkg/check", "pkg/nearest", "pkg/document"},
 		{"pkg/sgx"},
-		{"internal/sgxmint", "pkg/attest"},
+		{"internal/sgxmint", "internal/realquotes", "pkg/attest"},
 		{"pkg/session", "pkg/policy"},
 		{"pkg/diff", "pkg/lint"},
 		{"pkg/record", "pkg/mysql"},
@@ -42,6 +42,7 @@ func owners() map[string][]string {
 		module + "/pkg/mariadb/mariadbtest": {},
 		module + "/pkg/lab":                 {"pkg/lab", "cmd/confidb-lab"},
 		module + "/internal":                {"pkg/lab"},
+		module + "/internal/realquotes":     {},
 		"github.com/google/go-cmp":          {},
 		"github.com/rogpeppe/go-internal":   {},
 	}
@@ -77,6 +78,7 @@ func TestRefusedImports(t *testing.T) {
 		{"plugin/confidb", module + "/pkg/lab/cas", true},
 		{"pkg/lab/cas", module + "/internal/sgxmint", false},
 		{"pkg/lab/cas", module + "/pkg/verify", true},
+		{"pkg/lab/cas", module + "/internal/realquotes", true},
 	} {
 		if got := refuseImport(c.folder, c.imported, false) != ""; got != c.refused {
 			t.Errorf("%s importing %s: refused %v, want %v", c.folder, c.imported, got, c.refused)

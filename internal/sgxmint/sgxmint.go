@@ -29,6 +29,11 @@ type Authority struct {
 	// Status, Advisories and QEStatus are what the collateral says of the platforms.
 	Status, QEStatus sgx.TCBStatus
 	Advisories       []string
+	// FMSPC is the processor family of the platforms that it certifies, and which its
+	// collateral is for.
+	FMSPC [6]byte
+	// EvaluationNumber is Intel's count of TCB recoveries, at least 1.
+	EvaluationNumber int
 	// Revoked are serial numbers on both revocation lists.
 	Revoked []*big.Int
 }
@@ -36,15 +41,12 @@ type Authority struct {
 // Issuer is a certificate and its key, in DER.
 type Issuer struct{ Certificate, Key []byte }
 
-// fmspc is the processor family of every minted platform.
-func fmspc() []byte { return []byte{0xc0, 0xff, 0xee, 0, 0, 0} }
-
 // validity is how long collateral is current.
 const validity = 30 * 24 * time.Hour
 
 // NewAuthority makes the keys and certificates. Its platforms are up to date.
 func NewAuthority(now time.Time) (*Authority, error) {
-	a := &Authority{Status: sgx.UpToDate, QEStatus: sgx.UpToDate}
+	a := &Authority{Status: sgx.UpToDate, QEStatus: sgx.UpToDate, FMSPC: [6]byte{0xc0, 0xff, 0xee}, EvaluationNumber: 1}
 	for _, step := range []struct {
 		into   *Issuer
 		name   string
@@ -195,8 +197,8 @@ func (a *Authority) tcbInfo(now time.Time) map[string]any {
 		components[i] = map[string]int{"svn": platformSVN}
 	}
 	return map[string]any{
-		"id": "SGX", "version": 3, "issueDate": stamp(now), "nextUpdate": stamp(now.Add(validity)), "fmspc": hex.EncodeToString(fmspc()),
-		"pceId": "0000", "tcbType": 0, "tcbEvaluationDataNumber": 1,
+		"id": "SGX", "version": 3, "issueDate": stamp(now), "nextUpdate": stamp(now.Add(validity)), "fmspc": hex.EncodeToString(a.FMSPC[:]),
+		"pceId": "0000", "tcbType": 0, "tcbEvaluationDataNumber": a.EvaluationNumber,
 		"tcbLevels": []any{map[string]any{
 			"tcb":     map[string]any{"sgxtcbcomponents": components, "pcesvn": platformSVN},
 			"tcbDate": stamp(now), "tcbStatus": a.Status, "advisoryIDs": append([]string{}, a.Advisories...),
@@ -206,7 +208,7 @@ func (a *Authority) tcbInfo(now time.Time) map[string]any {
 
 func (a *Authority) qeIdentity(now time.Time) map[string]any {
 	return map[string]any{
-		"id": "QE", "version": 2, "issueDate": stamp(now), "nextUpdate": stamp(now.Add(validity)), "tcbEvaluationDataNumber": 1,
+		"id": "QE", "version": 2, "issueDate": stamp(now), "nextUpdate": stamp(now.Add(validity)), "tcbEvaluationDataNumber": a.EvaluationNumber,
 		"miscselect": "00000000", "miscselectMask": "ffffffff",
 		"attributes": "11000000000000000000000000000000", "attributesMask": "fbffffffffffffff0000000000000000",
 		"mrsigner": qeSigner().String(), "isvprodid": qeISVProdID,
@@ -281,7 +283,7 @@ func NewPlatform(a *Authority, now time.Time) (*Platform, error) {
 	p := &Platform{}
 	rand.Read(p.QEID[:])
 	rand.Read(p.Secret[:])
-	extension, err := sgxExtension(p.QEID)
+	extension, err := a.sgxExtension(p.QEID)
 	if err != nil {
 		return nil, err
 	}
@@ -301,7 +303,7 @@ func NewPlatform(a *Authority, now time.Time) (*Platform, error) {
 	return p, err
 }
 
-func sgxExtension(ppid [16]byte) (pkix.Extension, error) {
+func (a *Authority) sgxExtension(ppid [16]byte) (pkix.Extension, error) {
 	base := asn1.ObjectIdentifier{1, 2, 840, 113741, 1, 13, 1}
 	type attribute struct {
 		ID    asn1.ObjectIdentifier
@@ -315,7 +317,7 @@ func sgxExtension(ppid [16]byte) (pkix.Extension, error) {
 	tcb = append(tcb, attribute{below(below(base, 2), 18), make([]byte, 16)})
 	der, err := asn1.Marshal([]attribute{
 		{below(base, 1), ppid[:]}, {below(base, 2), tcb}, {below(base, 3), []byte{0, 0}},
-		{below(base, 4), fmspc()}, {below(base, 5), asn1.Enumerated(1)}, {below(base, 6), ppid[:]},
+		{below(base, 4), a.FMSPC[:]}, {below(base, 5), asn1.Enumerated(1)}, {below(base, 6), ppid[:]},
 	})
 	return pkix.Extension{Id: base, Value: der}, err
 }

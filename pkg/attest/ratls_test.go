@@ -17,7 +17,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"math/big"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -25,6 +24,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/confidb/confidb/internal/realquotes"
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/sgx"
 )
@@ -565,10 +565,7 @@ func TestNoFlippedByteBinds(t *testing.T) {
 // TestRealQuote takes a quote that Gramine made on real hardware, and puts it into a
 // certificate of ours: it reads well, and does not vouch for our key.
 func TestRealQuote(t *testing.T) {
-	quote, err := os.ReadFile("../../../shared/testdata/sgx-quotes/cases/ratls-gramine-q0-debug-00606A-2022/quote.bin")
-	if err != nil {
-		t.Fatalf("the real quotes are needed for this test: %v", err)
-	}
+	quote := realquotes.Named(t, "ratls-gramine-q0-debug-00606A-2022").Read(t, "quote.bin")
 	key := newKey(t)
 	got, err := attest.ParseRATLS(certificate(t, key, extension(oidGramine, quote)))
 	if err != nil {

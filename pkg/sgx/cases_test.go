@@ -2,122 +2,57 @@ package sgx_test
 
 import (
 	"encoding/hex"
-	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/confidb/confidb/internal/realquotes"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/sgx"
 )
 
-// casesDir holds real quotes with the results that Intel's library gives. They are
-// third-party data and not part of this repository.
-const casesDir = "../../../shared/testdata/sgx-quotes"
-
-type realCase struct {
-	ID       string `json:"id"`
-	Dir      string `json:"dir"`
-	Time     int64  `json:"verification_time"`
-	Expected struct {
-		RejectReasons      []string `json:"strict_reject_reasons"`
-		Status             string   `json:"tcb_status"`
-		PlatformStatus     string   `json:"platform_status"`
-		QEStatus           string   `json:"qe_status"`
-		Advisories         []string `json:"advisories"`
-		TCBInfoVersion     int      `json:"tcb_info_version"`
-		EvaluationNumber   int      `json:"tcb_evaluation_data_number"`
-		Debug              bool     `json:"debug"`
-		MRENCLAVE          string   `json:"mrenclave"`
-		MRSIGNER           string   `json:"mrsigner"`
-		ISVProdID          uint16   `json:"isvprodid"`
-		ISVSVN             uint16   `json:"isvsvn"`
-		ReportData         string   `json:"report_data"`
-		FMSPC              string   `json:"fmspc"`
-		PPID               string   `json:"ppid"`
-		PCEID              string   `json:"pceid"`
-		PlatformInstanceID string   `json:"platform_instance_id"`
-		SGXType            int      `json:"sgx_type"`
-		QEID               string   `json:"qe_id"`
-	} `json:"expected"`
-}
-
-func realCases(t testing.TB) []realCase {
+func verifyReal(t testing.TB, c realquotes.Case) (*sgx.Result, error) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(casesDir, "cases.json"))
-	if err != nil {
-		t.Fatalf("the real quotes are needed for this test: %v", err)
+	v := verifiable{c.Files(t), sgx.Options{Time: c.Time, Roots: sgx.IntelRoot()}}
+	if c.ID == realquotes.OwnRoot {
+		roots, err := sgx.RootFromPEM(v.files["trustedRootCaCert.pem"])
+		must(t, err)
+		v.Roots = roots
 	}
-	var cases []realCase
-	if err := json.Unmarshal(text, &cases); err != nil {
-		t.Fatal(err)
-	}
-	if len(cases) < 10 {
-		t.Fatalf("got %d cases", len(cases))
-	}
-	return cases
-}
-
-func (c realCase) files(t testing.TB) map[string][]byte {
-	t.Helper()
-	entries, err := os.ReadDir(filepath.Join(casesDir, c.Dir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := map[string][]byte{}
-	for _, e := range entries {
-		if files[e.Name()], err = os.ReadFile(filepath.Join(casesDir, c.Dir, e.Name())); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return files
-}
-
-func (c realCase) verify(t testing.TB) (*sgx.Result, error) {
-	t.Helper()
-	files := c.files(t)
-	collateral, err := sgx.CollateralFromFiles(files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := sgx.IntelRoot()
-	if c.ID == "intel-sample-ownroot" {
-		if roots, err = sgx.RootFromPEM(files["trustedRootCaCert.pem"]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return sgx.Verify(files["quote.bin"], collateral[0], sgx.Options{Time: time.Unix(c.Time, 0), Roots: roots})
+	return v.with(quoteFile, v.files[quoteFile])
 }
 
 func TestRealQuotes(t *testing.T) {
-	for _, c := range realCases(t) {
-		t.Run(c.ID, func(t *testing.T) {
-			r, err := c.verify(t)
+	for id, c := range realquotes.All(t) {
+		t.Run(id, func(t *testing.T) {
+			r, err := verifyReal(t, c)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := c.Expected
-			got.Status, got.PlatformStatus, got.QEStatus = string(r.Status), string(r.PlatformStatus), string(r.QEStatus)
-			got.Advisories = append([]string{}, r.Advisories...)
-			got.EvaluationNumber, got.Debug = r.EvaluationDataNumber, r.Quote.Report.Debug()
-			got.MRENCLAVE, got.MRSIGNER = r.Quote.Report.MRENCLAVE.String(), r.Quote.Report.MRSIGNER.String()
-			got.ISVProdID, got.ISVSVN = r.Quote.Report.ISVProdID, r.Quote.Report.ISVSVN
-			got.ReportData = hex.EncodeToString(r.Quote.Report.ReportData[:])
-			got.FMSPC, got.PPID = hex.EncodeToString(r.Platform.FMSPC[:]), hex.EncodeToString(r.Platform.PPID[:])
-			got.PCEID, got.PlatformInstanceID = hex.EncodeToString(r.Platform.PCEID[:]), hex.EncodeToString(r.Platform.PlatformInstanceID)
-			got.SGXType, got.QEID = r.Platform.SGXType, hex.EncodeToString(r.Quote.QEID[:])
-			got.RejectReasons = rejectReasons(r.Findings)
-			if diff := cmp.Diff(c.Expected, got); diff != "" {
+			if diff := cmp.Diff(c.Expected, said(r, c.Expected)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if r.Simulated != (c.ID == "intel-sample-ownroot") {
+			if r.Simulated != (id == realquotes.OwnRoot) {
 				t.Errorf("Simulated = %v", r.Simulated)
 			}
 		})
+	}
+}
+
+// said is what a result says, in the form that the real cases have. What a result
+// does not hold is taken from want.
+func said(r *sgx.Result, want realquotes.Expected) realquotes.Expected {
+	report, platform := r.Quote.Report, r.Platform
+	return realquotes.Expected{
+		RejectReasons: rejectReasons(r.Findings),
+		Status:        string(r.Status), PlatformStatus: string(r.PlatformStatus), QEStatus: string(r.QEStatus),
+		Advisories: append([]string{}, r.Advisories...), TCBDate: want.TCBDate, TCBInfoVersion: want.TCBInfoVersion, EvaluationNumber: r.EvaluationDataNumber,
+		Debug: report.Debug(), MRENCLAVE: report.MRENCLAVE.String(), MRSIGNER: report.MRSIGNER.String(),
+		ISVProdID: int(report.ISVProdID), ISVSVN: int(report.ISVSVN),
+		Attributes: hex.EncodeToString(report.Attributes[:]), ReportData: hex.EncodeToString(report.ReportData[:]),
+		FMSPC: hex.EncodeToString(platform.FMSPC[:]), PPID: hex.EncodeToString(platform.PPID[:]), PCEID: hex.EncodeToString(platform.PCEID[:]),
+		PlatformInstanceID: hex.EncodeToString(platform.PlatformInstanceID), SGXType: platform.SGXType, QEID: hex.EncodeToString(r.Quote.QEID[:]),
 	}
 }
 
@@ -136,42 +71,35 @@ func rejectReasons(findings check.Report) []string {
 
 // A quote under any root but the pinned one is not verified at all.
 func TestRootsAreExplicit(t *testing.T) {
-	c := realCases(t)[1]
-	files := c.files(t)
-	collateral, err := sgx.CollateralFromFiles(files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	foreign, err := sgx.RootFromPEM(realCases(t)[9].files(t)["trustedRootCaCert.pem"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, roots := range map[string]sgx.Roots{"none": {}, "another": foreign} {
-		if _, err := sgx.Verify(files["quote.bin"], collateral[0], sgx.Options{Time: time.Unix(c.Time, 0), Roots: roots}); err == nil {
-			t.Errorf("roots %s: the quote was verified", name)
+	foreign, err := sgx.RootFromPEM(mint(t, nil).root)
+	must(t, err)
+	for kind, v := range verifiables(t, "oasis-00606A-2025") {
+		others := map[string]sgx.Roots{"none": {}, "another": foreign}
+		if kind == "minted" {
+			others["Intel's"] = sgx.IntelRoot()
+		}
+		for name, roots := range others {
+			v.Roots = roots
+			if _, err := v.with(quoteFile, v.files[quoteFile]); err == nil {
+				t.Errorf("%s, roots %s: the quote was verified", kind, name)
+			}
 		}
 	}
 }
 
 // Every byte of the quote proper counts: a changed one must not verify.
 func TestChangedQuote(t *testing.T) {
-	c := realCases(t)[1]
-	files := c.files(t)
-	collateral, err := sgx.CollateralFromFiles(files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	quote := files["quote.bin"]
-	parsed, err := sgx.ParseQuote(quote)
-	if err != nil {
-		t.Fatal(err)
-	}
-	end := len(quote) - parsed.TrailingBytes - len(parsed.CertificationData) - 8
-	for i := range end {
-		changed := append([]byte{}, quote...)
-		changed[i] ^= 1
-		if _, err := sgx.Verify(changed, collateral[0], sgx.Options{Time: time.Unix(c.Time, 0), Roots: sgx.IntelRoot()}); err == nil {
-			t.Fatalf("byte %d changed and the quote was verified", i)
+	for kind, v := range verifiables(t, "oasis-00606A-2025") {
+		quote := v.files[quoteFile]
+		parsed, err := sgx.ParseQuote(quote)
+		must(t, err)
+		end := len(quote) - parsed.TrailingBytes - len(parsed.CertificationData) - 8
+		for i := range end {
+			changed := append([]byte{}, quote...)
+			changed[i] ^= 1
+			if _, err := v.with(quoteFile, changed); err == nil {
+				t.Fatalf("%s: byte %d changed and the quote was verified", kind, i)
+			}
 		}
 	}
 }

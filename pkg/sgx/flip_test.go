@@ -10,11 +10,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/confidb/confidb/internal/realquotes"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/sgx"
 )
@@ -39,15 +39,14 @@ func mintedVerifiable(t *testing.T) verifiable {
 	return verifiable{files, sgx.Options{Time: mintedAt, Roots: roots}}
 }
 
-func realVerifiable(t *testing.T, id string) verifiable {
+// verifiables are a minted one and, where real quotes are, one of a real machine.
+func verifiables(t *testing.T, id string) map[string]verifiable {
 	t.Helper()
-	for _, c := range realCases(t) {
-		if c.ID == id {
-			return verifiable{c.files(t), sgx.Options{Time: time.Unix(c.Time, 0), Roots: sgx.IntelRoot()}}
-		}
+	kinds := map[string]verifiable{"minted": mintedVerifiable(t)}
+	if real := realquotes.IfThere(t); real != nil {
+		kinds["real"] = verifiable{real[id].Files(t), sgx.Options{Time: real[id].Time, Roots: sgx.IntelRoot()}}
 	}
-	t.Fatalf("no case %s", id)
-	return verifiable{}
+	return kinds
 }
 
 // inBundle puts the collateral into one bundle.
@@ -99,10 +98,9 @@ func (v verifiable) with(name string, content []byte) (*sgx.Result, error) {
 // One changed bit in any byte of any part is refused, or said, or changes nothing
 // that is decoded.
 func TestNoFlippedBitVerifies(t *testing.T) {
-	minted := mintedVerifiable(t)
-	for name, v := range map[string]verifiable{
-		"minted": minted, "minted, in a bundle": minted.inBundle(t), "real": realVerifiable(t, "oasis-00606A-2025"),
-	} {
+	kinds := verifiables(t, "oasis-00606A-2025")
+	kinds["minted, in a bundle"] = kinds["minted"].inBundle(t)
+	for name, v := range kinds {
 		for _, file := range slices.Sorted(maps.Keys(v.files)) {
 			if file == "trustedRootCaCert.pem" {
 				continue // the user's own word, and no part of the evidence

@@ -24,11 +24,11 @@ func variantOf(t *testing.T, change change) verifiable {
 func TestNoFlippedBitVerifiesInOtherForms(t *testing.T) {
 	leaf := func(m *minted) { m.withPCK(); m.certify(sgx.PCKLeaf, split(m.platform.Chain)[0]) }
 	ppid := func(m *minted) { m.withPCK(); m.certify(sgx.PPIDRSA3072, make([]byte, 404)) }
-	for name, c := range map[string]struct {
+	type form struct {
 		verifiable
 		files []string
-	}{
-		"real bundle":            {realVerifiable(t, "oasis-00606A-2025").inBundle(t), []string{"bundle.json"}},
+	}
+	forms := map[string]form{
 		"report of Open Enclave": {variantOf(t, func(m *minted) { m.quote = openEnclave(m.quote) }), []string{quoteFile}},
 		"PCK alone in the quote": {variantOf(t, leaf), []string{quoteFile, "pckCert.pem", "pckSignChain.pem"}},
 		"PCK beside the quote":   {variantOf(t, ppid), []string{"pckCert.pem", "pckSignChain.pem"}},
@@ -36,7 +36,11 @@ func TestNoFlippedBitVerifiesInOtherForms(t *testing.T) {
 		"other edition of the root": {variantOf(t, func(m *minted) {
 			m.files["tcbSignChain.pem"] = append(m.authority.TCBSigner.PEM(), m.otherEdition()...)
 		}), []string{"tcbSignChain.pem"}},
-	} {
+	}
+	if real, ok := verifiables(t, "oasis-00606A-2025")["real"]; ok {
+		forms["real bundle"] = form{real.inBundle(t), []string{"bundle.json"}}
+	}
+	for name, c := range forms {
 		for _, file := range c.files {
 			t.Run(name+"/"+file, func(t *testing.T) { c.flipEach(t, file) })
 		}

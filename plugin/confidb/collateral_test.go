@@ -27,6 +27,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"sigs.k8s.io/yaml"
 
+	"github.com/confidb/confidb/internal/realquotes"
 	"github.com/confidb/confidb/internal/sgxmint"
 	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/plugin/internal/cli"
@@ -664,14 +665,13 @@ func TestCollateralShowTheWorstOfAll(t *testing.T) {
 }
 
 func TestCollateralShowOfRealCollateral(t *testing.T) {
-	cases := tcbCases(t)
 	seen := 0
-	for _, c := range cases {
-		if c.Dir == "" || len(c.Expected.Reasons) > 0 {
+	for _, c := range realquotes.All(t) {
+		if len(c.Expected.RejectReasons) > 0 {
 			continue
 		}
 		seen++
-		code, out, errOut := runCollateral(t, "show", filepath.Dir(c.file("x")), "--at", c.Time, "--sgx-root-ca", c.file("trustedRootCaCert.pem"), "--accept-simulated", "-o", "json")
+		code, out, errOut := runCollateral(t, "show", c.Folder, "--at", c.At(), "--sgx-root-ca", c.File("trustedRootCaCert.pem"), "--accept-simulated", "-o", "json")
 		d := decodeCollateral(t, out)
 		if b := d.Bundles[0]; *d.Simulated != strings.HasSuffix(c.ID, "-ownroot") || b.FMSPC == "" || errOut != "" || b.FMSPC != strings.ToLower(c.Expected.FMSPC) || b.EvaluationDataNumber != c.Expected.EvaluationNumber || code != map[string]int{"affirming": 0, "none": 4, "contraindicated": 3}[d.Verdict] {
 			t.Errorf("%s: exit %d: %s%s", c.ID, code, out, errOut)

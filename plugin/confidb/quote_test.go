@@ -2,21 +2,23 @@ package confidb_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/confidb/confidb/internal/realquotes"
+	"github.com/confidb/confidb/internal/sgxmint"
+	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/plugin/confidb"
 )
-
-// quotesDir holds real quotes, third-party data that is not part of this repository.
-const quotesDir = "../../../shared/testdata/sgx-quotes"
 
 // appraisal is the document of attest quote.
 type appraisal struct {
@@ -65,53 +67,110 @@ func attestQuote(t *testing.T, arguments ...string) (appraisal, int, string) {
 	return a, code, stderr.String()
 }
 
-type quoteCase struct {
-	ID       string
-	Dir      string
-	Time     string `json:"verification_time_iso"`
-	Expected struct {
-		Reasons            []string `json:"strict_reject_reasons"`
-		Status             string   `json:"tcb_status"`
-		PlatformStatus     string   `json:"platform_status"`
-		QEStatus           string   `json:"qe_status"`
-		Advisories         []string
-		Date               string `json:"tcb_date"`
-		TCBInfoVersion     int    `json:"tcb_info_version"`
-		EvaluationNumber   int    `json:"tcb_evaluation_data_number"`
-		Debug              bool
-		MRENCLAVE          string
-		MRSIGNER           string
-		ISVProdID          int
-		ISVSVN             int
-		Attributes         string
-		ReportData         string `json:"report_data"`
-		FMSPC              string
-		PPID               string
-		PCEID              string
-		PlatformInstanceID string `json:"platform_instance_id"`
-		SGXType            int    `json:"sgx_type"`
-		QEID               string `json:"qe_id"`
+// minter makes a case under an authority that can be changed before.
+type minter struct {
+	*sgxmint.Authority
+	sgx.ReportBody
+}
+
+// mintedAt is when minted collateral is made, and mintedUse when it is used. The
+// certificates are much older.
+var (
+	mintedAt  = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	mintedUse = mintedAt.AddDate(0, 0, 5)
+)
+
+func mustOK(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
-func quoteCases(t *testing.T) []quoteCase {
+// mintedCase is a minted quote with everything that a real case has.
+func mintedCase(t *testing.T, change func(*minter)) realquotes.Case {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(quotesDir, "cases.json"))
-	if err != nil {
-		t.Fatalf("the real quotes are needed for this test: %v", err)
+	begun := mintedAt.AddDate(-1, 0, 0)
+	authority, err := sgxmint.NewAuthority(begun)
+	mustOK(t, err)
+	m := &minter{authority, sgx.ReportBody{MRENCLAVE: sgx.Measurement{1}, MRSIGNER: sgx.Measurement{2}, Attributes: [16]byte{5}, ReportData: [64]byte{3}}}
+	if change != nil {
+		change(m)
 	}
-	var cases []quoteCase
-	if err := json.Unmarshal(text, &cases); err != nil {
-		t.Fatal(err)
+	platform, err := sgxmint.NewPlatform(authority, begun)
+	mustOK(t, err)
+	files, err := authority.CollateralFiles(mintedAt)
+	mustOK(t, err)
+	files["quote.bin"], err = platform.Quote(m.ReportBody)
+	mustOK(t, err)
+	end := bytes.Index(platform.Chain, []byte(endOfPEM)) + len(endOfPEM)
+	files["pckCert.pem"], files["pckSignChain.pem"] = platform.Chain[:end], platform.Chain[end:]
+	c := realquotes.Case{ID: "minted", Folder: t.TempDir(), Time: mintedUse, Expected: m.expected(platform)}
+	for name, text := range files {
+		mustOK(t, os.WriteFile(c.File(name), text, 0o600))
 	}
+	return c
+}
+
+const endOfPEM = "-----END CERTIFICATE-----\n"
+
+// expected is what must be said of the case. The quoting enclave is up to date.
+func (m *minter) expected(p *sgxmint.Platform) realquotes.Expected {
+	ppid := hex.EncodeToString(p.QEID[:]) // all IDs of a minted platform are the same
+	return realquotes.Expected{
+		RejectReasons: []string{}, Status: string(m.Status), PlatformStatus: string(m.Status), QEStatus: string(m.QEStatus),
+		Advisories: append([]string{}, m.Advisories...), TCBDate: mintedAt.Format(time.RFC3339), TCBInfoVersion: 3, EvaluationNumber: m.EvaluationNumber,
+		Debug: m.Debug(), MRENCLAVE: m.MRENCLAVE.String(), MRSIGNER: m.MRSIGNER.String(), ISVProdID: int(m.ISVProdID), ISVSVN: int(m.ISVSVN),
+		Attributes: hex.EncodeToString(m.Attributes[:]), ReportData: hex.EncodeToString(m.ReportData[:]),
+		FMSPC: hex.EncodeToString(m.FMSPC[:]), PPID: ppid, PCEID: "0000", PlatformInstanceID: ppid, SGXType: 1, QEID: ppid,
+	}
+}
+
+// quoteCases are minted ones, and all of real machines where they are.
+func quoteCases(t *testing.T) map[string]realquotes.Case {
+	t.Helper()
+	cases := map[string]realquotes.Case{}
+	for _, status := range sgx.Statuses() {
+		if status == sgx.Revoked { // no flag accepts it: TestAttestRevoked
+			continue
+		}
+		cases["minted/"+string(status)] = mintedCase(t, func(m *minter) { m.Status = status })
+	}
+	cases["minted/advisories"] = mintedCase(t, hardened)
+	cases["minted/debug"] = mintedCase(t, func(m *minter) { m.Attributes[0] |= 2 })
+	expired := mintedCase(t, nil)
+	expired.Time = mintedAt.AddDate(0, 0, 31)
+	expired.Expected.RejectReasons = []string{"tcb-info-expired", "qe-identity-expired", "root-crl-expired", "pck-crl-expired"}
+	cases["minted/expired"] = expired
+	maps.Copy(cases, realquotes.IfThere(t))
 	return cases
 }
 
-// arguments accept everything that the case has but what makes it unproven.
-func (c quoteCase) arguments() []string {
-	dir := filepath.Join(quotesDir, c.Dir)
+// hardened makes a case like that of bothKinds on a real machine.
+func hardened(m *minter) {
+	m.Status, m.Advisories, m.EvaluationNumber = sgx.SWHardeningNeeded, []string{"INTEL-SA-00615"}, 17
+}
+
+// bothKinds are a minted case and, where real quotes are, one of a real machine.
+// Both are complete and current, and have SWHardeningNeeded with one advisory.
+func bothKinds(t *testing.T) map[string]realquotes.Case {
+	t.Helper()
+	kinds := map[string]realquotes.Case{"minted": mintedCase(t, hardened)}
+	if real := realquotes.IfThere(t); real != nil {
+		kinds["real"] = real["automata-quotev3-00606A-2025-eval17"]
+	}
+	return kinds
+}
+
+// bareArguments verify a case and accept nothing.
+func bareArguments(c realquotes.Case) []string {
+	return []string{c.File("quote.bin"), "--collateral", c.Folder, "--at", c.At(), "--sgx-root-ca", c.File("trustedRootCaCert.pem")}
+}
+
+// accepting accepts everything that the case has but what makes it unproven.
+func accepting(c realquotes.Case) []string {
 	e := c.Expected
-	a := []string{filepath.Join(dir, "quote.bin"), "--collateral", dir, "--at", c.Time, "--sgx-root-ca", filepath.Join(dir, "trustedRootCaCert.pem"), "--mrenclave", e.MRENCLAVE, "--accept-simulated"}
+	a := append(bareArguments(c), "--mrenclave", e.MRENCLAVE, "--accept-simulated")
 	if e.Status != "UpToDate" {
 		a = append(a, "--accept-tcb", e.Status)
 	}
@@ -124,192 +183,221 @@ func (c quoteCase) arguments() []string {
 	return a
 }
 
-func TestAttestQuoteOfRealCases(t *testing.T) {
-	for _, c := range quoteCases(t) {
-		t.Run(c.ID, func(t *testing.T) {
-			got, code, _ := attestQuote(t, c.arguments()...)
+func TestAttestQuoteCases(t *testing.T) {
+	for id, c := range quoteCases(t) {
+		t.Run(id, func(t *testing.T) {
+			got, code, _ := attestQuote(t, accepting(c)...)
 			if got.Kind != "confidb.appraisal/v1" || got.TCB == nil || got.Enclave == nil || got.Platform == nil {
 				t.Fatalf("got %+v", got)
 			}
 			without := []string{"tcb-info-version"}
-			if c.ID == "intel-sample-ownroot" {
+			if id == realquotes.OwnRoot {
 				without = append(without, "enclave-state") // Intel's generated sample does not set INIT
 			}
-			e, have := c.Expected, c.Expected
-			have.Status, have.PlatformStatus, have.QEStatus, have.Date = got.TCB.Status, got.TCB.PlatformStatus, got.TCB.QEStatus, got.TCB.Date
-			have.Advisories, have.EvaluationNumber = got.TCB.Advisories, got.TCB.EvaluationDataNumber
-			have.MRENCLAVE, have.MRSIGNER, have.ISVProdID, have.ISVSVN = got.Enclave.MRENCLAVE, got.Enclave.MRSIGNER, got.Enclave.ISVProdID, got.Enclave.ISVSVN
-			have.Debug, have.Attributes, have.ReportData = got.Enclave.Debug, got.Enclave.Attributes, got.Enclave.ReportData
-			have.FMSPC, have.PPID, have.PCEID, have.PlatformInstanceID = got.Platform.FMSPC, got.Platform.PPID, got.Platform.PCEID, got.Platform.PlatformInstanceID
-			have.SGXType, have.QEID, have.Reasons = got.Platform.SGXType, got.Platform.QEID, got.fails(without...)
-			if diff := cmp.Diff(e, have); diff != "" {
+			if diff := cmp.Diff(c.Expected, got.said(c.Expected, without...)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			complete := len(e.Reasons) == 0 && e.TCBInfoVersion == 3
+			complete := len(c.Expected.RejectReasons) == 0 && c.Expected.TCBInfoVersion == 3
 			if accepted := code == 0; accepted != complete || accepted != (got.Verdict == "affirming" || got.Verdict == "warning") {
 				t.Errorf("exit %d, verdict %s, want accepted %v", code, got.Verdict, complete)
 			}
 			// nothing is accepted that nobody named
-			if bare, code, _ := attestQuote(t, c.arguments()[:5]...); code != 3 || bare.Verdict != "contraindicated" {
+			if bare, code, _ := attestQuote(t, bareArguments(c)...); code != 3 || bare.Verdict != "contraindicated" {
 				t.Errorf("without a policy: exit %d, verdict %s", code, bare.Verdict)
 			}
 		})
 	}
 }
 
-// copied returns the arguments of a case with a copy of its collateral.
-func (c quoteCase) copied(t *testing.T) (arguments []string, dir string) {
-	t.Helper()
-	dir = t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join(quotesDir, c.Dir))); err != nil {
-		t.Fatal(err)
+// said is what the document says, in the form of a case. What it does not hold is
+// taken from want.
+func (a appraisal) said(want realquotes.Expected, without ...string) realquotes.Expected {
+	return realquotes.Expected{
+		RejectReasons: a.fails(without...),
+		Status:        a.TCB.Status, PlatformStatus: a.TCB.PlatformStatus, QEStatus: a.TCB.QEStatus,
+		Advisories: a.TCB.Advisories, TCBDate: a.TCB.Date, TCBInfoVersion: want.TCBInfoVersion, EvaluationNumber: a.TCB.EvaluationDataNumber,
+		Debug: a.Enclave.Debug, MRENCLAVE: a.Enclave.MRENCLAVE, MRSIGNER: a.Enclave.MRSIGNER, ISVProdID: a.Enclave.ISVProdID, ISVSVN: a.Enclave.ISVSVN,
+		Attributes: a.Enclave.Attributes, ReportData: a.Enclave.ReportData,
+		FMSPC: a.Platform.FMSPC, PPID: a.Platform.PPID, PCEID: a.Platform.PCEID, PlatformInstanceID: a.Platform.PlatformInstanceID,
+		SGXType: a.Platform.SGXType, QEID: a.Platform.QEID,
 	}
-	arguments = c.arguments()
-	arguments[0], arguments[2] = filepath.Join(dir, "quote.bin"), dir
-	return arguments, dir
 }
 
-func caseNamed(t *testing.T, id string) quoteCase {
-	t.Helper()
-	for _, c := range quoteCases(t) {
-		if c.ID == id {
-			return c
-		}
+// No flag makes a revoked platform acceptable.
+func TestAttestRevoked(t *testing.T) {
+	c := mintedCase(t, func(m *minter) { m.Status = sgx.Revoked })
+	arguments := append(bareArguments(c), "--mrenclave", c.Expected.MRENCLAVE, "--accept-simulated")
+	if got, code, _ := attestQuote(t, arguments...); code != 3 || got.Verdict != "contraindicated" || got.TCB.Status != "Revoked" {
+		t.Errorf("exit %d: %+v", code, got)
 	}
-	t.Fatalf("no case %s", id)
-	return quoteCase{}
+}
+
+// copied is a case whose files may be changed.
+func copied(t *testing.T, c realquotes.Case) realquotes.Case {
+	t.Helper()
+	from := c.Folder
+	c.Folder = t.TempDir()
+	mustOK(t, os.CopyFS(c.Folder, os.DirFS(from)))
+	return c
 }
 
 func TestAttestQuoteWithoutAPart(t *testing.T) {
-	c := caseNamed(t, "automata-quotev3-00606A-2025-eval17")
-	for name, want := range map[string]struct {
-		reasons []string
-		status  string
-	}{
-		"rootCaCrl.der":    {[]string{"no-root-crl"}, c.Expected.Status},
-		"pckCaCrl.der":     {[]string{"no-pck-crl"}, c.Expected.Status},
-		"pckCert.pem":      {[]string{}, c.Expected.Status}, // it is in the quote
-		"tcbInfo.json":     {[]string{"no-tcb-info"}, ""},
-		"qeIdentity.json":  {[]string{"no-qe-identity"}, ""},
-		"tcbSignChain.pem": {[]string{"no-tcb-signing-chain", "no-tcb-signing-chain", "no-tcb-signing-chain"}, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			arguments, dir := c.copied(t)
-			if err := os.Remove(filepath.Join(dir, name)); err != nil {
-				t.Fatal(err)
-			}
-			got, code, _ := attestQuote(t, arguments...)
-			if got.Enclave == nil || got.Enclave.MRENCLAVE != c.Expected.MRENCLAVE || got.TCB.Status != want.status {
-				t.Fatalf("got %+v, status %q", got.Enclave, got.TCB.Status)
-			}
-			if diff := cmp.Diff(want.reasons, got.fails("tcb-status")); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-			wantCode, verdict := 4, "none"
-			if len(want.reasons) == 0 {
-				wantCode, verdict = 0, "warning"
-			}
-			if code != wantCode || got.Verdict != verdict {
-				t.Errorf("exit %d, verdict %s; want %d, %s", code, got.Verdict, wantCode, verdict)
-			}
-		})
+	for kind, c := range bothKinds(t) {
+		for name, want := range map[string]struct {
+			reasons []string
+			status  string
+		}{
+			"rootCaCrl.der":    {[]string{"no-root-crl"}, c.Expected.Status},
+			"pckCaCrl.der":     {[]string{"no-pck-crl"}, c.Expected.Status},
+			"pckCert.pem":      {[]string{}, c.Expected.Status}, // it is in the quote
+			"tcbInfo.json":     {[]string{"no-tcb-info"}, ""},
+			"qeIdentity.json":  {[]string{"no-qe-identity"}, ""},
+			"tcbSignChain.pem": {[]string{"no-tcb-signing-chain", "no-tcb-signing-chain", "no-tcb-signing-chain"}, ""},
+		} {
+			t.Run(kind+"/"+name, func(t *testing.T) {
+				c := copied(t, c)
+				mustOK(t, os.Remove(c.File(name)))
+				got, code, _ := attestQuote(t, accepting(c)...)
+				if got.Enclave == nil || got.Enclave.MRENCLAVE != c.Expected.MRENCLAVE || got.TCB.Status != want.status {
+					t.Fatalf("got %+v, status %q", got.Enclave, got.TCB.Status)
+				}
+				if diff := cmp.Diff(want.reasons, got.fails("tcb-status")); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				wantCode, verdict := 4, "none"
+				if len(want.reasons) == 0 {
+					wantCode, verdict = 0, "warning"
+				}
+				if code != wantCode || got.Verdict != verdict {
+					t.Errorf("exit %d, verdict %s; want %d, %s", code, got.Verdict, wantCode, verdict)
+				}
+			})
+		}
 	}
 }
 
 // What is forged yields neither status nor identity, and still a document.
 func TestAttestForgedQuote(t *testing.T) {
-	c := caseNamed(t, "automata-quotev3-00606A-2025-eval17")
-	for name, want := range map[string]string{
-		"quote.bin": "quote-signature-invalid", "tcbInfo.json": "tcb-info-invalid", "qeIdentity.json": "qe-identity-invalid",
-		"rootCaCrl.der": "root-crl-invalid", "pckCaCrl.der": "pck-crl-invalid", "tcbSignChain.pem": "tcb-signing-chain-invalid",
-	} {
-		t.Run(name, func(t *testing.T) {
-			arguments, dir := c.copied(t)
-			path := filepath.Join(dir, name)
-			text, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			at := len(text) / 2
-			if name == "quote.bin" {
-				at = 200
-			}
-			if err := os.WriteFile(path, slices.Replace(text, at, at+1, text[at]^1), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			got, code, _ := attestQuote(t, arguments...)
-			if code != 3 || got.Verdict != "contraindicated" || got.TCB != nil || got.Enclave != nil || got.Platform != nil {
-				t.Errorf("exit %d: %+v", code, got)
-			}
-			if diff := cmp.Diff([]string{want}, got.fails()); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
+	for kind, c := range bothKinds(t) {
+		for name, want := range map[string]string{
+			"quote.bin": "quote-signature-invalid", "tcbInfo.json": "tcb-info-invalid", "qeIdentity.json": "qe-identity-invalid",
+			"rootCaCrl.der": "root-crl-invalid", "pckCaCrl.der": "pck-crl-invalid", "tcbSignChain.pem": "tcb-signing-chain-invalid",
+		} {
+			t.Run(kind+"/"+name, func(t *testing.T) {
+				c := copied(t, c)
+				forge(t, c, name)
+				got, code, _ := attestQuote(t, accepting(c)...)
+				if code != 3 || got.Verdict != "contraindicated" || got.TCB != nil || got.Enclave != nil || got.Platform != nil {
+					t.Errorf("exit %d: %+v", code, got)
+				}
+				if diff := cmp.Diff([]string{want}, got.fails()); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+			})
+		}
 	}
 }
 
+// forge changes one bit of what a file says.
+func forge(t *testing.T, c realquotes.Case, name string) {
+	t.Helper()
+	text := c.Read(t, name)
+	at := len(text) / 2
+	if name == "quote.bin" {
+		at = 200
+	}
+	text[at] ^= 1
+	mustOK(t, os.WriteFile(c.File(name), text, 0o600))
+}
+
+// foreignParts are collateral that Intel or its stand-in signed for other machines,
+// and a time at which that and the collateral of the case are current.
+func foreignParts(t *testing.T, kind string) (c realquotes.Case, parts map[string][]byte) {
+	t.Helper()
+	if kind == "real" {
+		other := realquotes.Named(t, "dcapqvl-00A067-2025")
+		c = bothKinds(t)[kind]
+		c.Time = other.Time
+		return c, map[string][]byte{"tcbInfo.json": other.Read(t, "tcbInfo.json"), "pckCaCrl.der": other.Read(t, "pckCaCrl.der")}
+	}
+	c = mintedCase(t, func(m *minter) {
+		other := *m.Authority
+		other.FMSPC = [6]byte{0, 0xa0, 0x67}
+		var err error
+		other.PCKCA, err = sgxmint.NewIssuer("Intel SGX PCK Processor CA", &other.Root, true, mintedAt)
+		mustOK(t, err)
+		parts, err = other.CollateralFiles(mintedAt)
+		mustOK(t, err)
+	})
+	return c, parts
+}
+
 func TestAttestQuoteWithForeignParts(t *testing.T) {
-	c, other := caseNamed(t, "automata-quotev3-00606A-2025-eval17"), caseNamed(t, "dcapqvl-00A067-2025")
-	for name, want := range map[string]string{"tcbInfo.json": "tcb-info-mismatch", "pckCaCrl.der": "pck-crl-foreign"} {
-		t.Run(name, func(t *testing.T) {
-			arguments, dir := c.copied(t)
-			text, err := os.ReadFile(filepath.Join(quotesDir, other.Dir, name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			arguments[4] = other.Time // both are current then
-			got, code, _ := attestQuote(t, arguments...)
-			if code != 3 || got.Verdict != "contraindicated" || !slices.Contains(got.fails(), want) {
-				t.Errorf("exit %d, %s: %v", code, got.Verdict, got.fails())
-			}
-		})
+	for kind := range bothKinds(t) {
+		for name, want := range map[string]string{"tcbInfo.json": "tcb-info-mismatch", "pckCaCrl.der": "pck-crl-foreign"} {
+			t.Run(kind+"/"+name, func(t *testing.T) {
+				c, parts := foreignParts(t, kind)
+				c = copied(t, c)
+				mustOK(t, os.WriteFile(c.File(name), parts[name], 0o600))
+				got, code, _ := attestQuote(t, accepting(c)...)
+				if code != 3 || got.Verdict != "contraindicated" || !slices.Contains(got.fails(), want) {
+					t.Errorf("exit %d, %s: %v", code, got.Verdict, got.fails())
+				}
+			})
+		}
 	}
 }
 
 // Time decides: expired bundles and clocks that were set back are told apart, and
 // grace and age are explicit.
 func TestAttestQuoteInTime(t *testing.T) {
-	c := caseNamed(t, "automata-quotev3-00606A-2025-eval17")
-	for name, c2 := range map[string]struct {
-		at      string
-		extra   []string
-		reasons []string
-		code    int
-	}{
-		"expired":                 {"2025-07-20T00:00:00Z", nil, []string{"tcb-info-expired", "qe-identity-expired", "pck-crl-expired"}, 3},
-		"expired, within a grace": {"2025-07-20T00:00:00Z", []string{"--collateral-grace", "720h"}, []string{}, 0},
-		"expired beyond a grace":  {"2025-07-20T00:00:00Z", []string{"--collateral-grace", "24h"}, []string{"tcb-info-expired", "qe-identity-expired", "pck-crl-expired"}, 3},
-		"a clock set back":        {"2025-01-01T00:00:00Z", nil, []string{"tcb-signing-chain-not-yet-valid", "tcb-info-not-yet-valid", "qe-identity-not-yet-valid", "root-crl-not-yet-valid", "pck-crl-not-yet-valid"}, 3},
-		"too old":                 {c.Time, []string{"--max-collateral-age", "1h"}, []string{"tcb-info-too-old", "qe-identity-too-old"}, 3},
-		"an older evaluation":     {c.Time, []string{"--min-tcb-evaluation-number", "18"}, []string{"tcb-evaluation-number-too-low"}, 3},
-		"this evaluation":         {c.Time, []string{"--min-tcb-evaluation-number", "17"}, []string{}, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			arguments := c.arguments()
-			arguments[4] = c2.at
-			got, code, _ := attestQuote(t, append(arguments, c2.extra...)...)
-			if diff := cmp.Diff(c2.reasons, got.fails()); diff != "" || code != c2.code {
-				t.Errorf("exit %d, want %d (-want +got):\n%s", code, c2.code, diff)
-			}
-			if got.Enclave == nil || got.TCB.Status != c.Expected.Status {
-				t.Error("what is stale still says its status and identities")
-			}
-		})
+	expired := map[string][]string{
+		"minted": {"tcb-info-expired", "qe-identity-expired", "root-crl-expired", "pck-crl-expired"},
+		"real":   {"tcb-info-expired", "qe-identity-expired", "pck-crl-expired"}, // the root's list is for a year
+	}
+	early := map[string][]string{
+		"minted": {"tcb-info-not-yet-valid", "qe-identity-not-yet-valid", "root-crl-not-yet-valid", "pck-crl-not-yet-valid"},
+		"real":   {"tcb-signing-chain-not-yet-valid", "tcb-info-not-yet-valid", "qe-identity-not-yet-valid", "root-crl-not-yet-valid", "pck-crl-not-yet-valid"},
+	}
+	for kind, c := range bothKinds(t) {
+		for name, c2 := range map[string]struct {
+			days    int // from the time of the case
+			extra   []string
+			reasons []string
+			code    int
+		}{
+			"expired":                 {40, nil, expired[kind], 3},
+			"expired, within a grace": {40, []string{"--collateral-grace", "720h"}, []string{}, 0},
+			"expired beyond a grace":  {40, []string{"--collateral-grace", "24h"}, expired[kind], 3},
+			"a clock set back":        {-160, nil, early[kind], 3},
+			"too old":                 {0, []string{"--max-collateral-age", "1h"}, []string{"tcb-info-too-old", "qe-identity-too-old"}, 3},
+			"an older evaluation":     {0, []string{"--min-tcb-evaluation-number", "18"}, []string{"tcb-evaluation-number-too-low"}, 3},
+			"this evaluation":         {0, []string{"--min-tcb-evaluation-number", "17"}, []string{}, 0},
+		} {
+			t.Run(kind+"/"+name, func(t *testing.T) {
+				c := c
+				c.Time = c.Time.AddDate(0, 0, c2.days)
+				got, code, _ := attestQuote(t, append(accepting(c), c2.extra...)...)
+				if diff := cmp.Diff(c2.reasons, got.fails()); diff != "" || code != c2.code {
+					t.Errorf("exit %d, want %d (-want +got):\n%s", code, c2.code, diff)
+				}
+				if got.Enclave == nil || got.TCB.Status != c.Expected.Status {
+					t.Error("what is stale still says its status and identities")
+				}
+			})
+		}
 	}
 }
 
 func TestAttestQuoteBadInput(t *testing.T) {
-	c := caseNamed(t, "automata-quotev3-00606A-2025-eval17")
+	signer := strings.Repeat("02", 32)
 	for name, b := range map[string]struct {
 		arguments []string
 		want      string
 	}{
 		"no file":                {nil, "want the name of one file"},
 		"a time of no form":      {[]string{"x", "--at", "yesterday"}, "RFC 3339"},
-		"a signer alone":         {[]string{"x", "--mrsigner", c.Expected.MRSIGNER}, "--isvprodid"},
+		"a signer alone":         {[]string{"x", "--mrsigner", signer}, "--isvprodid"},
 		"a product alone":        {[]string{"x", "--isvprodid", "1"}, "--mrsigner"},
 		"a short measurement":    {[]string{"x", "--mrenclave", "00"}, "--mrenclave"},
 		"an unknown status":      {[]string{"x", "--accept-tcb", "Fine"}, "want one of"},
@@ -339,19 +427,20 @@ func TestAttestQuoteBadInput(t *testing.T) {
 
 // The identity is compared as it was given: signer, product and version.
 func TestAttestQuoteBySigner(t *testing.T) {
-	c := caseNamed(t, "automata-quotev3-00606A-2025-eval17")
-	for name, want := range map[string]struct {
-		signer, product, version string
-		code                     int
-	}{
-		"as it is":      {c.Expected.MRSIGNER, "0", "0", 0},
-		"other signer":  {strings.Repeat("0", 64), "0", "0", 3},
-		"other product": {c.Expected.MRSIGNER, "7", "0", 3},
-		"later version": {c.Expected.MRSIGNER, "0", "9", 3},
-	} {
-		arguments := append(c.arguments(), "--mrsigner", want.signer, "--isvprodid", want.product, "--min-isvsvn", want.version)
-		if got, code, _ := attestQuote(t, arguments...); code != want.code {
-			t.Errorf("%s: exit %d, want %d: %v", name, code, want.code, got.fails())
+	for kind, c := range bothKinds(t) {
+		for name, want := range map[string]struct {
+			signer, product, version string
+			code                     int
+		}{
+			"as it is":      {c.Expected.MRSIGNER, "0", "0", 0},
+			"other signer":  {strings.Repeat("0", 64), "0", "0", 3},
+			"other product": {c.Expected.MRSIGNER, "7", "0", 3},
+			"later version": {c.Expected.MRSIGNER, "0", "9", 3},
+		} {
+			arguments := append(accepting(c), "--mrsigner", want.signer, "--isvprodid", want.product, "--min-isvsvn", want.version)
+			if got, code, _ := attestQuote(t, arguments...); code != want.code {
+				t.Errorf("%s, %s: exit %d, want %d: %v", kind, name, code, want.code, got.fails())
+			}
 		}
 	}
 }

@@ -3,9 +3,11 @@ package confidb
 import (
 	"context"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -24,6 +26,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"sigs.k8s.io/yaml"
 
+	"github.com/confidb/confidb/internal/realquotes"
 	"github.com/confidb/confidb/internal/sgxmint"
 	"github.com/confidb/confidb/pkg/platform/platformtest"
 	"github.com/confidb/confidb/pkg/policy"
@@ -106,41 +109,6 @@ func tcbJSON(t *testing.T, want int, arguments ...string) tcbTest {
 	return d
 }
 
-const tcbQuotes = "../../../shared/testdata/sgx-quotes"
-
-type tcbCase struct {
-	ID, Dir  string
-	Time     string `json:"verification_time_iso"`
-	Expected struct {
-		Reasons            []string `json:"strict_reject_reasons"`
-		Status             string   `json:"tcb_status"`
-		Advisories         []string
-		PPID, FMSPC        string
-		PlatformInstanceID string `json:"platform_instance_id"`
-		EvaluationNumber   int    `json:"tcb_evaluation_data_number"`
-		TCBInfoVersion     int    `json:"tcb_info_version"`
-	}
-}
-
-func (c tcbCase) file(name string) string { return filepath.Join(tcbQuotes, c.Dir, name) }
-
-func tcbCases(t *testing.T) map[string]tcbCase {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(tcbQuotes, "cases.json"))
-	if err != nil {
-		t.Fatalf("the real quotes are needed for this test: %v", err)
-	}
-	var all []tcbCase
-	if err := json.Unmarshal(text, &all); err != nil {
-		t.Fatal(err)
-	}
-	cases := map[string]tcbCase{}
-	for _, c := range all {
-		cases[c.ID] = c
-	}
-	return cases
-}
-
 func writeAll(t *testing.T, dir string, files map[string][]byte) string {
 	t.Helper()
 	for name, text := range files {
@@ -164,12 +132,12 @@ func policyFile(t *testing.T, statuses, advisories []string) string {
 	return filepath.Join(writeAll(t, t.TempDir(), map[string][]byte{"policy.yaml": []byte(text)}), "policy.yaml")
 }
 
-// canary fails if an identity of the case is printed, in any case of letters.
-func (c tcbCase) canary(t *testing.T, out string) {
+// canary fails if an identity of the machine is printed, in any case of letters.
+func canary(t *testing.T, e realquotes.Expected, out string) {
 	t.Helper()
-	for _, secret := range []string{c.Expected.PPID, c.Expected.PlatformInstanceID} {
+	for _, secret := range []string{e.PPID, e.PlatformInstanceID} {
 		if secret != "" && strings.Contains(strings.ToLower(out), secret) {
-			t.Errorf("%s: the identity of the machine's owner is in\n%s", c.ID, out)
+			t.Errorf("the identity of the machine's owner is in\n%s", out)
 		}
 	}
 }
@@ -184,11 +152,11 @@ func wantNarrow(t *testing.T, out string) {
 }
 
 func TestTCBOfRealQuotes(t *testing.T) {
-	for id, c := range tcbCases(t) {
+	for id, c := range realquotes.All(t) {
 		t.Run(id, func(t *testing.T) {
 			e := c.Expected
-			arguments := []string{"node-1=" + c.file("quote.bin"), "--offline", "--collateral", filepath.Dir(c.file("x")), "--at", c.Time, "--sgx-root-ca", c.file("trustedRootCaCert.pem"), "--accept-simulated"}
-			complete := len(e.Reasons) == 0 && e.TCBInfoVersion == 3
+			arguments := []string{"node-1=" + c.File("quote.bin"), "--offline", "--collateral", c.Folder, "--at", c.At(), "--sgx-root-ca", c.File("trustedRootCaCert.pem"), "--accept-simulated"}
+			complete := len(e.RejectReasons) == 0 && e.TCBInfoVersion == 3
 			bare := 3
 			if e.Status == "UpToDate" {
 				bare = 4 // the only one has a TCB info of an old form
@@ -207,7 +175,7 @@ func TestTCBOfRealQuotes(t *testing.T) {
 			if !strings.HasPrefix(n.Claims.Platform.PPID, "sha256:") || (e.PlatformInstanceID == "") != (n.Claims.Platform.PlatformInstanceID == "") {
 				t.Errorf("got the identities %+v", n.Claims.Platform)
 			}
-			if d.Simulated != (id == "intel-sample-ownroot") {
+			if d.Simulated != (id == realquotes.OwnRoot) {
 				t.Errorf("simulated %v", d.Simulated)
 			}
 			for _, f := range n.Findings {
@@ -233,51 +201,105 @@ func TestTCBOfRealQuotes(t *testing.T) {
 			_, text, _ := runTCB(t, arguments...)
 			_, asYAML, _ := runTCB(t, append(arguments, "-o", "yaml")...)
 			_, asJSON, _ := runTCB(t, append(arguments, "-o", "json")...)
-			c.canary(t, text+asYAML+asJSON+out)
+			canary(t, e, text+asYAML+asJSON+out)
 			wantNarrow(t, text)
 		})
 	}
 }
 
-// realFleet is a folder with quotes of three machines of two families, and one with
-// a bundle for each family.
-func realFleet(t *testing.T) (quotes, collateral string, cases []tcbCase) {
-	t.Helper()
-	all := tcbCases(t)
-	ice, first, second := all["automata-quotev3-00606A-2025-eval17"], all["dcapqvl-00A067-2025"], all["automata-solana-debug-00A067-2025"]
-	read := func(c tcbCase, name string) []byte {
-		text, err := os.ReadFile(c.file(name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return text
-	}
-	bundle := func(c tcbCase) []byte {
-		files := map[string][]byte{}
-		for _, name := range sgx.CollateralFileNames() {
-			files[name] = read(c, name)
-		}
-		set, err := sgx.CollateralFromFiles(files)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := set[0].Bundle()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return text
-	}
-	quotes = writeAll(t, t.TempDir(), map[string][]byte{"node-1.bin": read(ice, "quote.bin"), "node-2.quote": read(first, "quote.bin"), "node-3.example.dat": read(second, "quote.bin"), "notes.txt": []byte("no quote")})
-	collateral = writeAll(t, t.TempDir(), map[string][]byte{"a.json": bundle(first), "b.json": bundle(ice)})
-	return quotes, collateral, []tcbCase{ice, first, second}
+// families are quotes of three machines of two families, and a bundle for each.
+type families struct {
+	quotes, collateral string
+	at                 time.Time // when the collateral of both was current
+	flags              []string
+	simulated          bool
+	machines           []realquotes.Expected
 }
 
-// realFleetTime is when the collateral of both families was current.
-const realFleetTime = "2025-06-22T00:00:00Z"
+func (f families) arguments(more ...string) []string {
+	a := append([]string{"--quotes", f.quotes, "--collateral", f.collateral, "--at", f.at.Format(time.RFC3339), "--offline"}, f.flags...)
+	return append(a, more...)
+}
+
+// bothFamilies are minted ones and, where real quotes are, those of real machines.
+// Everything that is told of them is the same but that one is simulated.
+func bothFamilies(t *testing.T) map[string]families {
+	t.Helper()
+	kinds := map[string]families{"minted": mintedFamilies(t)}
+	if real := realquotes.IfThere(t); real != nil {
+		kinds["real"] = realFamilies(t, real)
+	}
+	return kinds
+}
+
+func realFamilies(t *testing.T, all map[string]realquotes.Case) families {
+	t.Helper()
+	ice, first, second := all["automata-quotev3-00606A-2025-eval17"], all["dcapqvl-00A067-2025"], all["automata-solana-debug-00A067-2025"]
+	f := families{at: time.Date(2025, 6, 22, 0, 0, 0, 0, time.UTC), machines: []realquotes.Expected{ice.Expected, first.Expected, second.Expected}}
+	f.quotes = writeAll(t, t.TempDir(), map[string][]byte{"node-1.bin": ice.Read(t, "quote.bin"), "node-2.quote": first.Read(t, "quote.bin"), "node-3.example.dat": second.Read(t, "quote.bin"), "notes.txt": []byte("no quote")})
+	f.collateral = writeAll(t, t.TempDir(), map[string][]byte{"a.json": bundleOf(t, first.Files(t)), "b.json": bundleOf(t, ice.Files(t))})
+	return f
+}
+
+// bundleOf is one bundle of the collateral among the files.
+func bundleOf(t *testing.T, files map[string][]byte) []byte {
+	t.Helper()
+	maps.DeleteFunc(files, func(name string, _ []byte) bool { return !slices.Contains(sgx.CollateralFileNames(), name) })
+	set, err := sgx.CollateralFromFiles(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := set[0].Bundle()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func mintedFamilies(t *testing.T) families {
+	t.Helper()
+	ice, err := sgxmint.NewAuthority(mintTime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := *ice
+	ice.FMSPC, ice.Status, ice.Advisories, ice.EvaluationNumber = [6]byte{0, 0x60, 0x6a}, sgx.SWHardeningNeeded, []string{"INTEL-SA-00615"}, 17
+	other.FMSPC, other.Status, other.Advisories, other.EvaluationNumber = [6]byte{0, 0xa0, 0x67, 0x11}, sgx.ConfigurationAndSWHardeningNeeded, []string{"INTEL-SA-00289", "INTEL-SA-00615"}, 17
+	f := families{quotes: t.TempDir(), collateral: t.TempDir(), at: mintTime, simulated: true}
+	for file, a := range map[string]*sgxmint.Authority{"node-1.bin": ice, "node-2.quote": &other, "node-3.example.dat": &other} {
+		quote, ids := mintQuote(t, a)
+		f.machines = append(f.machines, ids)
+		writeAll(t, f.quotes, map[string][]byte{file: quote})
+	}
+	writeAll(t, f.quotes, map[string][]byte{"notes.txt": []byte("no quote")})
+	for file, a := range map[string]*sgxmint.Authority{"a.json": &other, "b.json": ice} {
+		files, err := a.CollateralFiles(mintTime)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeAll(t, f.collateral, map[string][]byte{file: bundleOf(t, files)})
+	}
+	root := writeAll(t, t.TempDir(), map[string][]byte{"root.pem": ice.RootPEM()})
+	f.flags = []string{"--sgx-root-ca", filepath.Join(root, "root.pem"), "--accept-simulated"}
+	return f
+}
+
+// mintQuote makes a machine and its quote.
+func mintQuote(t *testing.T, a *sgxmint.Authority) (quote []byte, ids realquotes.Expected) {
+	t.Helper()
+	p, err := sgxmint.NewPlatform(a, mintTime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	quote, err = p.Quote(sgx.ReportBody{MRENCLAVE: sgx.Measurement{1}, Attributes: [16]byte{5}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := hex.EncodeToString(p.QEID[:])
+	return quote, realquotes.Expected{PPID: id, PlatformInstanceID: id}
+}
 
 func TestTCBFleetText(t *testing.T) {
-	quotes, collateral, cases := realFleet(t)
-	code, out, errOut := runTCB(t, "--quotes", quotes, "--collateral", collateral, "--at", realFleetTime, "--offline")
 	want := `3 nodes: 1 SWHardeningNeeded, 2 ConfigurationAndSWHardeningNeeded
 
 FAIL ConfigurationAndSWHardeningNeeded (2 nodes)
@@ -326,77 +348,93 @@ FAIL SWHardeningNeeded (1 node)
 
 fleet: contraindicated
 `
-	if diff := cmp.Diff(want, out); diff != "" || code != 3 || errOut != "" {
-		t.Errorf("exit %d %s(-want +got):\n%s", code, errOut, diff)
-	}
-	wantNarrow(t, out)
-	for _, c := range cases {
-		c.canary(t, out)
+	for kind, f := range bothFamilies(t) {
+		want := want
+		if f.simulated {
+			want = "SIMULATED: nothing here rests on Intel's root; no hardware protects anything.\n\n" + strings.TrimSuffix(want, "\n") + " (simulated)\n"
+		}
+		code, out, errOut := runTCB(t, f.arguments()...)
+		if diff := cmp.Diff(want, out); diff != "" || code != 3 || errOut != "" {
+			t.Errorf("%s: exit %d %s(-want +got):\n%s", kind, code, errOut, diff)
+		}
+		wantNarrow(t, out)
+		for _, ids := range f.machines {
+			canary(t, ids, out)
+		}
 	}
 }
 
 // Only what the policy does not accept yet is named.
 func TestTCBWithAPolicy(t *testing.T) {
-	quotes, collateral, _ := realFleet(t)
-	arguments := []string{"--quotes", quotes, "--collateral", collateral, "--at", realFleetTime, "--offline"}
-	d := tcbJSON(t, 3, append(arguments, "--policy", policyFile(t, []string{"SWHardeningNeeded"}, []string{"INTEL-SA-00615"}))...)
-	if g := d.Groups[1]; g.Outcome != "warn" || g.Tolerate != nil || g.Status != "SWHardeningNeeded" {
-		t.Errorf("what is accepted: got %+v", g)
-	}
-	tolerate := d.Groups[0].Tolerate
-	if diff := cmp.Diff([]string{"ConfigurationAndSWHardeningNeeded"}, tolerate.Policy.AcceptTCB) + cmp.Diff([]string{"INTEL-SA-00289"}, tolerate.Policy.AcceptAdvisories) + cmp.Diff([]string{"INTEL-SA-00289"}, tolerate.Session.IgnoreAdvisories); diff != "" {
-		t.Error(diff)
-	}
-	d = tcbJSON(t, 0, append(arguments, "--policy", policyFile(t, []string{"SWHardeningNeeded", "ConfigurationAndSWHardeningNeeded"}, []string{"INTEL-SA-00615", "INTEL-SA-00289"}))...)
-	if d.Verdict != "warning" || d.Simulated {
-		t.Errorf("all accepted: got %s, simulated %v", d.Verdict, d.Simulated)
+	for kind, f := range bothFamilies(t) {
+		t.Run(kind, func(t *testing.T) {
+			arguments := f.arguments()
+			d := tcbJSON(t, 3, append(arguments, "--policy", policyFile(t, []string{"SWHardeningNeeded"}, []string{"INTEL-SA-00615"}))...)
+			if g := d.Groups[1]; g.Outcome != "warn" || g.Tolerate != nil || g.Status != "SWHardeningNeeded" {
+				t.Errorf("what is accepted: got %+v", g)
+			}
+			tolerate := d.Groups[0].Tolerate
+			if diff := cmp.Diff([]string{"ConfigurationAndSWHardeningNeeded"}, tolerate.Policy.AcceptTCB) + cmp.Diff([]string{"INTEL-SA-00289"}, tolerate.Policy.AcceptAdvisories) + cmp.Diff([]string{"INTEL-SA-00289"}, tolerate.Session.IgnoreAdvisories); diff != "" {
+				t.Error(diff)
+			}
+			d = tcbJSON(t, 0, append(arguments, "--policy", policyFile(t, []string{"SWHardeningNeeded", "ConfigurationAndSWHardeningNeeded"}, []string{"INTEL-SA-00615", "INTEL-SA-00289"}))...)
+			if d.Verdict != "warning" || d.Simulated != f.simulated {
+				t.Errorf("all accepted: got %s, simulated %v", d.Verdict, d.Simulated)
+			}
+		})
 	}
 }
 
 // Where something else fails no toleration would help, so none is offered.
 func TestTCBOfExpiredCollateral(t *testing.T) {
-	quotes, collateral, _ := realFleet(t)
-	d := tcbJSON(t, 3, "--quotes", quotes, "--collateral", collateral, "--at", "2025-09-01T00:00:00Z", "--offline")
-	for _, g := range d.Groups {
-		if g.Tolerate != nil || g.Outcome != "fail" || !strings.Contains(g.Do, "Fetch current collateral") {
-			t.Errorf("got %+v", g)
-		}
+	for kind, f := range bothFamilies(t) {
+		t.Run(kind, func(t *testing.T) {
+			d := tcbJSON(t, 3, append(f.arguments(), "--at", f.at.AddDate(0, 0, 71).Format(time.RFC3339))...)
+			for _, g := range d.Groups {
+				if g.Tolerate != nil || g.Outcome != "fail" || !strings.Contains(g.Do, "Fetch current collateral") {
+					t.Errorf("got %+v", g)
+				}
+			}
+		})
 	}
 }
 
 func TestTCBDocumentsAgree(t *testing.T) {
-	quotes, collateral, _ := realFleet(t)
-	arguments := []string{"--quotes", quotes, "--collateral", collateral, "--at", realFleetTime, "--offline"}
-	_, asJSON, _ := runTCB(t, append(arguments, "-o", "json")...)
-	_, asYAML, _ := runTCB(t, append(arguments, "-o", "yaml")...)
-	var a, b map[string]any
-	if err := json.Unmarshal([]byte(asJSON), &a); err != nil {
-		t.Fatal(err)
-	}
-	if err := yaml.Unmarshal([]byte(asYAML), &b); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(a, b); diff != "" {
-		t.Error(diff)
-	}
-	keys := func(m any) (all []string) {
-		for key := range m.(map[string]any) {
-			all = append(all, key)
-		}
-		slices.Sort(all)
-		return all
-	}
-	for _, c := range []struct {
-		what any
-		want []string
-	}{
-		{a, []string{"groups", "kind", "nodes", "simulated", "verdict"}},
-		{a["nodes"].([]any)[0], []string{"claims", "findings", "node", "outcome", "reason", "status"}},
-		{a["groups"].([]any)[0], []string{"advisories", "do", "endOfServicing", "evaluationDataNumber", "fmspc", "meaning", "nodes", "outcome", "reason", "status", "tolerate"}},
-	} {
-		if diff := cmp.Diff(c.want, keys(c.what)); diff != "" {
-			t.Error(diff)
-		}
+	for kind, f := range bothFamilies(t) {
+		t.Run(kind, func(t *testing.T) {
+			arguments := f.arguments()
+			_, asJSON, _ := runTCB(t, append(arguments, "-o", "json")...)
+			_, asYAML, _ := runTCB(t, append(arguments, "-o", "yaml")...)
+			var a, b map[string]any
+			if err := json.Unmarshal([]byte(asJSON), &a); err != nil {
+				t.Fatal(err)
+			}
+			if err := yaml.Unmarshal([]byte(asYAML), &b); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(a, b); diff != "" {
+				t.Error(diff)
+			}
+			keys := func(m any) (all []string) {
+				for key := range m.(map[string]any) {
+					all = append(all, key)
+				}
+				slices.Sort(all)
+				return all
+			}
+			for _, c := range []struct {
+				what any
+				want []string
+			}{
+				{a, []string{"groups", "kind", "nodes", "simulated", "verdict"}},
+				{a["nodes"].([]any)[0], []string{"claims", "findings", "node", "outcome", "reason", "status"}},
+				{a["groups"].([]any)[0], []string{"advisories", "do", "endOfServicing", "evaluationDataNumber", "fmspc", "meaning", "nodes", "outcome", "reason", "status", "tolerate"}},
+			} {
+				if diff := cmp.Diff(c.want, keys(c.what)); diff != "" {
+					t.Error(diff)
+				}
+			}
+		})
 	}
 }
 
@@ -611,14 +649,26 @@ func TestTCBClonedEvidence(t *testing.T) {
 	if g := tcbJSON(t, 3, revoked.arguments("--offline")...).Groups[0]; g.Reason != "cloned evidence" || !strings.Contains(g.Meaning, "must be considered lost") {
 		t.Errorf("got %+v", g)
 	}
-	// the same machine on two days, in other quotes of other levels
-	all := tcbCases(t)
+	// the same machine in another quote
+	again, err := revoked.platforms[0].Quote(sgx.ReportBody{MRENCLAVE: sgx.Measurement{2}, Attributes: [16]byte{5}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeAll(t, revoked.quotes, map[string][]byte{"node-2.bin": again})
+	if g := tcbJSON(t, 3, revoked.arguments("--offline")...).Groups[0]; g.Reason != "cloned evidence" {
+		t.Errorf("got %+v", g)
+	}
+}
+
+// One real machine on two days, in other quotes of other levels.
+func TestTCBRealClone(t *testing.T) {
+	all := realquotes.All(t)
 	a, b := all["automata-quotev3-00606A-2025-eval17"], all["automata-quotev3-00606A-2025-eval18"]
-	code, out, _ := runTCB(t, "x="+a.file("quote.bin"), "y="+b.file("quote.bin"), "--offline", "--collateral", filepath.Dir(a.file("x")), "--at", a.Time)
+	code, out, _ := runTCB(t, "x="+a.File("quote.bin"), "y="+b.File("quote.bin"), "--offline", "--collateral", a.Folder, "--at", a.At())
 	if code != 3 || !strings.Contains(out, "FAIL unknown: cloned evidence (2 nodes)") || !strings.HasPrefix(out, "2 nodes: 2 unknown\n") {
 		t.Errorf("exit %d\n%s", code, out)
 	}
-	a.canary(t, out)
+	canary(t, a.Expected, out)
 }
 
 func TestTCBForgedEvidence(t *testing.T) {
@@ -658,17 +708,20 @@ func TestTCBForgedEvidence(t *testing.T) {
 
 // One broken quote does not decide by which collateral others of its family are judged.
 func TestTCBBrokenQuoteHarmsNobodyElse(t *testing.T) {
-	quotes, collateral, cases := realFleet(t)
-	text, err := os.ReadFile(cases[0].file("quote.bin"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	second := strings.LastIndex(string(text), "-----BEGIN") // the root no longer parses
-	text[second+40] ^= 1
-	writeAll(t, quotes, map[string][]byte{"node-0.bin": text})
-	d := tcbJSON(t, 3, "--quotes", quotes, "--collateral", collateral, "--at", realFleetTime, "--offline")
-	if d.Nodes[0].Outcome != "fail" || d.Nodes[0].Status != "unknown" || d.Nodes[1].Status != "SWHardeningNeeded" {
-		t.Errorf("got %+v, %+v", d.Nodes[0], d.Nodes[1])
+	for kind, f := range bothFamilies(t) {
+		t.Run(kind, func(t *testing.T) {
+			text, err := os.ReadFile(filepath.Join(f.quotes, "node-1.bin"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			second := strings.LastIndex(string(text), "-----BEGIN") // the root no longer parses
+			text[second+40] ^= 1
+			writeAll(t, f.quotes, map[string][]byte{"node-0.bin": text})
+			d := tcbJSON(t, 3, f.arguments()...)
+			if d.Nodes[0].Outcome != "fail" || d.Nodes[0].Status != "unknown" || d.Nodes[1].Status != "SWHardeningNeeded" {
+				t.Errorf("got %+v, %+v", d.Nodes[0], d.Nodes[1])
+			}
+		})
 	}
 }
 

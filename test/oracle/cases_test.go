@@ -13,68 +13,42 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/confidb/confidb/internal/realquotes"
 	"github.com/confidb/confidb/internal/sgxmint"
 	"github.com/confidb/confidb/pkg/sgx"
 )
 
-// casesDir holds real quotes. They are third-party data and not part of this
-// repository.
-const casesDir = "../../../shared/testdata/sgx-quotes"
-
-// ownRoot is the only real case that does not chain to Intel's root.
-const ownRoot = "intel-sample-ownroot"
-
-// realInputs reads every real case; those of debug enclaves are there twice.
+// realInputs are every real case, where they are; those of debug enclaves are there twice.
 func realInputs(t testing.TB) map[string]input {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(casesDir, "cases.json"))
-	if err != nil {
-		t.Fatalf("the real quotes are needed for this test: %v", err)
-	}
-	var cases []struct {
-		ID       string
-		Dir      string
-		Time     int64 `json:"verification_time"`
-		Expected struct{ Debug bool }
-	}
-	if err := json.Unmarshal(text, &cases); err != nil {
-		t.Fatal(err)
-	}
 	inputs := map[string]input{}
-	for _, c := range cases {
-		in := readInput(t, filepath.Join(casesDir, c.Dir))
-		in.at = time.Unix(c.Time, 0)
-		if c.ID != ownRoot {
-			in.root = nil
+	for id, c := range realquotes.IfThere(t) {
+		files := c.Files(t)
+		in := input{quote: files["quote.bin"], at: c.Time, collateral: collateral(files)}
+		if id == realquotes.OwnRoot {
+			in.root = files["trustedRootCaCert.pem"]
 		}
-		inputs["real/"+c.ID] = in
+		inputs["real/"+id] = in
 		if c.Expected.Debug {
 			in.debug = true
-			inputs["real/"+c.ID+"/debug-mode"] = in
+			inputs["real/"+id+"/debug-mode"] = in
 		}
 	}
 	return inputs
 }
 
-func readInput(t testing.TB, dir string) input {
+// bestInputs are the best minted case and, where real quotes are, bestCase.
+func bestInputs(t testing.TB) map[string]input {
 	t.Helper()
-	files := map[string][]byte{}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
+	best := map[string]input{"minted": variant{before: func(m *minter) { m.authority.Status = sgx.SWHardeningNeeded }}.make(t)}
+	if in, ok := realInputs(t)[bestCase]; ok {
+		best["real"] = in
 	}
-	for _, e := range entries {
-		if files[e.Name()], err = os.ReadFile(filepath.Join(dir, e.Name())); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return input{quote: files["quote.bin"], root: files["trustedRootCaCert.pem"], collateral: collateral(files)}
+	return best
 }
 
 func collateral(files map[string][]byte) sgx.Collateral {

@@ -3,6 +3,7 @@ package oracle
 import (
 	"bytes"
 	"maps"
+	"strings"
 	"testing"
 )
 
@@ -69,13 +70,16 @@ func differences() map[string]difference {
 }
 
 func TestDifferences(t *testing.T) {
-	inputs := realInputs(t)
-	maps.Copy(inputs, mintedInputs(t))
+	inputs, real := mintedInputs(t), realInputs(t)
+	maps.Copy(inputs, real)
 	known := differences()
 	for name, in := range inputs {
 		t.Run(name, func(t *testing.T) { compare(t, known[name], askOasis(t, in), askOurs(t, in)) })
 	}
 	for name, d := range known {
+		if len(real) == 0 && strings.HasPrefix(name, "real/") {
+			continue
+		}
 		if _, ok := inputs[name]; !ok || d.why == "" {
 			t.Errorf("%s: the table of differences holds no case of this name (%v), or does not say why (%q)", name, ok, d.why)
 		}
@@ -100,7 +104,7 @@ func compare(t *testing.T, known difference, oracle, ours answer) {
 // the certificates' PEM that change nothing decoded, which both accept. One
 // Verifier judges them all, so that what it remembers is put to the test as well.
 func TestTamperedQuotes(t *testing.T) {
-	for name, in := range map[string]input{"real": realInputs(t)[bestCase], "minted": variant{}.make(t)} {
+	for name, in := range bestInputs(t) {
 		t.Run(name, func(t *testing.T) {
 			if !askOasis(t, in).accepted || !askOurs(t, in).accepted {
 				t.Fatal("the quote is refused before anything is changed")
