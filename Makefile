@@ -6,39 +6,50 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RACE := ./pkg/lab/... ./pkg/mariadb/... ./pkg/mysql ./pkg/platform/... ./pkg/probe/... ./plugin/internal/cluster/... ./plugin/internal/verbs
 GOTEST := go test -trimpath
 export CGO_ENABLED ?= 0
+# Tests know from this variable where real quotes are; Go's cache of test results, too.
+export CONFIDB_REAL_QUOTES ?= $(wildcard $(CURDIR)/../shared/testdata/sgx-quotes)
+packages = $(if $(WITHOUT_MARIADB),$$(scripts/without-mariadb $(1)),$(1))
 
-.PHONY: build test unit race e2e lint golden demo lab lab-down bench help
+.PHONY: build test unit race e2e cover lint golden demo taste lab lab-down bench bench-lab modules help
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## build the programs into bin/
+build: modules ## build the programs into bin/
 	go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/...
 
-test: ## run every test: unit, race, then end to end on the real cluster
-	@test/cluster/build.sh >/dev/null & cluster=$$!; \
-	$(MAKE) --no-print-directory unit race && wait $$cluster && $(MAKE) --no-print-directory e2e || { kill $$cluster 2>/dev/null; exit 1; }
+test: modules ## run every test: unit, race, then end to end on the real cluster
+	@scripts/test
 
-unit: ## run the unit tests, and pkg/sgx against oasis-core
-	$(GOTEST) ./...
+unit: modules ## run the unit tests, and pkg/sgx against oasis-core
+	$(GOTEST) $(call packages,./...)
 	cd test/oracle && $(GOTEST) ./...
+	scripts/taste >/dev/null 2>&1 || scripts/taste
 
-race: ## run the tests of packages with goroutines of ours under the race detector
-	CGO_ENABLED=1 $(GOTEST) -race $(RACE)
+race: modules ## run the tests of packages with goroutines of ours under the race detector
+	CGO_ENABLED=1 $(GOTEST) -race $(call packages,$(RACE))
 	CGO_ENABLED=1 $(GOTEST) -race -skip 'Flip|Changed|OtherLengths' ./pkg/attest ./pkg/sgx
 
 e2e: build ## run the end-to-end tests (starts the lab)
 	$(GOTEST) -tags e2e -count 1 -timeout 40m ./test/e2e/...
 
-lint: ## check the sources: gofmt, go vet, staticcheck
+cover: modules ## print the statement coverage of each package of the product, and fail where it is too low
+	@$(GOTEST) -coverpkg ./pkg/...,./plugin/... -coverprofile .cover.out $(call packages,./...) >.cover.log || { cat .cover.log; exit 1; }
+	@go run ./test/cover .cover.out
+
+lint: modules ## check the sources: gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l cmd internal pkg plugin test *.go 2>/dev/null); [ -z "$$unformatted" ] || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	go vet ./...
 	go vet -tags e2e ./test/...
-	go run $(STATICCHECK) ./...
-	cd test/oracle && go vet ./... && go run $(STATICCHECK) ./...
+	@said=$$(GOBIN=$(CURDIR)/.tools go install $(STATICCHECK) 2>&1) || { echo "$$said"; exit 1; }
+	.tools/staticcheck ./...
+	cd test/oracle && go vet ./... && ../../.tools/staticcheck ./...
 
 demo: ## the main job on the embedded lab, from nothing to a proven database
-	scripts/demo
+	@scripts/demo
+
+taste: ## the plugin on examples, in ten seconds, without root or cluster
+	@scripts/taste
 
 lab: ## start the lab and write .lab/env
 	scripts/lab-up
@@ -52,6 +63,12 @@ golden: ## rewrite the golden files from what the code says now
 bench: build ## measure: quotes, start of the program, lab up, install to verified
 	$(GOTEST) -run '^$$' -bench . ./pkg/sgx
 	cd test/oracle && $(GOTEST) -run '^$$' -bench . ./...
+	@if lab=$$(test/cluster/machine.sh); then $(MAKE) --no-print-directory bench-lab; else echo "not run: the benchmarks on the lab ($$lab)"; fi
+
+bench-lab: build ## the part of bench that needs the lab
 	$(GOTEST) -tags e2e -run '^$$' -bench Start -benchtime 20x ./test/e2e
 	$(GOTEST) -tags e2e -run '^$$' -bench InstallToVerified -benchtime 3x ./test/e2e
 	$(GOTEST) -tags e2e -run '^$$' -bench LabUp -benchtime 1x -timeout 40m ./test/e2e
+
+modules: ## fetch the Go modules, and say nothing unless that fails
+	@scripts/modules . test/oracle

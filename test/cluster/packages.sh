@@ -1,9 +1,12 @@
-# The Debian packages that the lab needs. Source it after lib.sh.
+# The Debian packages that the lab and the tests need. Source it after lib.sh.
 # shellcheck shell=bash
 
-# install_packages installs those that are missing, and starts none of their services.
+lab_packages=(containerd runc containernetworking-plugins mmdebstrap mariadb-server iproute2 nftables)
+
+# install_packages installs those that are missing, and starts none of their
+# services. It shows what apt says only if that fails.
 install_packages() {
-	local package missing=() policy=/usr/sbin/policy-rc.d own=
+	local package said missing=() policy=/usr/sbin/policy-rc.d own=
 	command -v apt-get >/dev/null || fail "installing $*: this machine has no apt-get" "install them by other means, or use LAB=current-context"
 	for package in "$@"; do
 		[ "$(dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
@@ -15,9 +18,9 @@ install_packages() {
 		chmod +x "$policy"
 		own=$policy
 	fi
-	if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$lab/log/packages.log" 2>&1; then
+	said=$( (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}") 2>&1) || {
 		[ -z "$own" ] || rm "$own"
-		fail "installing ${missing[*]}: $(tail -n 3 "$lab/log/packages.log")"
-	fi
+		fail "installing ${missing[*]}: $(tail -n 3 <<<"$said")"
+	}
 	[ -z "$own" ] || rm "$own"
 }
