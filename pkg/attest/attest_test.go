@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha512"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -191,7 +192,7 @@ func TestPlatformID(t *testing.T) {
 	const key, qe = "126C8098408FEB2002F5EB8B9E6C2AE26197E3617875633C5BD4EB4454278C34", "INTEL_QE_ID:85ffc69266c833546e5dca1c676a6151"
 	for text, generation := range map[string]attest.Generation{key: attest.SCONEQE, strings.ToLower(key): attest.SCONEQE, qe: attest.IntelQEID} {
 		id, err := attest.ParsePlatformID(text)
-		if err != nil || id.Generation() != generation || id.String() != text {
+		if err != nil || id.Generation() != generation || !strings.EqualFold(id.String(), text) {
 			t.Errorf("%s: got %v, %v", text, id, err)
 		}
 	}
@@ -200,13 +201,50 @@ func TestPlatformID(t *testing.T) {
 			t.Errorf("%q was taken as %v", text, id)
 		}
 	}
-	upper, _ := attest.ParsePlatformID(key)
-	lower, _ := attest.ParsePlatformID(strings.ToLower(key))
-	if !upper.Equal(lower) || upper.Equal(attest.PlatformID{}) {
-		t.Error("Equal looks at the case of digits, or at nothing")
-	}
 	if got := attest.PlatformIDFromQEID([16]byte{0x85, 0xff}).String(); got != "INTEL_QE_ID:85ff0000000000000000000000000000" {
 		t.Errorf("from a quote: %s", got)
+	}
+}
+
+// TestPlatformIDHasOneForm: whatever case of digits is read, IDs of one machine are ==
+// and print alike, and a document says them in that form.
+func TestPlatformIDHasOneForm(t *testing.T) {
+	const scone, intel = "AB" + "0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCD", "85ffc69266c833546e5dca1c676a6151"
+	mixed := func(text string) string { return strings.ToLower(text[:7]) + strings.ToUpper(text[7:]) }
+	for want, forms := range map[string][]string{
+		scone:                  {scone, strings.ToLower(scone), mixed(scone)},
+		"INTEL_QE_ID:" + intel: {"INTEL_QE_ID:" + intel, "INTEL_QE_ID:" + strings.ToUpper(intel), "INTEL_QE_ID:" + mixed(intel)},
+	} {
+		first, err := attest.ParsePlatformID(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == (attest.PlatformID{}) {
+			t.Errorf("%s is the zero ID", want)
+		}
+		for _, form := range forms {
+			var read attest.PlatformID
+			if err := read.UnmarshalText([]byte(form)); err != nil {
+				t.Fatal(err)
+			}
+			if read != first {
+				t.Errorf("%s: not == to %s", form, want)
+			}
+			if read.String() != want {
+				t.Errorf("%s: got %s, want %s", form, read, want)
+			}
+		}
+	}
+	var quoted [16]byte
+	if _, err := hex.Decode(quoted[:], []byte(intel)); err != nil {
+		t.Fatal(err)
+	}
+	declared, err := attest.ParsePlatformID("INTEL_QE_ID:" + strings.ToUpper(intel))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if declared != attest.PlatformIDFromQEID(quoted) {
+		t.Error("an ID in a quote is not == to the same ID that somebody wrote in upper case")
 	}
 }
 

@@ -22,15 +22,18 @@ const (
 )
 
 // PlatformID is a machine's identity in services[].platforms of a session. The
-// zero value identifies none. Compare with Equal: the case of digits means nothing.
+// zero value identifies none. Two are of the same machine if they are ==: whatever
+// case of digits was read, there is one form of each.
 type PlatformID struct {
 	generation Generation
-	text       string // as it was read
+	text       string // in the case in which LAS prints it
 }
 
 const intelPrefix = "INTEL_QE_ID:"
 
-// ParsePlatformID reads 64 hexadecimal digits, or INTEL_QE_ID: and 32 of them.
+// ParsePlatformID reads 64 hexadecimal digits, or INTEL_QE_ID: and 32 of them, in
+// upper or lower case. LAS logs the first in upper case and the second in lower case,
+// and so does String.
 func ParsePlatformID(text string) (PlatformID, error) {
 	digits, isIntel := strings.CutPrefix(text, intelPrefix)
 	generation, want := SCONEQE, 64
@@ -40,7 +43,10 @@ func ParsePlatformID(text string) (PlatformID, error) {
 	if len(digits) != want || !regexp.MustCompile(`^[0-9A-Fa-f]+$`).MatchString(digits) {
 		return PlatformID{}, fmt.Errorf("platform ID: got %.80q, want 64 hexadecimal digits (SCONE up to 6) or %s and 32 of them (from SCONE 7)", text, intelPrefix)
 	}
-	return PlatformID{generation, text}, nil
+	if isIntel {
+		return PlatformID{generation, intelPrefix + strings.ToLower(digits)}, nil
+	}
+	return PlatformID{generation, strings.ToUpper(digits)}, nil
 }
 
 // PlatformIDFromQEID makes the platform ID of SCONE 7 from the QE ID of a quote.
@@ -48,18 +54,20 @@ func PlatformIDFromQEID(id [16]byte) PlatformID {
 	return PlatformID{IntelQEID, intelPrefix + hex.EncodeToString(id[:])}
 }
 
-// String returns the form that was read.
+// String returns the form that a session has; the zero value is empty.
 func (p PlatformID) String() string { return p.text }
 
 // Generation tells which kind of ID this is.
 func (p PlatformID) Generation() Generation { return p.generation }
 
-// Equal reports whether both identify the same machine.
-func (p PlatformID) Equal(q PlatformID) bool {
-	return p.generation == q.generation && strings.EqualFold(p.text, q.text)
-}
+// Equal reports whether both identify the same machine, as == does. Libraries that
+// compare values look for it.
+func (p PlatformID) Equal(q PlatformID) bool { return p == q }
 
-// MarshalText returns the form that was read.
+// Compare orders IDs: first those of SCONE's quoting enclave, then those of Intel's.
+func (p PlatformID) Compare(q PlatformID) int { return strings.Compare(p.text, q.text) }
+
+// MarshalText returns what String does.
 func (p PlatformID) MarshalText() ([]byte, error) { return []byte(p.text), nil }
 
 // UnmarshalText reads what ParsePlatformID reads.

@@ -66,8 +66,8 @@ func TestWhatChangesMean(t *testing.T) {
 		verdict  diff.Verdict
 		want     string
 	}{
-		"a platform":            {here + "]", here + ", " + there + "]", diff.Widened, "gain service db: may run on INTEL_QE_ID:00FFC69266C833546E5DCA1C676A6151"},
-		"another platform":      {here, there, diff.Incomparable, "loss service db: may no longer run on INTEL_QE_ID:85FFC69266C833546E5DCA1C676A6151"},
+		"a platform":            {here + "]", here + ", " + there + "]", diff.Widened, "gain service db: may run on INTEL_QE_ID:00ffc69266c833546e5dca1c676a6151"},
+		"another platform":      {here, there, diff.Incomparable, "loss service db: may no longer run on INTEL_QE_ID:85ffc69266c833546e5dca1c676a6151"},
 		"any platform":          {"    platforms: [" + here + "]\n", "", diff.Widened, "gain service db: may run on any machine"},
 		"a measurement":         {one + "], signer", one + ", " + two + "], signer", diff.Widened, "gain service db: admits the enclave MRENCLAVE 2222"},
 		"any measurement":       {"mrenclave: [" + one + "], signer", "signer", diff.Widened, "gain service db: admits the enclave MRSIGNER 2222"},

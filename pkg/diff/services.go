@@ -224,7 +224,7 @@ func (c *comparison) enclaves(who, at string, a, b session.Service) {
 func machinesOf(s session.Service) []string {
 	var all []string
 	for _, id := range s.Platforms {
-		all = append(all, strings.ToUpper(id.String()))
+		all = append(all, id.String())
 	}
 	for _, secret := range s.PlatformSecrets {
 		all = append(all, "$$SCONE::"+secret+"$$")

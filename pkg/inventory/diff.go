@@ -163,13 +163,13 @@ func (d *differ) index() {
 		case n.ID == attest.PlatformID{}:
 			d.unknown = append(d.unknown, n.Name)
 		default:
-			d.nodes[key(n.ID)] = append(d.nodes[key(n.ID)], n)
+			d.nodes[n.ID.String()] = append(d.nodes[n.ID.String()], n)
 		}
 	}
 	slices.Sort(d.unknown)
 	for _, s := range d.Services {
 		for _, id := range s.Platforms {
-			k := key(id)
+			k := id.String()
 			if d.ids[k] = id; !slices.Contains(d.admitting[k], s.Name) {
 				d.admitting[k] = append(d.admitting[k], s.Name)
 			}
@@ -239,7 +239,7 @@ func (d *differ) listed(k string) []Node {
 	}
 	var found []Node
 	for _, n := range d.File.Nodes {
-		if key(n.ID) == k {
+		if n.ID.String() == k {
 			found = append(found, n)
 		}
 	}
@@ -257,14 +257,14 @@ func (d *differ) node(n platform.Node) {
 			"Start LAS there, or name the ID with --platforms-file.")
 		return
 	}
-	k := key(n.ID)
+	k := n.ID.String()
 	admitted := len(d.admitting[k]) > 0
 	if same := d.nodes[k]; len(same) > 1 {
 		d.add(IDCloned, n.Name, n.ID, attest.PlatformID{}, "One machine appears as several nodes: "+d.names(k)+". One of them lies or is a copy; virtual machines of one host look like that, too.",
 			"Get a quote from each of these nodes, and compare: kubectl confidb platforms --quotes DIR --collateral DIR.")
 	}
 	switch listed := d.listedNode(n.Name); {
-	case listed != nil && !listed.ID.Equal(n.ID):
+	case listed != nil && listed.ID != n.ID:
 		d.add(IDChanged, n.Name, n.ID, listed.ID, whyNewID(n, *listed), whatWithNewID(admitted))
 	case !admitted:
 		d.add(NodeAdded, n.Name, n.ID, attest.PlatformID{}, "No session admits this machine yet: enclaves that start there get no keys.", "Give both sessions the new list; kubectl confidb platforms -o session prints it.")

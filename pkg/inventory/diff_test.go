@@ -108,7 +108,7 @@ func TestServices(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := inventory.Services("database", s)
-	if len(got) != 2 || got[0].Name != "database/db" || !got[0].Platforms[0].Equal(parse(a)) || len(got[1].Platforms) != 0 {
+	if len(got) != 2 || got[0].Name != "database/db" || got[0].Platforms[0] != parse(a) || len(got[1].Platforms) != 0 {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -104,7 +104,7 @@ func refuse(entries []Entry, accept []string) error {
 func owners(f *File, nodes []platform.Node) map[string][]string {
 	all := map[string][]string{}
 	add := func(id attest.PlatformID, name string) {
-		if k := key(id); !slices.Contains(all[k], name) {
+		if k := id.String(); !slices.Contains(all[k], name) {
 			all[k] = append(all[k], name)
 		}
 	}
@@ -118,9 +118,6 @@ func owners(f *File, nodes []platform.Node) map[string][]string {
 	}
 	return all
 }
-
-// key is the same for IDs that are Equal.
-func key(id attest.PlatformID) string { return strings.ToLower(id.String()) }
 
 // merge is one while it is made.
 type merge struct {
@@ -140,7 +137,7 @@ func (m *merge) see(n platform.Node, before *Node) {
 	switch {
 	case before == nil:
 		m.add(n.Name, Added, "", n.ID.String(), m.elsewhere(n))
-	case !before.ID.Equal(n.ID):
+	case before.ID != n.ID:
 		needs := "it had another ID"
 		if other := m.elsewhere(n); other != "" {
 			needs += ", and " + other
@@ -181,7 +178,7 @@ func (m *merge) retire(n Node) {
 
 // elsewhere says which other nodes have or had the ID of a node.
 func (m *merge) elsewhere(n platform.Node) string {
-	others := slices.DeleteFunc(slices.Clone(m.owners[key(n.ID)]), func(name string) bool { return name == n.Name })
+	others := slices.DeleteFunc(slices.Clone(m.owners[n.ID.String()]), func(name string) bool { return name == n.Name })
 	if len(others) == 0 {
 		return ""
 	}

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/session"
 )
 
@@ -62,7 +61,7 @@ func ignoredByLocal(in *input, _ session.Service) string {
 func platformKey(s session.Service) string {
 	var all []string
 	for _, id := range s.Platforms {
-		all = append(all, strings.ToLower(id.String()))
+		all = append(all, id.String())
 	}
 	for _, secret := range s.PlatformSecrets {
 		all = append(all, "$$"+secret)
@@ -90,7 +89,7 @@ func findRepeatedPlatforms(in *input) []hit {
 	var hits []hit
 	for i, s := range in.Services {
 		for j, id := range s.Platforms {
-			if slices.ContainsFunc(s.Platforms[:j], func(o attest.PlatformID) bool { return o.Equal(id) }) {
+			if slices.Contains(s.Platforms[:j], id) {
 				hits = append(hits, hit{path: service(i) + ".platforms", got: fmt.Sprintf("service %s: %s twice", s.Name, id)})
 			}
 		}

@@ -194,7 +194,7 @@ func (n *Node) settle(claims []Claim, p *problems) {
 		return cmp.Compare(slices.Index(order, a.Source), slices.Index(order, b.Source))
 	})
 	for _, c := range claims {
-		if !c.ID.Equal(claims[0].ID) {
+		if c.ID != claims[0].ID {
 			p.contradiction(n.Name, claims)
 			return
 		}
@@ -289,7 +289,7 @@ func (p *problems) shared(i *Inventory) {
 	owners := map[string][]Node{}
 	for _, n := range i.Nodes {
 		if n.ID != (attest.PlatformID{}) {
-			owners[key(n.ID)] = append(owners[key(n.ID)], n)
+			owners[n.ID.String()] = append(owners[n.ID.String()], n)
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(owners)) {

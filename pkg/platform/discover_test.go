@@ -235,7 +235,7 @@ func TestDiscoverResource(t *testing.T) {
 			cluster := &platformtest.Cluster{LAS: c.las}
 			cluster.AddSGX("n1", line6(keyA))
 			i, err := discover(t, cluster, platform.Options{})
-			if err != nil || len(i.IDs()) != 1 || !i.IDs()[0].Equal(parse(t, keyA)) {
+			if err != nil || len(i.IDs()) != 1 || i.IDs()[0] != parse(t, keyA) {
 				t.Fatalf("got %+v and %v", i, err)
 			}
 			if got := strings.Join(i.Warnings, "\n"); (c.warning == "") != (got == "") || !strings.Contains(got, c.warning) {

@@ -6,10 +6,8 @@
 package platform
 
 import (
-	"cmp"
 	"context"
 	"slices"
-	"strings"
 
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -99,12 +97,9 @@ func (i *Inventory) WithoutSGX() int {
 }
 
 func distinct(ids []attest.PlatformID) []attest.PlatformID {
-	slices.SortStableFunc(ids, func(a, b attest.PlatformID) int { return cmp.Compare(key(a), key(b)) })
-	return slices.CompactFunc(ids, attest.PlatformID.Equal)
+	slices.SortFunc(ids, attest.PlatformID.Compare)
+	return slices.Compact(ids)
 }
-
-// key is the same for IDs that are Equal.
-func key(id attest.PlatformID) string { return strings.ToLower(id.String()) }
 
 // Options say where to look besides the cluster, and where in the cluster.
 type Options struct {

@@ -313,5 +313,5 @@ func idTexts(ids []attest.PlatformID) []string {
 
 func indexID(ids []attest.PlatformID, text string) int {
 	id, err := attest.ParsePlatformID(text)
-	return slices.IndexFunc(ids, func(o attest.PlatformID) bool { return err == nil && o.Equal(id) })
+	return slices.IndexFunc(ids, func(o attest.PlatformID) bool { return err == nil && o == id })
 }

@@ -161,7 +161,7 @@ func admitsPlatform(permitted []attest.PlatformID, qeID [16]byte) error {
 	}
 	intel := attest.PlatformIDFromQEID(qeID)
 	for _, id := range permitted {
-		if id.Equal(intel) || id.Generation() == attest.SCONEQE && strings.EqualFold(id.String(), las.SCONEKey(qeID)) {
+		if id == intel || id.Generation() == attest.SCONEQE && id.String() == las.SCONEKey(qeID) {
 			return nil
 		}
 	}

@@ -109,7 +109,7 @@ func (o RevokedPlatform) platformID(ctx context.Context, getter genericclioption
 func notAdmitted(held *session.Session, id attest.PlatformID) check.Finding {
 	f := check.Finding{ID: "platform-not-admitted", Title: fmt.Sprintf("no service of session %s admits the machine", held.Name), Outcome: check.Pass}
 	for _, v := range held.Services {
-		admitted := slices.ContainsFunc(v.Platforms, id.Equal)
+		admitted := slices.Contains(v.Platforms, id)
 		otherKind := slices.ContainsFunc(v.Platforms, func(p attest.PlatformID) bool { return p.Generation() != id.Generation() })
 		switch {
 		case otherKind && f.Outcome == check.Pass:

@@ -208,7 +208,7 @@ func (n *tcbNode) compareID(r *sgx.Result, claimed attest.PlatformID) {
 	}
 	quoted := attest.PlatformIDFromQEID(r.Quote.QEID)
 	f := check.Finding{ID: "platforms-disagree", Title: "the quote is of the machine that the cluster has under this name", Got: quoted.String(), Want: claimed.String(), Outcome: check.Pass}
-	if !quoted.Equal(claimed) {
+	if quoted != claimed {
 		f.Outcome, f.Reason = check.Fail, "the cluster claims another platform ID for this node"
 		f.Hint = "get a new quote from this node; if they still differ, one of both is made up"
 		n.Status, n.Reason = unknown, "evidence of another machine"
