@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/cas"
 )
 
@@ -114,7 +115,7 @@ func TestCheckPeer(t *testing.T) {
 		"no certificate":                     {nil, genuine.attested(), time.Now(), "no certificate"},
 		"nothing attested":                   {genuine.peer(), nil, time.Now(), "no certificate chain"},
 	} {
-		t.Run(name, func(t *testing.T) { wantError(t, cas.CheckPeer(c.peer, cas.Anchor{Chain: c.attested}, c.at), c.want) })
+		t.Run(name, func(t *testing.T) { wantError(t, attest.Anchor{Chain: c.attested}.CheckPeer(c.peer, c.at), c.want) })
 	}
 }
 
@@ -178,7 +179,7 @@ func TestClient(t *testing.T) {
 		}
 	})
 	user := issue(t, "user", false, nil)
-	client, err := cas.NewClient(dial, cas.Anchor{Chain: c.attested()}, tls.Certificate{Certificate: [][]byte{user.certificate.Raw}, PrivateKey: user.key})
+	client, err := cas.NewClient(dial, attest.Anchor{Chain: c.attested()}, tls.Certificate{Certificate: [][]byte{user.certificate.Raw}, PrivateKey: user.key})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +208,7 @@ func TestClientRefusesAnotherCAS(t *testing.T) {
 	root := issue(t, "cas", true, nil)
 	attested, other := newChain(t, root), newChain(t, root)
 	dial := other.serve(t, func(w http.ResponseWriter, _ *http.Request) { t.Error("the request reached the other CAS") })
-	client, err := cas.NewClient(dial, cas.Anchor{Chain: attested.attested()}, tls.Certificate{})
+	client, err := cas.NewClient(dial, attest.Anchor{Chain: attested.attested()}, tls.Certificate{})
 	if err != nil {
 		t.Fatal(err)
 	}

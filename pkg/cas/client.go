@@ -9,12 +9,21 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
+
+	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/session"
 )
 
 // ErrNotFound means that the attested CAS has no session or value of that name,
 // or none that this identity may see.
 var ErrNotFound = errors.New("not found")
+
+// ErrMoved means that an update was for another version than the one that the attested
+// CAS has: somebody else was faster.
+var ErrMoved = errors.New("another version was uploaded meanwhile")
 
 // StatusError is an answer other than success.
 type StatusError struct {
@@ -31,13 +40,21 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("CAS answered with HTTP status %d; peer says: %s", e.Code, strings.Join(e.Messages, ": "))
 }
 
-// Is makes errors.Is(err, ErrNotFound) true for status 404.
+// Is makes errors.Is(err, ErrNotFound) true for status 404, and errors.Is(err, ErrMoved)
+// for what CAS says of an update with another predecessor.
 func (e *StatusError) Is(target error) bool {
-	return target == ErrNotFound && e.Code == http.StatusNotFound
+	switch target {
+	case ErrNotFound:
+		return e.Code == http.StatusNotFound
+	case ErrMoved:
+		return e.Code == http.StatusConflict || e.Code == http.StatusBadRequest && slices.ContainsFunc(e.Messages, aboutPredecessor)
+	}
+	return false
 }
 
-// maxMessage bounds how much of a peer's text is shown, in bytes.
-const maxMessage = 1 << 10
+func aboutPredecessor(message string) bool {
+	return strings.Contains(message, "previous session digest")
+}
 
 func newStatusError(code int, body []byte) *StatusError {
 	var answer struct {
@@ -48,22 +65,11 @@ func newStatusError(code int, body []byte) *StatusError {
 	}
 	e := &StatusError{Code: code}
 	for _, m := range answer.Msg {
-		m = printable(m)
-		if m != "" {
-			e.Messages = append(e.Messages, m[:min(len(m), maxMessage)])
+		if m = check.Said(m); m != "" {
+			e.Messages = append(e.Messages, m)
 		}
 	}
 	return e
-}
-
-// printable replaces what could move the cursor or forge a line of ours.
-func printable(s string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s))
 }
 
 // Client talks to one attested CAS.
@@ -72,8 +78,8 @@ type Client struct{ http *http.Client }
 // NewClient returns a client for the CAS behind dial. Only the CAS of the anchor is
 // talked to. identity is the TLS client certificate by which CAS knows the user; it
 // becomes the owner of what is created.
-func NewClient(dial Dialer, attested Anchor, identity tls.Certificate) (*Client, error) {
-	config, err := attested.config(identity)
+func NewClient(dial Dialer, attested attest.Anchor, identity tls.Certificate) (*Client, error) {
+	config, err := config(attested, identity)
 	if err != nil {
 		return nil, err
 	}
@@ -83,23 +89,15 @@ func NewClient(dial Dialer, attested Anchor, identity tls.Certificate) (*Client,
 // Close ends idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// StoredSession is a session as CAS holds it.
-type StoredSession struct {
-	// Hash identifies this version of the session: 64 hexadecimal digits that CAS computed.
-	Hash string `json:"hash"`
-	// Text is the document, with the creator that CAS added.
-	Text string `json:"session"`
-}
-
 // Session reads the newest version of a session. It returns ErrNotFound when
 // there is none.
-func (c *Client) Session(ctx context.Context, name string) (*StoredSession, error) {
+func (c *Client) Session(ctx context.Context, name string) (*session.Stored, error) {
 	return c.SessionVersion(ctx, name, "")
 }
 
 // SessionVersion reads the version of a session that a hash names; the empty hash is
 // the newest.
-func (c *Client) SessionVersion(ctx context.Context, name, hash string) (*StoredSession, error) {
+func (c *Client) SessionVersion(ctx context.Context, name, hash string) (*session.Stored, error) {
 	path := "/v1/sessions/" + name
 	if hash != "" {
 		path += "?hash=" + hash
@@ -108,7 +106,7 @@ func (c *Client) SessionVersion(ctx context.Context, name, hash string) (*Stored
 	if err != nil {
 		return nil, fmt.Errorf("reading session %q: %w", name, err)
 	}
-	var s StoredSession
+	var s session.Stored
 	if err := json.Unmarshal(body, &s); err != nil {
 		return nil, fmt.Errorf("reading session %q: %w", name, err)
 	}
@@ -124,17 +122,9 @@ func (c *Client) CreateSession(ctx context.Context, document []byte) (string, er
 	return c.upload(ctx, http.MethodPost, "/session", document)
 }
 
-// Signature is one author's, over the message that CAS wants signed for a document.
-type Signature struct {
-	// Signer is the public key: SPKI in PEM.
-	Signer string `json:"signer"`
-	// Signature is in base64.
-	Signature string `json:"signature"`
-}
-
 // PutSignedSession uploads a document that its authors signed, and returns the hash
 // that CAS gave it. CAS looks at the signers, not at who uploads.
-func (c *Client) PutSignedSession(ctx context.Context, document []byte, signatures []Signature) (string, error) {
+func (c *Client) PutSignedSession(ctx context.Context, document []byte, signatures []session.Signature) (string, error) {
 	body, err := json.Marshal(map[string]any{"session": string(document), "signatures": signatures})
 	if err != nil {
 		return "", err
@@ -143,7 +133,7 @@ func (c *Client) PutSignedSession(ctx context.Context, document []byte, signatur
 }
 
 func (c *Client) upload(ctx context.Context, method, path string, content []byte) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, method, "https://"+ServerName+":"+ClientPort+path, bytes.NewReader(content))
+	request, err := http.NewRequestWithContext(ctx, method, "https://"+attest.CASName+":"+ClientPort+path, bytes.NewReader(content))
 	if err != nil {
 		return "", err
 	}
@@ -170,19 +160,19 @@ func sessionHash() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-fA-F]{64}$
 
 // PublicValue reads a secret that the given version of a session exports to the
 // public (export_public), such as a CA certificate or a public key, as text.
-func (c *Client) PublicValue(ctx context.Context, session, hash, secret string) (string, error) {
-	body, err := get(ctx, c.http, fmt.Sprintf("/v1/values/session=%s,session_hash=%s,secret=%s", session, hash, secret))
+func (c *Client) PublicValue(ctx context.Context, name, hash, secret string) (string, error) {
+	body, err := get(ctx, c.http, fmt.Sprintf("/v1/values/session=%s,session_hash=%s,secret=%s", name, hash, secret))
 	if err != nil {
-		return "", fmt.Errorf("reading public value %q of session %q: %w", secret, session, err)
+		return "", fmt.Errorf("reading public value %q of session %q: %w", secret, name, err)
 	}
 	var answer struct {
 		Value string `json:"value"`
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
-		return "", fmt.Errorf("reading public value %q of session %q: %w", secret, session, err)
+		return "", fmt.Errorf("reading public value %q of session %q: %w", secret, name, err)
 	}
 	if answer.Value == "" {
-		return "", fmt.Errorf("reading public value %q of session %q: the answer holds no value", secret, session)
+		return "", fmt.Errorf("reading public value %q of session %q: the answer holds no value", secret, name)
 	}
 	return answer.Value, nil
 }

@@ -22,9 +22,9 @@ import (
 	kyaml "sigs.k8s.io/yaml"
 
 	"github.com/confidb/confidb/pkg/check"
-	"github.com/confidb/confidb/pkg/deploy"
 	"github.com/confidb/confidb/pkg/mariadb"
 	"github.com/confidb/confidb/pkg/mariadb/mariadbtest"
+	"github.com/confidb/confidb/pkg/topology"
 )
 
 // stage is what the init container sees: a volume, and a program in place of the
@@ -208,7 +208,7 @@ func (s *stage) bootstrapSQL() string {
 // and returns the service's command. Paths are moved below the stage.
 func (s *stage) inject(service string, secrets *strings.Replacer) string {
 	s.t.Helper()
-	template, err := deploy.Template("database")
+	template, err := topology.Template("database")
 	s.must(err)
 	var session document
 	s.must(yaml.Unmarshal(template, &session))

@@ -14,6 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/lint"
 )
 
@@ -198,7 +199,7 @@ func (b book) lookup(text string) ([]Page, error) {
 	if len(text) > MaxText {
 		return nil, ErrTooLong
 	}
-	line := Clean(text)
+	line := check.Printable(text)
 	if line == "" {
 		return nil, ErrEmpty
 	}

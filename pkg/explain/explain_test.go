@@ -7,6 +7,7 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/explain"
 )
 
@@ -234,7 +235,7 @@ func FuzzLookup(f *testing.F) {
 		if err != nil && strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Errorf("the error %q holds characters that do not print", err)
 		}
-		if clean := explain.Clean(text); clean != explain.Clean(clean) {
+		if clean := check.Printable(text); clean != check.Printable(clean) {
 			t.Errorf("cleaning twice changes %q", clean)
 		}
 	})

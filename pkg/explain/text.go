@@ -10,37 +10,6 @@ import (
 	"github.com/confidb/confidb/pkg/nearest"
 )
 
-// Clean makes one printable line of any text: colours of a terminal and other
-// control characters are gone, and blanks are one space each. What was pasted must
-// not move the cursor or forge a line of ours.
-func Clean(text string) string {
-	text = withoutColours(strings.ToValidUTF8(text, " "))
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) { // also the characters that turn the direction of writing
-			return ' '
-		}
-		return r
-	}, text)
-	return strings.Join(strings.Fields(text), " ")
-}
-
-// withoutColours removes control sequences (ECMA-48, section 5.4): ESC, [,
-// parameters, and one final byte.
-func withoutColours(text string) string {
-	var b strings.Builder
-	for {
-		before, after, found := strings.Cut(text, "\x1b[")
-		b.WriteString(before)
-		if !found {
-			return b.String()
-		}
-		text = strings.TrimLeftFunc(after, func(r rune) bool { return r >= ' ' && r <= '?' })
-		if text != "" && text[0] >= '@' && text[0] <= '~' {
-			text = text[1:]
-		}
-	}
-}
-
 // clip cuts a text for display.
 func clip(line string) string {
 	const most = 60

@@ -7,9 +7,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/confidb/confidb/pkg/deploy"
 	"github.com/confidb/confidb/pkg/lint"
 	"github.com/confidb/confidb/pkg/session"
+	"github.com/confidb/confidb/pkg/topology"
 )
 
 // FuzzLint looks at documents that the parser accepts, alone and twice, and at the
@@ -29,7 +29,7 @@ func FuzzLint(f *testing.F) {
 		}
 	}
 	for _, name := range []string{"namespace", "client", "database"} {
-		text, err := deploy.Template(name)
+		text, err := topology.Template(name)
 		if err != nil {
 			f.Fatal(err)
 		}

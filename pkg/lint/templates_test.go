@@ -7,10 +7,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/confidb/confidb/pkg/attest"
-	"github.com/confidb/confidb/pkg/deploy"
 	"github.com/confidb/confidb/pkg/lint"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/sgx"
+	"github.com/confidb/confidb/pkg/topology"
 )
 
 // ownSessions are our templates as an installation renders them.
@@ -20,16 +20,16 @@ func ownSessions(t testing.TB) []*session.Session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := deploy.Prepare(deploy.Plan{
+	r, err := topology.Prepare(topology.Plan{
 		Name: "shop", Namespace: "default", CASAddress: "cas:8081", Platforms: []attest.PlatformID{id}, BootstrapSQL: "SELECT 1;",
-		Enclaves: map[string][]sgx.Measurement{deploy.EnclaveServer: {{1}}, deploy.EnclaveClient: {{2}}, deploy.EnclaveProbe: {{3}}},
+		Enclaves: map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}},
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var all []*session.Session
-	for _, d := range []struct{ file, text string }{{"namespace.yml", r.Owner.Text}, {"client.yml", r.Client.Text}, {"database.yml", r.Database.Text}} {
-		s, err := session.Parse(d.file, []byte(d.text))
+	for _, m := range r.Members {
+		s, err := session.Parse(string(m.Role)+".yml", []byte(m.Session.Text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +66,7 @@ func TestChangedTemplates(t *testing.T) {
 		"CDB3013": {"    key_type: P-384\n    migrate: true\n", "    key_type: P-384\n"},
 		"CDB3008": {"valid_for: 10 years\n    migrate: true\n    export_public: true\n    export:\n      - session: ", "valid_for: 10 years\n    migrate: true\n    export_public: true\n    export:\n      - session: x"},
 	} {
-		template, err := deploy.Template("database")
+		template, err := topology.Template("database")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/confidb/confidb/pkg/files"
 )
 
 // Identity returns the key and certificate by which CAS knows this user, and
@@ -38,14 +40,7 @@ func (s Store) Identity(now time.Time) (tls.Certificate, error) {
 }
 
 func readIdentity(path string) (tls.Certificate, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return tls.Certificate{}, fmt.Errorf("%s: got mode %04o, want 0600: it holds a private key", path, info.Mode().Perm())
-	}
-	text, err := os.ReadFile(path)
+	text, err := files.ReadPrivate(path, maxFile, "it holds a private key")
 	if err != nil {
 		return tls.Certificate{}, err
 	}
@@ -85,7 +80,7 @@ func newIdentity(now time.Time) ([]byte, error) {
 // at once both use the same identity.
 func createOnce(path string, text []byte) error {
 	temporary := path + fmt.Sprintf(".new-%d", os.Getpid())
-	if err := writeFile(temporary, text); err != nil {
+	if err := files.Replace(temporary, text, files.Private); err != nil {
 		return err
 	}
 	defer os.Remove(temporary)

@@ -63,7 +63,7 @@ func TestMemoryRefuses(t *testing.T) {
 		"a later version":            {strings.Replace(good, "/v1", "/v2", 1), 0o600, `got kind "confidb.memory/v2"`},
 		"a number that is none":      {strings.Replace(good, "17", `"17"`, 1), 0o600, "memory.json"},
 		"a time that is none":        {strings.Replace(good, "2026-11", "2026-13", 1), 0o600, "memory.json"},
-		"more than a file can be":    {good + strings.Repeat(" ", 8<<20), 0o600, "want at most"},
+		"more than a file can be":    {good + strings.Repeat(" ", 8<<20), 0o600, "longer than"},
 		"a fraction of an iteration": {strings.Replace(good, "17", "1.5", 1), 0o600, "memory.json"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/evidence"
-	"github.com/confidb/confidb/pkg/record"
+	"github.com/confidb/confidb/pkg/topology"
 )
 
 // maxStatementAge bounds how far the probe's clock and ours may be apart. The
@@ -18,7 +18,7 @@ const maxStatementAge = 10 * time.Minute
 
 // statement appraises what the probe signed. Its own findings only count when the
 // statement does.
-func statement(promised *record.Release, seen Observation) (check.Report, []evidence.Limitation) {
+func statement(promised *topology.Release, seen evidence.Observation) (check.Report, []evidence.Limitation) {
 	signed := check.Finding{ID: "probe-statement", Title: "an attested client of the client session looked at the database, for this run", Outcome: check.Pass}
 	predicate, err := openStatement(promised, seen)
 	var forged *forgedError
@@ -42,14 +42,14 @@ type forgedError struct{ error }
 
 func (e *forgedError) Unwrap() error { return e.error }
 
-func openStatement(promised *record.Release, seen Observation) (*evidence.Predicate, error) {
-	if seen.StatementKey.Err != nil {
-		return nil, fmt.Errorf("the public key for the statement is not known: %w", seen.StatementKey.Err)
+func openStatement(promised *topology.Release, seen evidence.Observation) (*evidence.Predicate, error) {
+	if problem := seen.StatementKey.Why(); problem != "" {
+		return nil, errors.New("the public key for the statement is not known: " + problem)
 	}
-	if seen.Statement.Err != nil {
-		return nil, seen.Statement.Err
+	if problem := seen.Statement.Why(); problem != "" {
+		return nil, errors.New(problem)
 	}
-	predicate, err := evidence.VerifyStatement(seen.Statement.Value, []byte(seen.StatementKey.Value), seen.Nonce, promised.Database.Name)
+	predicate, err := evidence.VerifyStatement(seen.Statement.Value, []byte(seen.StatementKey.Value), seen.Nonce, promised.Session(topology.Database).Name)
 	if err != nil {
 		return nil, &forgedError{err}
 	}
@@ -61,30 +61,30 @@ func openStatement(promised *record.Release, seen Observation) (*evidence.Predic
 
 // databaseUnseen stands for all the checks of a statement that does not count.
 func databaseUnseen() check.Finding {
-	return skipped("database-seen", "the database is set up as promised", errors.New("no statement of the probe that counts"), "see probe-statement")
+	return skipped("database-seen", "the database is set up as promised", "no statement of the probe that counts", "see probe-statement")
 }
 
 // databaseCA compares the authority that the probe relied on with what the
 // attested CAS exports, so that the probe's own view of the CA is not all there is.
-func databaseCA(predicate *evidence.Predicate, exported Fetched[string]) check.Finding {
+func databaseCA(predicate *evidence.Predicate, exported evidence.Fetched[string]) check.Finding {
 	const id, title = "statement-ca", "the database's certificate was issued by the CA that the attested CAS exports"
-	if exported.Err != nil {
-		return skipped(id, title, exported.Err, "kubectl confidb verify again")
+	if problem := exported.Why(); problem != "" {
+		return skipped(id, title, problem, "kubectl confidb verify again")
 	}
 	if predicate.Server == nil {
-		return skipped(id, title, errors.New("the probe had no verified TLS connection"), "see tls-01")
+		return skipped(id, title, "the probe had no verified TLS connection", "see tls-01")
 	}
 	block, _ := pem.Decode([]byte(exported.Value))
 	if block == nil {
-		return skipped(id, title, errors.New("CAS exports no certificate in PEM"), "kubectl confidb session get")
+		return skipped(id, title, "CAS exports no certificate in PEM", "kubectl confidb session get")
 	}
 	ca, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return skipped(id, title, fmt.Errorf("reading the certificate that CAS exports: %w", err), "kubectl confidb session get")
+		return skipped(id, title, "reading the certificate that CAS exports: "+err.Error(), "kubectl confidb session get")
 	}
 	leaf, err := predicate.Server.Leaf()
 	if err != nil {
-		return skipped(id, title, err, "kubectl confidb verify again")
+		return skipped(id, title, err.Error(), "kubectl confidb verify again")
 	}
 	f := compare(id, title, predicate.Server.CASPKISHA256, evidence.SHA256(ca.RawSubjectPublicKeyInfo), "the database shows a certificate of another CA: see tls-01")
 	if err := leaf.CheckSignatureFrom(ca); err != nil {
@@ -106,7 +106,7 @@ func missing(findings check.Report) check.Report {
 	var absent check.Report
 	for _, id := range required() {
 		if _, ok := findings.Find(id); !ok {
-			absent = append(absent, skipped(id, "the probe answers "+id, errors.New("the statement does not say"), "use a probe of this version"))
+			absent = append(absent, skipped(id, "the probe answers "+id, "the statement does not say", "use a probe of this version"))
 		}
 	}
 	return absent

@@ -4,64 +4,18 @@
 package verify
 
 import (
+	"crypto/x509"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/confidb/confidb/pkg/attest"
-	"github.com/confidb/confidb/pkg/cas"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/evidence"
 	"github.com/confidb/confidb/pkg/lint"
-	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/session"
+	"github.com/confidb/confidb/pkg/topology"
 )
-
-// Fetched is a value, or the error that kept it from being fetched.
-type Fetched[T any] struct {
-	Value T
-	Err   error
-}
-
-// Fetch makes a Fetched of what a function returned.
-func Fetch[T any](value T, err error) Fetched[T] { return Fetched[T]{value, err} }
-
-// HelmRelease is what Helm says of the release.
-type HelmRelease struct {
-	// Status is Helm's word, such as deployed.
-	Status string
-	// Revision counts from 1.
-	Revision int
-}
-
-// Container is one container of a running pod of the release.
-type Container struct {
-	// Pod and Name say which one it is.
-	Pod, Name string
-	// Environment are the variables that its specification sets to a fixed value.
-	Environment map[string]string
-	// Init marks a container that ran before the others.
-	Init bool
-}
-
-// Observation is everything that was fetched about a release.
-type Observation struct {
-	// Nonce was given to the probe of this run.
-	Nonce string
-	// At is when the fetching ended.
-	At time.Time
-
-	Platforms               Fetched[[]attest.PlatformID]
-	CAS                     Fetched[*cas.Attested]
-	Owner, Client, Database Fetched[*cas.StoredSession]
-	// DatabaseCA and StatementKey are PEM texts that the attested CAS exports.
-	DatabaseCA, StatementKey Fetched[string]
-	Release                  Fetched[*HelmRelease]
-	Containers               Fetched[[]Container]
-	// Statement is the signed envelope that the probe printed.
-	Statement Fetched[[]byte]
-}
 
 // Result is the appraisal of an Observation.
 type Result struct {
@@ -75,32 +29,40 @@ type Result struct {
 	Origins map[string]string
 }
 
-// Appraise judges what was fetched against what was promised.
-func Appraise(promised *record.Release, seen Observation) Result {
+// Appraise judges what was fetched against what was promised. memory is what earlier
+// runs have seen, which must not go back.
+func Appraise(promised *topology.Release, memory attest.Memory, seen evidence.Observation) Result {
 	result := Result{Simulated: true, Origins: promised.Origins}
 	add := func(findings ...check.Finding) { result.Findings = append(result.Findings, findings...) }
 
 	add(platforms(promised, seen.Platforms))
-	if seen.CAS.Err != nil {
-		add(skipped("cas-attested", "the CAS is a genuine, current enclave that the policy accepts", seen.CAS.Err, "kubectl confidb attest cas"))
-	} else {
-		add(seen.CAS.Value.Findings...)
-		result.Simulated = seen.CAS.Value.Simulated
+	cas := appraiseCAS(promised, memory, seen)
+	add(cas.Findings...)
+	result.Simulated = cas.Simulated
+	if !cas.Findings.Verdict().Accepted() { // what an untrusted CAS says is worth nothing
+		const distrust = "the CAS is not proven, so its answers prove nothing"
+		seen.Sessions = map[string]evidence.Fetched[session.Stored]{}
+		for _, m := range promised.Members {
+			seen.Sessions[m.Session.Name] = evidence.Missing[session.Stored](distrust)
+		}
+		seen.DatabaseCA, seen.StatementKey = evidence.Missing[string](distrust), evidence.Missing[string](distrust)
 	}
-	trusted := seen.CAS.Err == nil && seen.CAS.Value.Findings.Verdict().Accepted()
-	if !trusted {
-		// what an untrusted CAS says is worth nothing
-		distrust := fmt.Errorf("the CAS is not proven, so its answers prove nothing")
-		seen.Owner.Err, seen.Client.Err, seen.Database.Err = distrust, distrust, distrust
-		seen.DatabaseCA.Err, seen.StatementKey.Err = distrust, distrust
+	held := func(role topology.Role) (topology.Session, evidence.Fetched[session.Stored]) {
+		s := promised.Session(role)
+		return s, seen.Sessions[s.Name]
 	}
-	if promised.Owner.Name != "" {
-		add(sessionUnchanged("session-namespace", promised.Owner, seen.Owner))
+	if owner, stored := held(topology.Namespace); owner.Name != "" {
+		add(sessionUnchanged("session-namespace", owner, stored))
 	}
-	add(sessionUnchanged("session-client", promised.Client, seen.Client))
-	add(sessionUnchanged("session-database", promised.Database, seen.Database))
-	add(sessionStrength("client", promised.Client)...)
-	add(sessionStrength("database", promised.Database)...)
+	client, stored := held(topology.Client)
+	add(sessionUnchanged("session-client", client, stored))
+	database, stored := held(topology.Database)
+	add(sessionUnchanged("session-database", database, stored))
+	for _, m := range promised.Members {
+		if m.Role != topology.Namespace {
+			add(sessionStrength(string(m.Role), m.Session)...)
+		}
+	}
 	add(releaseDeployed(seen.Release))
 	add(releaseUnderSession(promised, seen.Containers))
 	findings, limitations := statement(promised, seen)
@@ -109,8 +71,37 @@ func Appraise(promised *record.Release, seen Observation) Result {
 	return result
 }
 
-func skipped(id, title string, err error, hint string) check.Finding {
-	return check.Finding{ID: id, Title: title, Outcome: check.Skip, Reason: err.Error(), Hint: hint}
+// appraiseCAS appraises the evidence of the CAS by what was promised: that of the
+// observation does not say whom to believe.
+func appraiseCAS(promised *topology.Release, memory attest.Memory, seen evidence.Observation) *attest.Appraisal {
+	unproven := func(problem string) *attest.Appraisal {
+		return &attest.Appraisal{Simulated: true, Findings: check.Report{
+			skipped("cas-attested", "the CAS is a genuine, current enclave that the policy accepts", problem, "kubectl confidb attest cas"),
+		}}
+	}
+	if problem := seen.CAS.Why(); problem != "" {
+		return unproven(problem)
+	}
+	pin := seen.CAS.Value.Pin
+	pin.Address, pin.Trust = promised.CASAddress, promised.Trust
+	var peer []*x509.Certificate
+	for _, der := range seen.CAS.Value.Peer {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return unproven("reading the certificates of the TLS peer: " + err.Error())
+		}
+		peer = append(peer, c)
+	}
+	a, err := pin.AppraiseWithPeer(peer, seen.At)
+	if err != nil {
+		return unproven(err.Error())
+	}
+	a.Findings = append(a.Findings, memory.Judge(a.Result, pin.Trust.RootCA, seen.At)...)
+	return a
+}
+
+func skipped(id, title, problem, hint string) check.Finding {
+	return check.Finding{ID: id, Title: title, Outcome: check.Skip, Reason: problem, Hint: hint}
 }
 
 // compare makes a finding that passes when got equals want.
@@ -123,21 +114,13 @@ func compare(id, title, got, want, hint string) check.Finding {
 	return f
 }
 
-func platforms(promised *record.Release, seen Fetched[[]attest.PlatformID]) check.Finding {
+func platforms(promised *topology.Release, seen evidence.Fetched[[]attest.PlatformID]) check.Finding {
 	const id, title = "platforms-current", "the sessions admit exactly the SGX nodes that the cluster has"
-	if seen.Err != nil {
-		return skipped(id, title, seen.Err, "kubectl confidb platforms")
+	if problem := seen.Why(); problem != "" {
+		return skipped(id, title, problem, "kubectl confidb platforms")
 	}
-	var got, want []string
-	for _, p := range seen.Value {
-		got = append(got, canonical(p.String()))
-	}
-	for _, p := range promised.Platforms {
-		want = append(want, canonical(p))
-	}
-	slices.Sort(got)
-	slices.Sort(want)
-	f := compare(id, title, strings.Join(slices.Compact(got), " "), strings.Join(slices.Compact(want), " "),
+	got, want := texts(seen.Value), texts(promised.Platforms)
+	f := compare(id, title, got, want,
 		"kubectl confidb platforms diff NAME says what changed; kubectl confidb platforms plan lets the sessions follow")
 	if f.Outcome == check.Pass {
 		f.Reason = "the platform IDs of the nodes are claims of the cluster"
@@ -145,16 +128,23 @@ func platforms(promised *record.Release, seen Fetched[[]attest.PlatformID]) chec
 	return f
 }
 
-// canonical makes platform IDs comparable: the case of hexadecimal digits means nothing.
-func canonical(id string) string { return strings.ToUpper(id) }
+// texts writes each ID once, sorted.
+func texts(ids []attest.PlatformID) string {
+	var all []string
+	for _, id := range ids {
+		all = append(all, id.String())
+	}
+	slices.Sort(all)
+	return strings.Join(slices.Compact(all), " ")
+}
 
-func sessionUnchanged(id string, promised record.Session, seen Fetched[*cas.StoredSession]) check.Finding {
+func sessionUnchanged(id string, promised topology.Session, seen evidence.Fetched[session.Stored]) check.Finding {
 	title := fmt.Sprintf("session %s in CAS is the one that was created", promised.Name)
 	if promised.Hash == "" {
-		return skipped(id, title, fmt.Errorf("the hash of what was created is not recorded"), "kubectl confidb install again: it continues where it stopped")
+		return skipped(id, title, "the hash of what was created is not recorded", "kubectl confidb install again: it continues where it stopped")
 	}
-	if seen.Err != nil {
-		return skipped(id, title, seen.Err, "kubectl confidb session get "+promised.Name)
+	if problem := seen.Why(); problem != "" {
+		return skipped(id, title, problem, "kubectl confidb session get "+promised.Name)
 	}
 	f := compare(id, title, strings.ToLower(seen.Value.Hash), strings.ToLower(promised.Hash),
 		"kubectl confidb session get "+promised.Name+" shows what CAS holds now; find out who changed it")
@@ -163,7 +153,7 @@ func sessionUnchanged(id string, promised record.Session, seen Fetched[*cas.Stor
 	}
 	ours, err := session.Parse(promised.Name, []byte(promised.Text))
 	if err != nil {
-		return skipped(id, title, fmt.Errorf("reading the recorded session: %w", err), "restore the record of this release")
+		return skipped(id, title, "reading the recorded session: "+err.Error(), "restore the record of this release")
 	}
 	theirs, err := session.Parse(promised.Name, []byte(seen.Value.Text))
 	if err != nil || !session.Equal(ours, theirs) {
@@ -173,10 +163,10 @@ func sessionUnchanged(id string, promised record.Session, seen Fetched[*cas.Stor
 }
 
 // sessionStrength asks whether the session demands what the proof rests on.
-func sessionStrength(which string, promised record.Session) []check.Finding {
+func sessionStrength(which string, promised topology.Session) []check.Finding {
 	parsed, err := session.Parse(promised.Name, []byte(promised.Text))
 	if err != nil {
-		return []check.Finding{skipped(which+"-session-policy", "the "+which+" session demands attested enclaves on listed platforms", err, "restore the record of this release")}
+		return []check.Finding{skipped(which+"-session-policy", "the "+which+" session demands attested enclaves on listed platforms", err.Error(), "restore the record of this release")}
 	}
 	findings := lint.Strength(parsed)
 	for i := range findings {
@@ -185,26 +175,26 @@ func sessionStrength(which string, promised record.Session) []check.Finding {
 	return findings
 }
 
-func releaseDeployed(seen Fetched[*HelmRelease]) check.Finding {
+func releaseDeployed(seen evidence.Fetched[evidence.HelmRelease]) check.Finding {
 	const id, title = "release-deployed", "the Helm release is deployed"
-	if seen.Err != nil {
-		return skipped(id, title, seen.Err, "helm status shows what Helm knows")
+	if problem := seen.Why(); problem != "" {
+		return skipped(id, title, problem, "helm status shows what Helm knows")
 	}
 	return compare(id, title, seen.Value.Status, "deployed", "kubectl confidb install again: it continues where it stopped")
 }
 
-func releaseUnderSession(promised *record.Release, seen Fetched[[]Container]) check.Finding {
+func releaseUnderSession(promised *topology.Release, seen evidence.Fetched[[]evidence.Container]) check.Finding {
 	const id, title = "release-session", "every pod of the release runs under the database session and this CAS"
-	if seen.Err != nil {
-		return skipped(id, title, seen.Err, "kubectl get pods")
+	if problem := seen.Why(); problem != "" {
+		return skipped(id, title, problem, "kubectl get pods")
 	}
 	if len(seen.Value) == 0 {
-		return skipped(id, title, fmt.Errorf("the release has no pod"), "kubectl get pods,events")
+		return skipped(id, title, "the release has no pod", "kubectl get pods,events")
 	}
 	f := check.Finding{ID: id, Title: title, Outcome: check.Pass, Reason: "what a pod's specification says is a claim of the cluster; the certificate below is the proof"}
 	for _, c := range seen.Value {
 		for _, v := range []struct{ name, got, want string }{
-			{"SCONE_CONFIG_ID", serviceless(c.Environment["SCONE_CONFIG_ID"], promised.Database.Name), promised.Database.Name},
+			{"SCONE_CONFIG_ID", serviceless(c.Environment["SCONE_CONFIG_ID"], promised.Session(topology.Database).Name), promised.Session(topology.Database).Name},
 			{"SCONE_CAS_ADDR", c.Environment["SCONE_CAS_ADDR"], promised.CASAddress},
 		} {
 			if v.got != v.want {

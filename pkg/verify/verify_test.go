@@ -7,20 +7,22 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
-	"errors"
 	"math/big"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/confidb/confidb/internal/sgxmint"
 	"github.com/confidb/confidb/pkg/attest"
-	"github.com/confidb/confidb/pkg/cas"
 	"github.com/confidb/confidb/pkg/check"
-	"github.com/confidb/confidb/pkg/deploy"
 	"github.com/confidb/confidb/pkg/evidence"
-	"github.com/confidb/confidb/pkg/record"
+	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/sgx"
+	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/pkg/verify"
 )
 
@@ -29,8 +31,9 @@ const nonce = "00112233445566778899aabbccddeeff"
 // scene is a release where everything is as promised, and what is needed to sign
 // another statement.
 type scene struct {
-	promised *record.Release
-	seen     verify.Observation
+	promised *topology.Release
+	memory   attest.Memory
+	seen     evidence.Observation
 	said     *evidence.Predicate
 	key      []byte
 }
@@ -59,17 +62,51 @@ func encode(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
 
+// measured is the CAS that the release is promised to run with.
+var measured = sgx.Measurement{7}
+
+// minted is a CAS that answers this run: its evidence, and whom to believe.
+func minted(t *testing.T, at time.Time) (evidence.CAS, attest.Trust) {
+	t.Helper()
+	authority := must[*sgxmint.Authority](t)(sgxmint.NewAuthority(at))
+	platform := must[*sgxmint.Platform](t)(sgxmint.NewPlatform(authority, at))
+	leaf := selfSigned(t, at)
+	body := sgx.ReportBody{MRENCLAVE: measured, MRSIGNER: sgx.Measurement{8}, ISVSVN: 5, Attributes: [16]byte{5}}
+	report := must[[]byte](t)(platform.CASReport(body, [16]byte{1}, []byte(encode("CERTIFICATE", leaf))))
+	trust := attest.Trust{
+		CAS: attest.Policy{ReferenceValues: attest.ReferenceValues{MRENCLAVEs: []sgx.Measurement{measured}}}, RootCA: authority.RootPEM(),
+		Collateral: must[map[string][]byte](t)(authority.CollateralFiles(at)),
+	}
+	return evidence.CAS{Pin: attest.Pin{Backend: attest.BackendReport, Nonce: [16]byte{1}, Report: report}, Peer: [][]byte{leaf}}, trust
+}
+
+// selfSigned is the TLS certificate of a CAS.
+func selfSigned(t *testing.T, at time.Time) []byte {
+	t.Helper()
+	key := must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{attest.CASName}, NotBefore: at.Add(-time.Hour), NotAfter: at.Add(24 * time.Hour),
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	return must[[]byte](t)(x509.CreateCertificate(rand.Reader, template, template, key.Public(), key))
+}
+
 func newScene(t *testing.T) *scene {
 	t.Helper()
 	id := must[attest.PlatformID](t)(attest.ParsePlatformID("INTEL_QE_ID:" + nonce))
-	promised := must[*record.Release](t)(deploy.Prepare(deploy.Plan{BootstrapSQL: "SELECT 1;",
-		Name: "db1", Namespace: "shop", CASAddress: "cas.scone-system.svc", Platforms: []attest.PlatformID{id},
-		Enclaves: map[string][]sgx.Measurement{deploy.EnclaveServer: {{1}}, deploy.EnclaveClient: {{2}}, deploy.EnclaveProbe: {{3}}},
+	at := time.Now()
+	cas, trust := minted(t, at)
+	promised := must[*topology.Release](t)(topology.Prepare(topology.Plan{BootstrapSQL: "SELECT 1;",
+		Name: "db1", Namespace: "shop", CASAddress: "cas.scone-system.svc", Platforms: []attest.PlatformID{id}, Trust: trust,
+		Enclaves: map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}},
 	}, nil))
-	stored := func(s *record.Session) verify.Fetched[*cas.StoredSession] {
-		s.Hash = strings.Repeat("a", 64)
-		return verify.Fetch(&cas.StoredSession{Hash: s.Hash, Text: "creator: me\n" + s.Text}, nil)
+	stored := map[string]evidence.Fetched[session.Stored]{}
+	for i := range promised.Members {
+		m := &promised.Members[i].Session
+		m.Hash = strings.Repeat("a", 64)
+		stored[m.Name] = evidence.Got(session.Stored{Hash: m.Hash, Text: "creator: me\n" + m.Text}, nil)
 	}
+	database := promised.Session(topology.Database).Name
 	ca, leaf := certify(t)
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -77,7 +114,7 @@ func newScene(t *testing.T) *scene {
 	}
 	s := &scene{promised: promised, key: []byte(encode("PRIVATE KEY", must[[]byte](t)(x509.MarshalPKCS8PrivateKey(private))))}
 	s.said = &evidence.Predicate{
-		Nonce: nonce, Time: time.Now().UTC().Truncate(time.Second), Session: promised.Database.Name, Address: "a:3306", ServerName: "a", Account: "confidb_verify",
+		Nonce: nonce, Time: at.UTC().Truncate(time.Second), Session: database, Address: "a:3306", ServerName: "a", Account: "confidb_verify",
 		ClientLeafSHA256: evidence.SHA256([]byte("leaf")), ServerVersion: "10.11",
 		Server:      &evidence.Server{LeafPEM: encode("CERTIFICATE", leaf.Raw), LeafSHA256: evidence.SHA256(leaf.Raw), CASPKISHA256: evidence.SHA256(ca.RawSubjectPublicKeyInfo), TLSVersion: "TLS 1.3", CipherSuite: "x"},
 		Limitations: []evidence.Limitation{{ID: "aria-log", Text: "not encrypted"}},
@@ -85,42 +122,79 @@ func newScene(t *testing.T) *scene {
 	for _, id := range []string{"tls-01", "tls-02", "tls-03", "mtls-01", "mtls-02", "mtls-03", "net-01", "enc-01", "enc-02", "enc-03", "enc-06", "log-01", "acc-01", "acc-02", "file-01"} {
 		s.said.Findings = append(s.said.Findings, check.Finding{ID: id, Title: id, Outcome: check.Pass})
 	}
-	s.seen = verify.Observation{
-		Nonce: nonce, At: time.Now(),
-		Platforms: verify.Fetch([]attest.PlatformID{id}, nil),
-		CAS:       verify.Fetch(&cas.Attested{Findings: check.Report{{ID: "cas-quote", Title: "genuine", Outcome: check.Pass}}}, nil),
-		Owner:     stored(&promised.Owner), Client: stored(&promised.Client), Database: stored(&promised.Database),
-		DatabaseCA:   verify.Fetch(encode("CERTIFICATE", ca.Raw), nil),
-		StatementKey: verify.Fetch(encode("PUBLIC KEY", must[[]byte](t)(x509.MarshalPKIXPublicKey(public))), nil),
-		Release:      verify.Fetch(&verify.HelmRelease{Status: "deployed", Revision: 1}, nil),
-		Containers:   verify.Fetch([]verify.Container{{Pod: "p", Name: "mariadb", Environment: map[string]string{"SCONE_CONFIG_ID": promised.Database.Name + "/db", "SCONE_CAS_ADDR": promised.CASAddress}}}, nil),
+	s.seen = evidence.Observation{
+		Nonce: nonce, At: at, Platforms: evidence.Got([]attest.PlatformID{id}, nil), CAS: evidence.Got(cas, nil), Sessions: stored,
+		DatabaseCA:   evidence.Got(encode("CERTIFICATE", ca.Raw), nil),
+		StatementKey: evidence.Got(encode("PUBLIC KEY", must[[]byte](t)(x509.MarshalPKIXPublicKey(public))), nil),
+		Release:      evidence.Got(evidence.HelmRelease{Status: "deployed", Revision: 1}, nil),
+		Containers:   evidence.Got([]evidence.Container{{Pod: "p", Name: "mariadb", Environment: map[string]string{"SCONE_CONFIG_ID": database + "/db", "SCONE_CAS_ADDR": promised.CASAddress}}}, nil),
 	}
 	s.sign(t)
 	return s
 }
 
+// stored changes what CAS holds of a member's session.
+func (s *scene) stored(role topology.Role, change func(*session.Stored)) {
+	name := s.promised.Session(role).Name
+	held := s.seen.Sessions[name]
+	change(&held.Value)
+	s.seen.Sessions[name] = held
+}
+
 func (s *scene) sign(t *testing.T) {
 	t.Helper()
-	s.seen.Statement = verify.Fetch(evidence.SignStatement(s.said, s.key))
-	if s.seen.Statement.Err != nil {
-		t.Fatal(s.seen.Statement.Err)
+	s.seen.Statement = evidence.Got(evidence.SignStatement(s.said, s.key))
+	if problem := s.seen.Statement.Why(); problem != "" {
+		t.Fatal(problem)
 	}
 }
 
 func TestEverythingAsPromised(t *testing.T) {
 	s := newScene(t)
-	r := verify.Appraise(s.promised, s.seen)
-	if v := r.Findings.Verdict(); v != check.Affirming || r.Simulated || len(r.Limitations) != 1 {
-		t.Errorf("got %s, simulated %v, %d limitations: %+v", v, r.Simulated, len(r.Limitations), r.Findings)
+	r := verify.Appraise(s.promised, attest.Memory{}, s.seen)
+	if v := r.Findings.Verdict(); v != check.Affirming {
+		t.Errorf("got %s: %+v", v, r.Findings)
 	}
-	s.seen.CAS.Value.Simulated = true
-	if !verify.Appraise(s.promised, s.seen).Simulated {
-		t.Error("a simulated CAS gives a result that is not simulated")
+	if !r.Simulated {
+		t.Error("a CAS under a minted root gives a result that is not simulated")
+	}
+	if len(r.Limitations) != 1 {
+		t.Errorf("got %d limitations, want that of the statement", len(r.Limitations))
 	}
 }
 
+// TestAppraisedAgainFromAFile: an observation holds evidence, so what was written down
+// is judged as it was at first, and by whoever reads it.
+func TestAppraisedAgainFromAFile(t *testing.T) {
+	s := newScene(t)
+	text := must[[]byte](t)(json.Marshal(s.seen))
+	var read evidence.Observation
+	if err := json.Unmarshal(text, &read); err != nil {
+		t.Fatal(err)
+	}
+	first, again := verify.Appraise(s.promised, attest.Memory{}, s.seen), verify.Appraise(s.promised, attest.Memory{}, read)
+	if diff := cmp.Diff(first, again); diff != "" {
+		t.Errorf("-at once +from the file:\n%s", diff)
+	}
+	stricter := *s.promised
+	stricter.Trust.CAS.ReferenceValues.MRENCLAVEs = []sgx.Measurement{{9}}
+	if v := verify.Appraise(&stricter, attest.Memory{}, read).Findings.Verdict(); v != check.Contraindicated {
+		t.Errorf("under a policy that does not list this CAS: got %s", v)
+	}
+	read.CAS.Value.Pin.Trust = attest.Trust{} // what is looked at does not say whom to believe
+	if v := verify.Appraise(s.promised, attest.Memory{}, read).Findings.Verdict(); v != check.Affirming {
+		t.Errorf("with another policy in the observation: got %s", v)
+	}
+}
+
+func withoutHash(s topology.Session) topology.Session { s.Hash = ""; return s }
+
+// pinnedChain is the certificate of the CAS without evidence.
+func pinnedChain(s *scene) []byte {
+	return []byte(encode("CERTIFICATE", s.seen.CAS.Value.Peer[0]))
+}
+
 func TestBrokenLinks(t *testing.T) {
-	unreachable := errors.New("unreachable")
 	for name, c := range map[string]struct {
 		change  func(*testing.T, *scene)
 		finding string
@@ -130,17 +204,31 @@ func TestBrokenLinks(t *testing.T) {
 			id := must[attest.PlatformID](t)(attest.ParsePlatformID("INTEL_QE_ID:" + strings.Repeat("f", 32)))
 			s.seen.Platforms.Value = append(s.seen.Platforms.Value, id)
 		}, "platforms-current", check.Contraindicated},
-		"nodes unreadable":   {func(_ *testing.T, s *scene) { s.seen.Platforms.Err = unreachable }, "platforms-current", check.None},
-		"CAS unreachable":    {func(_ *testing.T, s *scene) { s.seen.CAS.Err = unreachable }, "cas-attested", check.None},
-		"CAS refused":        {func(_ *testing.T, s *scene) { s.seen.CAS.Value.Findings[0].Outcome = check.Fail }, "session-database", check.Contraindicated},
-		"CAS unproven":       {func(_ *testing.T, s *scene) { s.seen.CAS.Value.Findings[0].Outcome = check.Skip }, "probe-statement", check.None},
-		"CAS without checks": {func(_ *testing.T, s *scene) { s.seen.CAS.Value.Findings = nil }, "session-client", check.None},
-		"session changed":    {func(_ *testing.T, s *scene) { s.seen.Database.Value.Hash = strings.Repeat("b", 64) }, "session-database", check.Contraindicated},
+		"nodes unreadable": {func(_ *testing.T, s *scene) { s.seen.Platforms = evidence.Missing[[]attest.PlatformID]("unreachable") }, "platforms-current", check.None},
+		"CAS unreachable":  {func(_ *testing.T, s *scene) { s.seen.CAS = evidence.Missing[evidence.CAS]("unreachable") }, "cas-attested", check.None},
+		"CAS refused":      {func(_ *testing.T, s *scene) { s.promised.Trust.CAS.ReferenceValues.MRENCLAVEs[0][0]++ }, "session-database", check.Contraindicated},
+		"CAS unproven": {func(_ *testing.T, s *scene) {
+			s.seen.CAS.Value.Pin.Backend, s.seen.CAS.Value.Pin.Report = attest.BackendPinned, pinnedChain(s)
+		}, "probe-statement", check.None},
+		"CAS never asked":               {func(_ *testing.T, s *scene) { s.seen.CAS = evidence.Fetched[evidence.CAS]{} }, "session-client", check.None},
+		"sessions never asked":          {func(_ *testing.T, s *scene) { s.seen.Sessions = nil }, "session-client", check.None},
+		"nothing observed":              {func(_ *testing.T, s *scene) { s.seen = evidence.Observation{At: s.seen.At} }, "platforms-current", check.None},
+		"a relayed CAS":                 {func(t *testing.T, s *scene) { s.seen.CAS.Value.Peer = [][]byte{selfSigned(t, s.seen.At)} }, "cas-tls-peer", check.Contraindicated},
+		"no TLS peer":                   {func(_ *testing.T, s *scene) { s.seen.CAS.Value.Peer = nil }, "cas-tls-peer", check.Contraindicated},
+		"a peer that is no certificate": {func(_ *testing.T, s *scene) { s.seen.CAS.Value.Peer = [][]byte{{1}} }, "cas-attested", check.None},
+		"another nonce of the CAS":      {func(_ *testing.T, s *scene) { s.seen.CAS.Value.Pin.Nonce[0]++ }, "cas-nonce", check.Contraindicated},
+		"an edited report":              {func(_ *testing.T, s *scene) { s.seen.CAS.Value.Pin.Report[60] ^= 1 }, "cas-quote", check.Contraindicated},
+		"a clock set back":              {func(_ *testing.T, s *scene) { s.memory.Latest = s.seen.At.Add(time.Hour) }, "clock", check.Contraindicated},
+		"session changed": {func(_ *testing.T, s *scene) {
+			s.stored(topology.Database, func(held *session.Stored) { held.Hash = strings.Repeat("b", 64) })
+		}, "session-database", check.Contraindicated},
 		"session rewritten under the old hash": {func(_ *testing.T, s *scene) {
-			s.seen.Client.Value.Text = strings.Replace(s.seen.Client.Value.Text, "CREATOR", "ANY", 1)
+			s.stored(topology.Client, func(held *session.Stored) { held.Text = strings.Replace(held.Text, "CREATOR", "ANY", 1) })
 		}, "session-client", check.Contraindicated},
-		"hash never recorded": {func(_ *testing.T, s *scene) { s.promised.Database.Hash = "" }, "session-database", check.None},
-		"release pending":     {func(_ *testing.T, s *scene) { s.seen.Release.Value.Status = "pending-install" }, "release-deployed", check.Contraindicated},
+		"hash never recorded": {func(_ *testing.T, s *scene) {
+			s.promised.SetSession(topology.Database, withoutHash(s.promised.Session(topology.Database)))
+		}, "session-database", check.None},
+		"release pending": {func(_ *testing.T, s *scene) { s.seen.Release.Value.Status = "pending-install" }, "release-deployed", check.Contraindicated},
 		"another session in the pod": {func(_ *testing.T, s *scene) {
 			s.seen.Containers.Value[0].Environment["SCONE_CONFIG_ID"] = "other/db"
 		}, "release-session", check.Contraindicated},
@@ -148,7 +236,7 @@ func TestBrokenLinks(t *testing.T) {
 			s.seen.Containers.Value[0].Environment["SCONE_CAS_ADDR"] = "elsewhere"
 		}, "release-session", check.Contraindicated},
 		"no pod":            {func(_ *testing.T, s *scene) { s.seen.Containers.Value = nil }, "release-session", check.None},
-		"probe did not run": {func(_ *testing.T, s *scene) { s.seen.Statement = verify.Fetch[[]byte](nil, unreachable) }, "probe-statement", check.None},
+		"probe did not run": {func(_ *testing.T, s *scene) { s.seen.Statement = evidence.Missing[[]byte]("unreachable") }, "probe-statement", check.None},
 		"statement changed": {func(_ *testing.T, s *scene) { s.seen.Statement.Value[40] ^= 1 }, "probe-statement", check.Contraindicated},
 		"another nonce":     {func(_ *testing.T, s *scene) { s.seen.Nonce = strings.Repeat("0", 32) }, "probe-statement", check.Contraindicated},
 		"an old statement":  {func(_ *testing.T, s *scene) { s.seen.At = s.seen.At.Add(time.Hour) }, "probe-statement", check.Contraindicated},
@@ -164,7 +252,7 @@ func TestBrokenLinks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newScene(t)
 			c.change(t, s)
-			r := verify.Appraise(s.promised, s.seen)
+			r := verify.Appraise(s.promised, s.memory, s.seen)
 			f, ok := r.Findings.Find(c.finding)
 			if !ok || f.Outcome == check.Pass {
 				t.Errorf("finding %s: got %+v, want it not to pass", c.finding, f)

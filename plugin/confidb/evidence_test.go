@@ -509,7 +509,7 @@ func TestEvidenceRATLSIsPinned(t *testing.T) {
 func TestClientOfAKey(t *testing.T) {
 	key, other := newSigner(t), newSigner(t)
 	address, exchange := ratlsServer(t, ratlsCertificate(t, key, nil), http.NotFoundHandler())
-	client, err := cas.NewClient(func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", address) }, cas.Anchor{Key: spki(t, key.Public())}, selfSigned(t))
+	client, err := cas.NewClient(func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", address) }, attest.Anchor{Key: spki(t, key.Public())}, selfSigned(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -521,7 +521,7 @@ func TestClientOfAKey(t *testing.T) {
 	if _, err := client.Session(t.Context(), "db"); err == nil || !strings.Contains(err.Error(), "another key than the attested CAS") {
 		t.Errorf("with another key: got %v", err)
 	}
-	if _, err := cas.NewClient(nil, cas.Anchor{}, selfSigned(t)); err == nil {
+	if _, err := cas.NewClient(nil, attest.Anchor{}, selfSigned(t)); err == nil {
 		t.Error("a client for nobody was made")
 	}
 }

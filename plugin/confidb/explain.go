@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/explain"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/printers"
@@ -71,7 +72,7 @@ func (o explanation) run(out io.Writer, arguments []string) error {
 	if o.list && len(arguments) > 0 {
 		return cli.NewUsageError("got --list and something to explain, want one of them")
 	}
-	d := explanationDocument{Kind: "confidb.explanation/v1", Text: explain.Clean(strings.Join(arguments, " "))}
+	d := explanationDocument{Kind: "confidb.explanation/v1", Text: check.Printable(strings.Join(arguments, " "))}
 	var err error
 	if len(arguments) == 0 {
 		d.Pages, err = explain.Pages()

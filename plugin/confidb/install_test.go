@@ -15,6 +15,7 @@ import (
 	"github.com/confidb/confidb/pkg/platform/platformtest"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/sgx"
+	"github.com/confidb/confidb/pkg/topology"
 )
 
 // shop is a cluster that also lists secrets, of which there are none.
@@ -243,11 +244,11 @@ func TestVerbsRefuseArguments(t *testing.T) {
 }
 
 // promised is a record as install leaves it.
-func (c *customer) promised(t *testing.T, change func(*record.Release)) {
+func (c *customer) promised(t *testing.T, change func(*topology.Release)) {
 	t.Helper()
-	r := &record.Release{
-		Name: "db1", Namespace: "shop", CASAddress: "cas.scone-system.svc", Database: record.Session{Name: "o'hara/db"}, Client: record.Session{Name: "db1/client"},
-		Platforms: []string{id1, id2}, Trust: record.Trust{CAS: attest.Policy{ReferenceValues: attest.ReferenceValues{MRENCLAVEs: []sgx.Measurement{{7}}}}},
+	r := &topology.Release{
+		Name: "db1", Namespace: "shop", CASAddress: "cas.scone-system.svc", Members: []topology.Member{{Role: topology.Client, Session: topology.Session{Name: "db1/client"}}, {Role: topology.Database, Session: topology.Session{Name: "o'hara/db"}}},
+		Platforms: []attest.PlatformID{platformID(t, id1), platformID(t, id2)}, Trust: attest.Trust{CAS: attest.Policy{ReferenceValues: attest.ReferenceValues{MRENCLAVEs: []sgx.Measurement{{7}}}}},
 	}
 	if change != nil {
 		change(r)
@@ -275,7 +276,7 @@ func TestEnv(t *testing.T) {
 		}
 	})
 	t.Run("a policy with a signer", func(t *testing.T) {
-		c.promised(t, func(r *record.Release) { r.Trust.CAS.ReferenceValues = attest.ReferenceValues{} })
+		c.promised(t, func(r *topology.Release) { r.Trust.CAS.ReferenceValues = attest.ReferenceValues{} })
 		if code, out, _ := main("", "env", "db1", "-n", "shop"); code != 0 || strings.Contains(out, "CAS_MRENCLAVE") {
 			t.Errorf("exit %d\n%s", code, out)
 		}
@@ -285,7 +286,7 @@ func TestEnv(t *testing.T) {
 // A verification in which nobody answers proves nothing, and says so.
 func TestVerifyWithoutAnswers(t *testing.T) {
 	c := newCustomer(t)
-	c.promised(t, func(r *record.Release) { r.CASAddress = "127.0.0.1:1" })
+	c.promised(t, func(r *topology.Release) { r.CASAddress = "127.0.0.1:1" })
 	code, out, _ := main("", "verify", "db1", "-n", "shop", "-o", "json", "--accept-simulated")
 	var document struct {
 		Kind, Verdict string
@@ -321,4 +322,13 @@ func TestRecordOfOthers(t *testing.T) {
 			t.Errorf("%s: exit %d\n%s%s", verb, code, out, errOut)
 		}
 	}
+}
+
+func platformID(t *testing.T, text string) attest.PlatformID {
+	t.Helper()
+	id, err := attest.ParsePlatformID(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
 }

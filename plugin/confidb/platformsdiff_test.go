@@ -25,6 +25,7 @@ import (
 	"github.com/confidb/confidb/pkg/platform/platformtest"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/sgx"
+	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
@@ -178,10 +179,12 @@ func owner(t *testing.T, cluster *platformtest.Cluster, client, database string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &record.Release{Name: "db1", Namespace: "default", CASAddress: u.address, Trust: record.Trust{
+	r := &topology.Release{Name: "db1", Namespace: "default", CASAddress: u.address, Trust: attest.Trust{
 		CAS: attest.Policy{ReferenceValues: attest.ReferenceValues{MRENCLAVEs: []sgx.Measurement{measured}}}, RootCA: root, Collateral: files,
 	}}
-	r.Client, r.Database = u.stored(t, "the-client", client), u.stored(t, "the-database", database)
+	r.Members = []topology.Member{
+		{Role: topology.Client, Session: u.stored(t, "the-client", client)}, {Role: topology.Database, Session: u.stored(t, "the-database", database)},
+	}
 	if err := (record.Store{Dir: filepath.Join(u.folder, "home")}).SaveRelease(url, r); err != nil {
 		t.Fatal(err)
 	}
@@ -189,14 +192,14 @@ func owner(t *testing.T, cluster *platformtest.Cluster, client, database string)
 }
 
 // stored creates a session whose service admits these machines.
-func (u *user) stored(t *testing.T, name, admits string) record.Session {
+func (u *user) stored(t *testing.T, name, admits string) topology.Session {
 	t.Helper()
 	text := fmt.Sprintf("version: \"0.3.11\"\nname: %s\nservices:\n  - name: db\n    command: run\n    attestation:\n      mrenclave: [\"0200000000000000000000000000000000000000000000000000000000000000\"]\n    platforms: [%s]\n", name, admits)
 	code, hash, errOut := u.create(u.write(t, name+".yml", text))
 	if code != 0 {
 		t.Fatalf("exit %d\n%s", code, errOut)
 	}
-	return record.Session{Name: name, Text: text, Hash: strings.TrimSpace(hash)}
+	return topology.Session{Name: name, Text: text, Hash: strings.TrimSpace(hash)}
 }
 
 // diffTest is the document of platforms diff.

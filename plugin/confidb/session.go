@@ -11,8 +11,8 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
-	"github.com/confidb/confidb/pkg/deploy"
 	"github.com/confidb/confidb/pkg/session"
+	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
@@ -110,7 +110,7 @@ func newSessionTemplateCommand(streams genericiooptions.IOStreams) *cobra.Comman
 			return nil
 		},
 		RunE: func(_ *cobra.Command, arguments []string) error {
-			text, err := deploy.Template(arguments[0])
+			text, err := topology.Template(arguments[0])
 			if err != nil {
 				return fmt.Errorf("reading the template: %w", err)
 			}

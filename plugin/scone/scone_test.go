@@ -26,6 +26,7 @@ import (
 	typed "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"github.com/confidb/confidb/pkg/record"
+	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/scone"
 )
 
@@ -125,9 +126,10 @@ func (f *fixture) install(t *testing.T, status helm.Status, ours bool) {
 
 func (f *fixture) record(t *testing.T, started time.Time) {
 	t.Helper()
-	r := &record.Release{Name: "db1", Namespace: "shop", CASAddress: "cas.shop.svc", HelmStarted: started, Values: map[string]any{"image": "i"}}
+	r := &topology.Release{Name: "db1", Namespace: "shop", CASAddress: "cas.shop.svc", HelmStarted: started, Values: map[string]any{"image": "i"}}
 	r.Trust.Collateral = map[string][]byte{"bundle.json": []byte("{}")}
-	r.Database.Name, r.Client.Name, r.Database.Text = "recorded/db", "recorded/client", "text of the session"
+	r.SetSession(topology.Client, topology.Session{Name: "recorded/client"})
+	r.SetSession(topology.Database, topology.Session{Name: "recorded/db", Text: "text of the session"})
 	if err := (record.Store{Dir: f.home}).SaveRelease(f.authority, r); err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +308,7 @@ func TestUninstall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if kept.Database.Name != "recorded/db" || !kept.HelmStarted.IsZero() {
+	if kept.Session(topology.Database).Name != "recorded/db" || !kept.HelmStarted.IsZero() {
 		t.Errorf("the record is %+v, want the sessions and no Helm release", kept)
 	}
 }

@@ -28,9 +28,9 @@ import (
 	"time"
 
 	"github.com/confidb/confidb/pkg/cas"
-	"github.com/confidb/confidb/pkg/deploy"
 	"github.com/confidb/confidb/pkg/mysql"
 	"github.com/confidb/confidb/pkg/record"
+	"github.com/confidb/confidb/pkg/topology"
 )
 
 // forward opens a port-forward for the time of the test and returns its address.
@@ -121,7 +121,7 @@ func databaseCA(t *testing.T, release string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ca, err := client.PublicValue(t.Context(), session, stored.Hash, deploy.SecretCA)
+	ca, err := client.PublicValue(t.Context(), session, stored.Hash, topology.SecretCA)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func casClient(t *testing.T) *cas.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	attested, err := cas.Reappraise(*pin, time.Now())
+	attested, err := pin.Appraise(time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

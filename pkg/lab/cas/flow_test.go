@@ -20,8 +20,8 @@ import (
 	"github.com/confidb/confidb/pkg/lab/cas"
 	"github.com/confidb/confidb/pkg/lab/enclave"
 	"github.com/confidb/confidb/pkg/lab/las"
-	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/sgx"
+	"github.com/confidb/confidb/pkg/topology"
 )
 
 // What the product's client believes of this CAS.
@@ -31,11 +31,15 @@ func TestProductAttestsCAS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	trust := record.Trust{RootCA: l.authority.RootPEM(), Collateral: files, CAS: attest.Policy{
+	trust := attest.Trust{RootCA: l.authority.RootPEM(), Collateral: files, CAS: attest.Policy{
 		ReferenceValues: attest.ReferenceValues{MRENCLAVEs: []sgx.Measurement{casIdentity.MRENCLAVE}},
 	}}
 	nonce := [16]byte{1, 2, 3}
-	a, err := product.Attest(t.Context(), l.dial, "cas:8081", nonce, trust, time.Now)
+	contact, err := product.FetchEvidence(t.Context(), l.dial, nonce)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := attest.Pin{Address: "cas:8081", Backend: attest.BackendReport, Nonce: nonce, Report: contact.Report, Trust: trust}.AppraiseWithPeer(contact.PeerChain, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,15 +64,15 @@ func TestProductAttestsCAS(t *testing.T) {
 
 // installation is a database and its client as the product prepares them.
 type installation struct {
-	*record.Release
+	*topology.Release
 	user tls.Certificate
 }
 
 func install(t *testing.T, l *lab) installation {
 	t.Helper()
-	release, err := deploy.Prepare(deploy.Plan{
+	release, err := topology.Prepare(topology.Plan{
 		Name: "db1", Namespace: "shop", CASAddress: "cas", Platforms: []attest.PlatformID{attest.PlatformIDFromQEID(l.platform.QEID)},
-		Enclaves:     map[string][]sgx.Measurement{deploy.EnclaveServer: {{1}}, deploy.EnclaveClient: {{2}}, deploy.EnclaveProbe: {{3}}},
+		Enclaves:     map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}},
 		BootstrapSQL: "CREATE TABLE db (Host char(255));",
 	}, nil)
 	if err != nil {
@@ -76,7 +80,8 @@ func install(t *testing.T, l *lab) installation {
 	}
 	i := installation{release, newUser(t, "owner")}
 	client := l.client(t, i.user)
-	for _, s := range []*record.Session{&release.Owner, &release.Client, &release.Database} {
+	for m := range release.Members {
+		s := &release.Members[m].Session
 		for _, first := range []bool{true, false} {
 			created, err := deploy.EnsureSession(t.Context(), client, s)
 			if err != nil || created != first {
@@ -106,9 +111,9 @@ func TestWholeFlow(t *testing.T) {
 	l := newLab(t).start(t)
 	i := install(t, l)
 	// The client first: the certificates of the database are issued on demand.
-	probe := l.configures(t, as(3, i.Client.Name+"/probe"))
-	sql := files(l.configures(t, as(2, i.Client.Name+"/sql")))
-	database := l.configures(t, as(1, i.Database.Name+"/db"))
+	probe := l.configures(t, as(3, i.Session(topology.Client).Name+"/probe"))
+	sql := files(l.configures(t, as(2, i.Session(topology.Client).Name+"/sql")))
+	database := l.configures(t, as(1, i.Session(topology.Database).Name+"/db"))
 	got, server := files(probe), files(database)
 
 	if probe.Command[0] != "confidb-probe" || probe.Environment[`\@\@CONFIDB_NONCE`] != "none" || len(probe.Environment) != 1 {
@@ -138,14 +143,14 @@ func TestWholeFlow(t *testing.T) {
 	}
 
 	client := l.client(t, i.user)
-	public, err := client.PublicValue(t.Context(), i.Client.Name, i.Client.Hash, "statement_public")
+	public, err := client.PublicValue(t.Context(), i.Session(topology.Client).Name, i.Session(topology.Client).Hash, "statement_public")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if key := publicKeyIn(t, public); !key.Equal(keyIn(t, got[folder+"statement.key"]).Public()) {
 		t.Error("the public key of the statements is another one")
 	}
-	if published, err := client.PublicValue(t.Context(), i.Database.Name, i.Database.Hash, "ca"); err != nil || published != ca {
+	if published, err := client.PublicValue(t.Context(), i.Session(topology.Database).Name, i.Session(topology.Database).Hash, "ca"); err != nil || published != ca {
 		t.Errorf("the published CA is another one (%v)", err)
 	}
 
@@ -156,10 +161,10 @@ func TestWholeFlow(t *testing.T) {
 		}
 	}
 	l.start(t)
-	if diff := cmp.Diff(server, files(l.configures(t, as(1, i.Database.Name+"/db")))); diff != "" {
+	if diff := cmp.Diff(server, files(l.configures(t, as(1, i.Session(topology.Database).Name+"/db")))); diff != "" {
 		t.Errorf("after a restart the database gets something else: %s", diff)
 	}
-	if stored, err := l.client(t, i.user).Session(t.Context(), i.Database.Name); err != nil || stored.Hash != i.Database.Hash {
+	if stored, err := l.client(t, i.user).Session(t.Context(), i.Session(topology.Database).Name); err != nil || stored.Hash != i.Session(topology.Database).Hash {
 		t.Errorf("after a restart: %v, %v", stored, err)
 	}
 }
@@ -168,21 +173,21 @@ func TestFlowRefuses(t *testing.T) {
 	l := newLab(t).start(t)
 	i := install(t, l)
 	_, elsewhere := newMachine(t, l.authority)
-	l.rejects(t, as(2, i.Database.Name+"/db"), "Unexpected enclave measurement (MRENCLAVE, 02")
-	l.rejects(t, as(2, i.Client.Name+"/probe"), "Unexpected enclave measurement")
-	away := as(1, i.Database.Name+"/db")
+	l.rejects(t, as(2, i.Session(topology.Database).Name+"/db"), "Unexpected enclave measurement (MRENCLAVE, 02")
+	l.rejects(t, as(2, i.Session(topology.Client).Name+"/probe"), "Unexpected enclave measurement")
+	away := as(1, i.Session(topology.Database).Name+"/db")
 	away.machine = elsewhere
 	l.rejects(t, away, "is not permitted by the service's platforms")
 	// A stranger can neither squat beside the database nor read or change it.
 	stranger := newUser(t, "stranger")
-	l.refuses(t, stranger, "POST", "/session", document(i.Owner.Name+"/other", ""), 403, "is not permitted")
-	l.refuses(t, stranger, "POST", "/session", successor(document(i.Client.Name, ""), i.Client.Hash), 403, "is not permitted")
-	l.refuses(t, stranger, "GET", "/v1/sessions/"+i.Database.Name, "", 403, "is not permitted")
+	l.refuses(t, stranger, "POST", "/session", document(i.Session(topology.Namespace).Name+"/other", ""), 403, "is not permitted")
+	l.refuses(t, stranger, "POST", "/session", successor(document(i.Session(topology.Client).Name, ""), i.Session(topology.Client).Hash), 403, "is not permitted")
+	l.refuses(t, stranger, "GET", "/v1/sessions/"+i.Session(topology.Database).Name, "", 403, "is not permitted")
 	for _, secret := range []string{"verify_password", "ca_key", "server"} {
-		l.refuses(t, i.user, "GET", "/v1/values/session="+i.Database.Name+",secret="+secret, "", 404, "not visible for a public client")
+		l.refuses(t, i.user, "GET", "/v1/values/session="+i.Session(topology.Database).Name+",secret="+secret, "", 404, "not visible for a public client")
 	}
 	// Its own session may import what it likes: it gets nothing.
-	l.upload(t, stranger, document("thief", "secrets: [{name: p, kind: binary, import: {session: "+i.Database.Name+", secret: verify_password}}]", "$$SCONE::p:hex$$"))
+	l.upload(t, stranger, document("thief", "secrets: [{name: p, kind: binary, import: {session: "+i.Session(topology.Database).Name+", secret: verify_password}}]", "$$SCONE::p:hex$$"))
 	l.rejects(t, honest("thief/s"), "does not have or does not export 'verify_password' to 'thief'")
 }
 

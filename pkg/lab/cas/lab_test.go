@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/confidb/confidb/internal/sgxmint"
+	"github.com/confidb/confidb/pkg/attest"
 	product "github.com/confidb/confidb/pkg/cas"
 	"github.com/confidb/confidb/pkg/lab/cas"
 	"github.com/confidb/confidb/pkg/lab/enclave"
@@ -192,7 +193,7 @@ func userWithKey(t testing.TB, name string, key *ecdsa.PrivateKey) tls.Certifica
 // client is the product's own.
 func (l *lab) client(t testing.TB, user tls.Certificate) *product.Client {
 	t.Helper()
-	c, err := product.NewClient(l.dial, product.Anchor{Chain: l.cas.Chain()}, user)
+	c, err := product.NewClient(l.dial, attest.Anchor{Chain: l.cas.Chain()}, user)
 	if err != nil {
 		t.Fatal(err)
 	}

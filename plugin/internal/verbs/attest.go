@@ -11,9 +11,9 @@ import (
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/cas"
+	"github.com/confidb/confidb/pkg/kube"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/plugin/internal/cli"
-	"github.com/confidb/confidb/plugin/internal/cluster"
 	"github.com/confidb/confidb/plugin/internal/printers"
 )
 
@@ -70,7 +70,7 @@ func (o AttestCAS) Run(ctx context.Context, getter genericclioptions.RESTClientG
 }
 
 // claims are what the quote says of a CAS, if there is one.
-func claims(a *cas.Attested) *attest.Claims {
+func claims(a *attest.Appraisal) *attest.Claims {
 	if a.Result == nil {
 		return nil
 	}
@@ -78,19 +78,29 @@ func claims(a *cas.Attested) *attest.Claims {
 }
 
 // attestNow fetches and appraises fresh evidence of the CAS at address.
-func attestNow(ctx context.Context, dial cas.Dialer, store record.Store, address string, trust record.Trust, now func() time.Time) (*cas.Attested, error) {
+func attestNow(ctx context.Context, dial cas.Dialer, store record.Store, address string, trust attest.Trust, now func() time.Time) (*attest.Appraisal, [][]byte, error) {
 	var nonce [16]byte
 	rand.Read(nonce[:]) // never fails
-	attested, err := cas.Attest(ctx, dial, address, nonce, trust, now)
+	contact, err := cas.FetchEvidence(ctx, dial, nonce)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return attested, remember(store, attested, now())
+	at := now()
+	pin := attest.Pin{Address: address, Backend: attest.BackendReport, Nonce: nonce, Report: contact.Report, FetchedAt: at, Trust: trust}
+	attested, err := pin.AppraiseWithPeer(contact.PeerChain, at)
+	if err != nil {
+		return nil, nil, err
+	}
+	var peer [][]byte
+	for _, c := range contact.PeerChain {
+		peer = append(peer, c.Raw)
+	}
+	return attested, peer, remember(store, attested, at)
 }
 
 // remember adds what earlier runs have seen to the findings, and keeps what an
 // accepted CAS adds to that.
-func remember(store record.Store, a *cas.Attested, now time.Time) error {
+func remember(store record.Store, a *attest.Appraisal, now time.Time) error {
 	memory, err := store.Memory()
 	if err != nil {
 		return err
@@ -105,18 +115,18 @@ func remember(store record.Store, a *cas.Attested, now time.Time) error {
 // dialCAS returns a dialer for a CAS. The cluster is only asked when the address is
 // that of a Service.
 func dialCAS(ctx context.Context, getter genericclioptions.RESTClientGetter, address string) (cas.Dialer, func(), error) {
-	if _, _, inCluster := cluster.ServiceAddress(address); !inCluster {
-		dial, err := cluster.Direct(address, cas.ClientPort)
+	if _, _, inCluster := kube.ServiceAddress(address); !inCluster {
+		dial, err := kube.Direct(address, cas.ClientPort)
 		return dial, func() {}, err
 	}
-	c, err := cluster.New(getter)
+	c, err := kube.New(getter)
 	if err != nil {
 		return nil, nil, err
 	}
 	return dialService(ctx, c, address)
 }
 
-func dialService(ctx context.Context, c *cluster.Cluster, address string) (cas.Dialer, func(), error) {
+func dialService(ctx context.Context, c *kube.Cluster, address string) (cas.Dialer, func(), error) {
 	dial, close, err := c.DialService(ctx, address, cas.ClientPort)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reaching the CAS: %w", err)

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/release"
+	"github.com/confidb/confidb/pkg/topology"
 )
 
 // ChartFlags say what Helm installs, with which values. Their names are Helm's.
@@ -52,13 +52,13 @@ func (f *ChartFlags) AddFlags(flags *pflag.FlagSet) {
 
 // resolve returns the chart and the user's values. An earlier run's are used when
 // none are given now.
-func (f *ChartFlags) resolve(earlier *record.Release) (record.Chart, map[string]any, error) {
-	chart := record.Chart{Name: f.Chart, Version: f.version, Repo: f.repo}
+func (f *ChartFlags) resolve(earlier *topology.Release) (topology.Chart, map[string]any, error) {
+	chart := topology.Chart{Name: f.Chart, Version: f.version, Repo: f.repo}
 	values, err := release.MergeValues(f.files, f.set, f.setString, f.setFile, f.setJSON)
 	if err != nil {
 		return chart, nil, err
 	}
-	if earlier != nil && chart == (record.Chart{}) {
+	if earlier != nil && chart == (topology.Chart{}) {
 		chart = earlier.Chart
 	}
 	if given := len(f.files) + len(f.set) + len(f.setString) + len(f.setFile) + len(f.setJSON); earlier != nil && given == 0 {

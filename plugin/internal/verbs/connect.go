@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
+	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/cas"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/record"
@@ -19,7 +20,7 @@ import (
 // connection is a CAS that was attested and is talked to.
 type connection struct {
 	*cas.Client
-	attested *cas.Attested
+	attested *attest.Appraisal
 	close    func()
 }
 
@@ -63,12 +64,12 @@ func (e *CASError) ExitCode() int {
 
 // connectCAS attests the CAS afresh, keeps the evidence and returns a client that
 // talks to this CAS only. Nothing was sent to a CAS that is not proven.
-func connectCAS(ctx context.Context, getter genericclioptions.RESTClientGetter, store record.Store, address string, trust record.Trust, now func() time.Time) (*connection, error) {
+func connectCAS(ctx context.Context, getter genericclioptions.RESTClientGetter, store record.Store, address string, trust attest.Trust, now func() time.Time) (*connection, error) {
 	dial, close, err := dialCAS(ctx, getter, address)
 	if err != nil {
 		return nil, err
 	}
-	attested, err := attestNow(ctx, dial, store, address, trust, now)
+	attested, _, err := attestNow(ctx, dial, store, address, trust, now)
 	if err == nil && !attested.Findings.Verdict().Accepted() {
 		err = &CASError{address, attested.Findings}
 	}
@@ -82,7 +83,7 @@ func connectCAS(ctx context.Context, getter genericclioptions.RESTClientGetter, 
 	return newConnection(dial, close, attested, store, now)
 }
 
-func newConnection(dial cas.Dialer, close func(), attested *cas.Attested, store record.Store, now func() time.Time) (*connection, error) {
+func newConnection(dial cas.Dialer, close func(), attested *attest.Appraisal, store record.Store, now func() time.Time) (*connection, error) {
 	identity, err := store.Identity(now())
 	if err != nil {
 		close()
@@ -106,7 +107,7 @@ func reconnectCAS(ctx context.Context, getter genericclioptions.RESTClientGetter
 	if err != nil {
 		return nil, err
 	}
-	attested, err := cas.Reappraise(*pin, now())
+	attested, err := pin.Appraise(now())
 	if err != nil {
 		return nil, err
 	}

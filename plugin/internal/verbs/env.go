@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/confidb/confidb/pkg/topology"
+
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 )
@@ -22,7 +24,7 @@ func (o Env) Run(getter genericclioptions.RESTClientGetter, streams genericioopt
 	if m := r.Trust.CAS.ReferenceValues.MRENCLAVEs; len(m) == 1 {
 		lines = append(lines, [2]string{"CAS_MRENCLAVE", m[0].String()})
 	}
-	lines = append(lines, [2]string{"DBSESSION", r.Database.Name}, [2]string{"DBCLIENT", r.Client.Name}, [2]string{"PLATFORMS", strings.Join(r.Platforms, ",")})
+	lines = append(lines, [2]string{"DBSESSION", r.Session(topology.Database).Name}, [2]string{"DBCLIENT", r.Session(topology.Client).Name}, [2]string{"PLATFORMS", strings.Join(idStrings(r.Platforms), ",")})
 	for _, l := range lines {
 		if _, err := fmt.Fprintf(streams.Out, "export %s=%s\n", l[0], quoteForShell(l[1])); err != nil {
 			return err

@@ -23,11 +23,10 @@ import (
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/cas"
 	"github.com/confidb/confidb/pkg/check"
-	"github.com/confidb/confidb/pkg/explain"
+	"github.com/confidb/confidb/pkg/kube"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/plugin/internal/cli"
-	"github.com/confidb/confidb/plugin/internal/cluster"
 )
 
 // Evidence are the flags by which the user chooses how a CAS is attested.
@@ -83,12 +82,12 @@ type source struct {
 	store   record.Store
 	address string
 	named   bool // the user said the address
-	trust   record.Trust
+	trust   attest.Trust
 	now     func() time.Time
 }
 
 // attest gets the evidence, and judges it together with the peer of a TLS connection.
-func (s source) attest(ctx context.Context) (*cas.Attested, error) {
+func (s source) attest(ctx context.Context) (*attest.Appraisal, error) {
 	backend := attest.Backend(s.backend)
 	if backend == attest.BackendFile && !s.named {
 		return s.attestAlone()
@@ -99,9 +98,10 @@ func (s source) attest(ctx context.Context) (*cas.Attested, error) {
 	}
 	defer close()
 	if backend == attest.BackendReport {
-		return attestNow(ctx, dial, s.store, s.address, s.trust, s.now)
+		attested, _, err := attestNow(ctx, dial, s.store, s.address, s.trust, s.now)
+		return attested, err
 	}
-	pin := record.Pin{Address: s.address, Backend: backend, Trust: s.trust}
+	pin := attest.Pin{Address: s.address, Backend: backend, Trust: s.trust}
 	if err := s.fill(ctx, &pin, dial); err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func (s source) attest(ctx context.Context) (*cas.Attested, error) {
 		pin.Report = peer[0].Raw
 	}
 	pin.FetchedAt = s.now()
-	attested, err := cas.Appraise(pin, peer, pin.FetchedAt)
+	attested, err := pin.AppraiseWithPeer(peer, pin.FetchedAt)
 	if err != nil {
 		return nil, err
 	}
@@ -121,22 +121,22 @@ func (s source) attest(ctx context.Context) (*cas.Attested, error) {
 }
 
 // attestAlone judges a saved report and asks no CAS.
-func (s source) attestAlone() (*cas.Attested, error) {
-	pin := record.Pin{Address: s.address, Backend: attest.BackendFile, Trust: s.trust, FetchedAt: s.now()}
+func (s source) attestAlone() (*attest.Appraisal, error) {
+	pin := attest.Pin{Address: s.address, Backend: attest.BackendFile, Trust: s.trust, FetchedAt: s.now()}
 	if err := s.fill(context.Background(), &pin, nil); err != nil {
 		return nil, err
 	}
-	attested, err := cas.Reappraise(pin, pin.FetchedAt)
+	attested, err := pin.Appraise(pin.FetchedAt)
 	if err != nil {
 		return nil, err
 	}
-	attested.Findings = append(attested.Findings, check.Finding{ID: "cas-tls-peer", Title: cas.PeerTitle, Outcome: check.Warn,
+	attested.Findings = append(attested.Findings, check.Finding{ID: "cas-tls-peer", Title: attest.PeerTitle, Outcome: check.Warn,
 		Reason: "--evidence file without an address appraises the report alone: no CAS was asked"})
 	return attested, remember(s.store, attested, pin.FetchedAt)
 }
 
 // fill gets what does not come from the TLS peer.
-func (s source) fill(ctx context.Context, pin *record.Pin, dial cas.Dialer) (err error) {
+func (s source) fill(ctx context.Context, pin *attest.Pin, dial cas.Dialer) (err error) {
 	switch pin.Backend {
 	case attest.BackendFile:
 		if pin.Nonce, err = parseNonce(s.nonce); err != nil {
@@ -163,11 +163,11 @@ func parseNonce(text string) (nonce [16]byte, err error) {
 }
 
 func (s source) fetchResource(ctx context.Context, nonce [16]byte) ([]byte, error) {
-	name, namespace, inCluster := cluster.ServiceAddress(s.address)
+	name, namespace, inCluster := kube.ServiceAddress(s.address)
 	if !inCluster {
 		return nil, cli.NewUsageError("--evidence %s: got the address %s, want NAME.NAMESPACE.svc, the name of the custom resource", attest.BackendResource, s.address)
 	}
-	c, err := cluster.New(s.getter)
+	c, err := kube.New(s.getter)
 	if err != nil {
 		return nil, err
 	}
@@ -274,7 +274,7 @@ type SCONEError struct {
 
 func (e *SCONEError) Error() string {
 	text := fmt.Sprintf("running %s: %v", e.Command, e.cause)
-	if said := explain.Clean(e.Said); said != "" {
+	if said := check.Said(e.Said); said != "" {
 		text += "; it says: " + said
 	}
 	return text

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -16,10 +16,11 @@ import (
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/kube"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/release"
+	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
-	"github.com/confidb/confidb/plugin/internal/cluster"
 )
 
 // Values of --dry-run.
@@ -55,23 +56,23 @@ type installation struct {
 	Install
 	getter    genericclioptions.RESTClientGetter
 	streams   genericiooptions.IOStreams
-	cluster   *cluster.Cluster
+	cluster   *kube.Cluster
 	clusterID string
 	store     record.Store
 	helm      *release.Helm
 	progress  *cli.Progress
 
-	earlier   *record.Release
+	earlier   *topology.Release
 	trusted   *trusted
 	platforms []attest.PlatformID
 	chart     *release.Chart
 	spec      release.Spec
-	plan      deploy.Plan
+	plan      topology.Plan
 }
 
 // Run installs the database and proves it. It continues where an earlier run stopped.
 func (o Install) Run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) error {
-	if err := deploy.CheckName(o.Name); err != nil {
+	if err := topology.CheckName(o.Name); err != nil {
 		return cli.NewUsageError("%w", err)
 	}
 	i := &installation{Install: o, getter: getter, streams: streams, store: record.Store{Dir: o.Home}, progress: cli.NewProgress(streams.ErrOut, o.Now)}
@@ -81,7 +82,8 @@ func (o Install) Run(ctx context.Context, getter genericclioptions.RESTClientGet
 		return err
 	}
 	defer unlock()
-	r, err := deploy.Prepare(i.plan, i.earlier)
+	rand.Read(i.plan.Token[:]) // never fails
+	r, err := topology.Prepare(i.plan, i.earlier)
 	if err != nil {
 		return err
 	}
@@ -120,7 +122,7 @@ func (i *installation) prepare(ctx context.Context) (unlock func(), err error) {
 // open makes what works on the cluster, without asking it anything.
 func (i *installation) open() error {
 	var err error
-	if i.cluster, err = cluster.New(i.getter); err != nil {
+	if i.cluster, err = kube.New(i.getter); err != nil {
 		return err
 	}
 	if i.clusterID, err = i.cluster.ID(); err != nil {
@@ -132,7 +134,7 @@ func (i *installation) open() error {
 
 func (i *installation) gather(ctx context.Context) error {
 	var err error
-	if i.earlier, err = deploy.Earlier(i.store, i.clusterID, i.cluster.Namespace(), i.Name); err != nil {
+	if i.earlier, err = i.store.Earlier(i.clusterID, i.cluster.Namespace(), i.Name); err != nil {
 		return err
 	}
 	if i.MustExist {
@@ -230,18 +232,18 @@ func (i *installation) makePlan() error {
 	if err != nil {
 		return err
 	}
-	i.plan = deploy.Plan{
+	i.plan = topology.Plan{
 		Name: i.Name, Namespace: i.cluster.Namespace(), CASAddress: i.trusted.cas, Host: i.Clients.Host,
 		Platforms: i.platforms, Enclaves: i.trusted.enclaves, BootstrapSQL: sql,
-		Trust: i.trusted.trust, Chart: record.Chart{Name: i.spec.Chart, Version: i.spec.Version, Repo: i.spec.Repo}, Values: i.spec.Values,
+		Trust: i.trusted.trust, Chart: topology.Chart{Name: i.spec.Chart, Version: i.spec.Version, Repo: i.spec.Repo}, Values: i.spec.Values,
 		Origins: i.trusted.origins,
 	}
 	return i.Sessions.fill(&i.plan, i.earlier, i.trusted.origins)
 }
 
 // render makes the manifests and checks them, before anything is created.
-func (i *installation) render(ctx context.Context, r *record.Release) ([]byte, error) {
-	values, err := i.Chart.withAttestation(i.spec.Values, i.chart, r.Database.Name, r.CASAddress)
+func (i *installation) render(ctx context.Context, r *topology.Release) ([]byte, error) {
+	values, err := i.Chart.withAttestation(i.spec.Values, i.chart, r.Session(topology.Database).Name, r.CASAddress)
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +252,7 @@ func (i *installation) render(ctx context.Context, r *record.Release) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	client, err := deploy.CheckManifests(manifests, r.Database.Name, r.CASAddress)
+	client, err := topology.CheckManifests(manifests, r.Session(topology.Database).Name, r.CASAddress)
 	if err != nil {
 		return nil, err
 	}
@@ -259,8 +261,9 @@ func (i *installation) render(ctx context.Context, r *record.Release) ([]byte, e
 }
 
 // showPlan prints what would be created: three sessions and the chart's objects.
-func (i *installation) showPlan(r *record.Release, manifests []byte) error {
-	for _, s := range sessionsOf(r) {
+func (i *installation) showPlan(r *topology.Release, manifests []byte) error {
+	for _, m := range r.Members {
+		s := m.Session
 		fmt.Fprintf(i.streams.Out, "---\n# session %s\n", s.Name)
 		if err := printSession(i.streams.Out, s.Name, []byte(s.Text)); err != nil {
 			return err
@@ -270,17 +273,7 @@ func (i *installation) showPlan(r *record.Release, manifests []byte) error {
 	return err
 }
 
-// sessionsOf lists the sessions in the order in which they are created: who is
-// exported to must exist before anybody else can claim the name.
-func sessionsOf(r *record.Release) []*record.Session {
-	all := []*record.Session{&r.Client, &r.Database}
-	if r.Owner.Name != "" {
-		all = slices.Insert(all, 0, &r.Owner)
-	}
-	return all
-}
-
-func (i *installation) installRelease(ctx context.Context, r *record.Release, manifests []byte) error {
+func (i *installation) installRelease(ctx context.Context, r *topology.Release, manifests []byte) error {
 	i.progress.Step("attesting the CAS %s", r.CASAddress)
 	connection, err := connectCAS(ctx, i.getter, i.store, r.CASAddress, r.Trust, i.Now)
 	if err != nil {
@@ -293,7 +286,8 @@ func (i *installation) installRelease(ctx context.Context, r *record.Release, ma
 	if err := i.save(r); err != nil {
 		return err
 	}
-	for _, s := range sessionsOf(r) {
+	for n := range r.Members {
+		s := &r.Members[n].Session
 		i.progress.Step("session %s", s.Name)
 		created, err := deploy.EnsureSession(ctx, connection, s)
 		if err != nil {
@@ -310,7 +304,7 @@ func (i *installation) installRelease(ctx context.Context, r *record.Release, ma
 	return i.await(ctx, r, manifests)
 }
 
-func (i *installation) save(r *record.Release) error {
+func (i *installation) save(r *topology.Release) error {
 	if err := i.store.SaveRelease(i.clusterID, r); err != nil {
 		return fmt.Errorf("keeping the record of the release: %w", err)
 	}
@@ -318,8 +312,9 @@ func (i *installation) save(r *record.Release) error {
 }
 
 // rehearse asks CAS and the API server what they would say.
-func (i *installation) rehearse(ctx context.Context, connection *connection, r *record.Release) error {
-	for _, s := range sessionsOf(r) {
+func (i *installation) rehearse(ctx context.Context, connection *connection, r *topology.Release) error {
+	for n := range r.Members {
+		s := &r.Members[n].Session
 		what, err := deploy.InspectSession(ctx, connection, s)
 		if err != nil {
 			return err
@@ -335,7 +330,7 @@ func (i *installation) rehearse(ctx context.Context, connection *connection, r *
 	return err
 }
 
-func (i *installation) apply(ctx context.Context, r *record.Release) error {
+func (i *installation) apply(ctx context.Context, r *topology.Release) error {
 	i.progress.Step("Helm release %s/%s: chart %s %s", r.Namespace, r.Name, i.chart.Name, i.chart.Version)
 	killed := r.HelmPending // we hold the lock, so whoever left it so has ended
 	if !killed {
@@ -357,8 +352,8 @@ func (i *installation) apply(ctx context.Context, r *record.Release) error {
 	return nil
 }
 
-func (i *installation) await(ctx context.Context, r *record.Release, manifests []byte) error {
-	workloads, err := deploy.Workloads(manifests)
+func (i *installation) await(ctx context.Context, r *topology.Release, manifests []byte) error {
+	workloads, err := topology.Workloads(manifests)
 	if err != nil {
 		return err
 	}
@@ -377,7 +372,7 @@ type SessionNames struct {
 	LookupEnv                        func(string) (string, bool)
 }
 
-func (n *SessionNames) fill(plan *deploy.Plan, earlier *record.Release, origins map[string]string) error {
+func (n *SessionNames) fill(plan *topology.Plan, earlier *topology.Release, origins map[string]string) error {
 	plan.Templates = map[string]string{}
 	if earlier != nil {
 		maps.Copy(plan.Templates, earlier.Templates)
@@ -419,7 +414,7 @@ type ClientFlags struct {
 
 // over applies the flags to what was derived from the chart. The command of our
 // own chart's values starts clients as well.
-func (f *ClientFlags) over(c record.Client, values map[string]any) (record.Client, error) {
+func (f *ClientFlags) over(c topology.Pod, values map[string]any) (topology.Pod, error) {
 	c.Image = cmp.Or(f.Image, c.Image)
 	c.Environment = maps.Clone(c.Environment)
 	if list, ok := values["command"].([]any); ok {
@@ -440,7 +435,7 @@ func (f *ClientFlags) over(c record.Client, values map[string]any) (record.Clien
 	return c, nil
 }
 
-func (f *ClientFlags) bootstrapSQL(earlier *record.Release) (string, error) {
+func (f *ClientFlags) bootstrapSQL(earlier *topology.Release) (string, error) {
 	if f.BootstrapSQL == "" && earlier != nil {
 		return earlier.BootstrapSQL, nil
 	}

@@ -19,12 +19,11 @@ import (
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/cas"
-	"github.com/confidb/confidb/pkg/deploy"
 	"github.com/confidb/confidb/pkg/diff"
 	"github.com/confidb/confidb/pkg/platform"
-	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/session"
+	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/printers"
 )
@@ -184,22 +183,29 @@ func openMove(ctx context.Context, getter genericclioptions.RESTClientGetter, ho
 
 func (m *move) close() { m.connection.close(); m.unlock() }
 
-func (m *move) sessions() []*record.Session {
-	return []*record.Session{&m.promised.Client, &m.promised.Database}
+// sessions are those that admit machines, clients first.
+func (m *move) sessions() []*topology.Session {
+	var all []*topology.Session
+	for i := range m.promised.Members {
+		if m.promised.Members[i].Role != topology.Namespace {
+			all = append(all, &m.promised.Members[i].Session)
+		}
+	}
+	return all
 }
 
 // plan works out the updates. A session in CAS that is not what was promised is not
 // touched: somebody else changed it.
 func (m *move) plan(ctx context.Context, after []attest.PlatformID) (*platformsPlan, error) {
 	digest := sha256.Sum256([]byte(m.id))
-	before := slices.Sorted(slices.Values(m.promised.Platforms))
+	before := idStrings(m.promised.Platforms)
 	p := &platformsPlan{Kind: platformsPlanKind, Cluster: hex.EncodeToString(digest[:8]), Namespace: m.promised.Namespace, Name: m.promised.Name, Before: before, After: idStrings(after)}
 	for _, s := range m.sessions() {
 		stored, from, err := fetchSession(ctx, m.Client, s.Name)
 		if err != nil {
 			return nil, err
 		}
-		if err := deploy.SameSession(s, stored); err != nil {
+		if err := topology.SameSession(*s, stored); err != nil {
 			return nil, err
 		}
 		planned, err := planned(stored, from, after)
@@ -213,7 +219,7 @@ func (m *move) plan(ctx context.Context, after []attest.PlatformID) (*platformsP
 	return p, nil
 }
 
-func planned(stored *cas.StoredSession, from *session.Session, after []attest.PlatformID) (*plannedSession, error) {
+func planned(stored *session.Stored, from *session.Session, after []attest.PlatformID) (*plannedSession, error) {
 	to, err := session.Parse(from.Name, []byte(stored.Text))
 	if err != nil {
 		return nil, err
@@ -305,7 +311,8 @@ func (o ApplyPlatforms) Run(ctx context.Context, getter genericclioptions.RESTCl
 		return err
 	}
 	defer m.close()
-	if err := m.fits(ctx, plan, o.Platforms, &o.Quotes); err != nil {
+	now, err := m.fits(ctx, plan, o.Platforms, &o.Quotes)
+	if err != nil {
 		return err
 	}
 	for _, s := range plan.Sessions {
@@ -314,7 +321,7 @@ func (o ApplyPlatforms) Run(ctx context.Context, getter genericclioptions.RESTCl
 			return err
 		}
 	}
-	m.promised.Platforms = plan.After
+	m.promised.Platforms = now
 	if err := m.save(); err != nil {
 		return err
 	}
@@ -357,32 +364,32 @@ func readPlatformsPlan(path string) (*platformsPlan, error) {
 }
 
 // fits refuses a plan that is for something else, or of another day.
-func (m *move) fits(ctx context.Context, p *platformsPlan, flags *PlatformFlags, quotes *ProvenanceFlags) error {
+func (m *move) fits(ctx context.Context, p *platformsPlan, flags *PlatformFlags, quotes *ProvenanceFlags) ([]attest.PlatformID, error) {
 	digest := sha256.Sum256([]byte(m.id))
 	if p.Cluster != hex.EncodeToString(digest[:8]) || p.Namespace != m.promised.Namespace || p.Name != m.promised.Name {
-		return fmt.Errorf("the plan is for release %s/%s of another cluster or name, want %s/%s", p.Namespace, p.Name, m.promised.Namespace, m.promised.Name)
+		return nil, fmt.Errorf("the plan is for release %s/%s of another cluster or name, want %s/%s", p.Namespace, p.Name, m.promised.Namespace, m.promised.Name)
 	}
-	recorded := slices.Sorted(slices.Values(m.promised.Platforms))
+	recorded := idStrings(m.promised.Platforms)
 	if !slices.Equal(recorded, p.Before) && !slices.Equal(recorded, p.After) { // After: a run was killed
-		return fmt.Errorf("the plan begins with the machines %s, and the release admits %s: make the plan again", strings.Join(p.Before, ", "), strings.Join(recorded, ", "))
+		return nil, fmt.Errorf("the plan begins with the machines %s, and the release admits %s: make the plan again", strings.Join(p.Before, ", "), strings.Join(recorded, ", "))
 	}
 	now, err := m.findIDs(ctx, flags, quotes)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if ids := idStrings(now); !slices.Equal(ids, p.After) {
-		return &ClusterMovedError{Got: ids, Want: p.After}
+		return nil, &ClusterMovedError{Got: ids, Want: p.After}
 	}
 	for _, s := range p.Sessions {
-		i := slices.IndexFunc(m.sessions(), func(r *record.Session) bool { return r.Name == s.Name })
+		i := slices.IndexFunc(m.sessions(), func(r *topology.Session) bool { return r.Name == s.Name })
 		if i < 0 {
-			return fmt.Errorf("the plan changes session %q, which is not one of the release's", s.Name)
+			return nil, fmt.Errorf("the plan changes session %q, which is not one of the release's", s.Name)
 		}
 		if err := s.onlyPlatforms(now); err != nil {
-			return fmt.Errorf("session %q: %w", s.Name, err)
+			return nil, fmt.Errorf("session %q: %w", s.Name, err)
 		}
 	}
-	return nil
+	return now, nil
 }
 
 // onlyPlatforms reports whether the update does what such a plan may do: an edited
@@ -392,7 +399,7 @@ func (p plannedSession) onlyPlatforms(after []attest.PlatformID) error {
 	if err != nil {
 		return err
 	}
-	want, err := planned(&cas.StoredSession{Hash: p.Predecessor, Text: p.From}, from, after)
+	want, err := planned(&session.Stored{Hash: p.Predecessor, Text: p.From}, from, after)
 	if err != nil {
 		return err
 	}
@@ -432,7 +439,7 @@ func (m *move) upload(ctx context.Context, p plannedSession) error {
 	case !strings.EqualFold(stored.Hash, p.Predecessor) || stored.Text != p.From: // the plan's own word for it does not count
 		return &MovedError{p.Name}
 	default:
-		if hash, err = m.Client.CreateSession(ctx, []byte(p.To)); lostRace(err) {
+		if hash, err = m.Client.CreateSession(ctx, []byte(p.To)); errors.Is(err, cas.ErrMoved) {
 			return &MovedError{p.Name}
 		}
 		if err != nil {
@@ -479,7 +486,7 @@ func (o ApplyPlatforms) rollBack(ctx context.Context, m *move, p *platformsPlan,
 		err = m.upload(ctx, back.Sessions[i])
 	}
 	if err == nil {
-		m.promised.Platforms = idStrings(before)
+		m.promised.Platforms = before
 		err = m.save()
 	}
 	if err == nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/inventory"
 	"github.com/confidb/confidb/pkg/platform"
-	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/session"
+	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/printers"
 )
@@ -178,8 +178,8 @@ func (d *differ) services(ctx context.Context) (all []inventory.Service, simulat
 	defer c.close()
 	for _, s := range []struct {
 		which string
-		record.Session
-	}{{"client", promised.Client}, {"database", promised.Database}} {
+		topology.Session
+	}{{"client", promised.Session(topology.Client)}, {"database", promised.Session(topology.Database)}} {
 		services, err := d.session(ctx, c, s.which, s.Session)
 		if err != nil {
 			return nil, false, err
@@ -189,7 +189,7 @@ func (d *differ) services(ctx context.Context) (all []inventory.Service, simulat
 	return all, c.attested.Simulated, nil
 }
 
-func (d *differ) session(ctx context.Context, c *connection, which string, promised record.Session) ([]inventory.Service, error) {
+func (d *differ) session(ctx context.Context, c *connection, which string, promised topology.Session) ([]inventory.Service, error) {
 	if promised.Name == "" {
 		return nil, &UnknownReleaseError{d.release.promised.Namespace, d.Name}
 	}

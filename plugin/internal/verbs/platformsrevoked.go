@@ -14,11 +14,11 @@ import (
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/check"
-	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/kube"
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/session"
+	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
-	"github.com/confidb/confidb/plugin/internal/cluster"
 	"github.com/confidb/confidb/plugin/internal/printers"
 )
 
@@ -156,11 +156,11 @@ const notPermitted = "not permitted"
 // the node that runs it: this finding can accuse, and proves nothing alone.
 func (o RevokedPlatform) tryStart(ctx context.Context, m *move) check.Finding {
 	f := check.Finding{ID: "platform-refused", Title: "a start of the attested client on the node is refused", Outcome: check.Skip, Hint: "kubectl describe node " + o.Node}
-	_, err := m.cluster.Run(ctx, cluster.Client{
-		Name: "confidb-revoked", Namespace: m.promised.Namespace, How: m.promised.Pod, Nodes: []string{o.Node}, Program: deploy.ProgramProbe, Lifetime: probeLifetime,
-		Environment: map[string]string{"SCONE_CONFIG_ID": m.promised.Client.Name + "/" + deploy.ServiceProbe, "CONFIDB_NONCE": strings.Repeat("0", 32)},
+	_, err := m.cluster.Run(ctx, kube.Client{
+		Name: "confidb-revoked", Namespace: m.promised.Namespace, How: m.promised.Pod, Nodes: []string{o.Node}, Program: topology.ProgramProbe, Lifetime: probeLifetime,
+		Environment: map[string]string{"SCONE_CONFIG_ID": m.promised.Session(topology.Client).Name + "/" + topology.ServiceProbe, "CONFIDB_NONCE": strings.Repeat("0", 32)},
 	})
-	var ended *cluster.ExitError
+	var ended *kube.ExitError
 	switch {
 	case err == nil:
 		f.Outcome, f.Reason = check.Fail, "it got its secrets and ran"

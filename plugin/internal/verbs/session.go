@@ -14,6 +14,7 @@ import (
 	"github.com/confidb/confidb/pkg/deploy"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/session"
+	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/printers"
 )
@@ -74,7 +75,7 @@ func (o CreateSession) Run(ctx context.Context, getter genericclioptions.RESTCli
 		return err
 	}
 	defer connection.close()
-	wanted := &record.Session{Name: name, Text: string(text)}
+	wanted := &topology.Session{Name: name, Text: string(text)}
 	if o.DryRun == DryRunServer {
 		what, err := deploy.InspectSession(ctx, connection, wanted)
 		if err == nil {

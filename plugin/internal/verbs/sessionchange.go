@@ -177,7 +177,7 @@ func readDocument(in io.Reader, name string) (text []byte, file string, err erro
 	return text, file, nil
 }
 
-func fetchSession(ctx context.Context, c *cas.Client, name string) (*cas.StoredSession, *session.Session, error) {
+func fetchSession(ctx context.Context, c *cas.Client, name string) (*session.Stored, *session.Session, error) {
 	stored, err := c.Session(ctx, name)
 	if err != nil {
 		return nil, nil, err
@@ -267,7 +267,7 @@ type update struct {
 	text         []byte
 	allowReissue bool
 
-	stored   *cas.StoredSession
+	stored   *session.Stored
 	document []byte // with the predecessor
 	change
 }
@@ -322,7 +322,7 @@ const maxRaces = 3
 func (u *update) apply(ctx context.Context) (hash string, err error) {
 	for range maxRaces {
 		hash, err = u.CreateSession(ctx, u.document)
-		if !lostRace(err) {
+		if !errors.Is(err, cas.ErrMoved) {
 			return hash, err
 		}
 		shown := u.change
@@ -334,12 +334,6 @@ func (u *update) apply(ctx context.Context) (hash string, err error) {
 		}
 	}
 	return "", err
-}
-
-// lostRace recognizes that another version was uploaded meanwhile.
-func lostRace(err error) bool {
-	var status *cas.StatusError
-	return errors.As(err, &status) && (status.Code == 409 || status.Code == 400 && slices.ContainsFunc(status.Messages, func(m string) bool { return strings.Contains(m, "previous session digest") }))
 }
 
 func sameChange(a, b change) bool {

@@ -52,7 +52,7 @@ type sessionPlan struct {
 // planSignature is one author's. Foreign means that it is over a message that SCONE's
 // program made, so that only CAS can tell whether it matches.
 type planSignature struct {
-	cas.Signature
+	session.Signature
 	Foreign bool `json:"foreign,omitempty"`
 }
 
@@ -291,7 +291,7 @@ func signMessage(keyFile string, message []byte) (planSignature, error) {
 		return planSignature{}, err
 	}
 	signer := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}))
-	return planSignature{Signature: cas.Signature{Signer: signer, Signature: base64.StdEncoding.EncodeToString(raw)}}, nil
+	return planSignature{Signature: session.Signature{Signer: signer, Signature: base64.StdEncoding.EncodeToString(raw)}}, nil
 }
 
 // ApplyPlan are the options of carrying a plan out.
@@ -348,7 +348,7 @@ func (o ApplyPlan) Run(ctx context.Context, getter genericclioptions.RESTClientG
 		return err
 	}
 	hash, err := plan.upload(ctx, connection.Client)
-	if lostRace(err) {
+	if errors.Is(err, cas.ErrMoved) {
 		return &MovedError{plan.Name}
 	}
 	if err != nil {
@@ -368,7 +368,7 @@ func (p *sessionPlan) upload(ctx context.Context, c *cas.Client) (string, error)
 	if len(p.Signatures) == 0 {
 		return c.CreateSession(ctx, []byte(p.To))
 	}
-	var signatures []cas.Signature
+	var signatures []session.Signature
 	for _, s := range p.Signatures {
 		signatures = append(signatures, s.Signature)
 	}

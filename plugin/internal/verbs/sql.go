@@ -10,10 +10,10 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/kubectl/pkg/util/term"
 
-	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/kube"
 	"github.com/confidb/confidb/pkg/release"
+	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
-	"github.com/confidb/confidb/plugin/internal/cluster"
 )
 
 // SQL are the options of a shell at the database.
@@ -57,9 +57,9 @@ func (o SQL) Run(ctx context.Context, getter genericclioptions.RESTClientGetter,
 	if err != nil {
 		return err
 	}
-	d := cluster.Client{
-		Name: "confidb-sql", Namespace: known.promised.Namespace, How: known.promised.Pod, Nodes: nodes, Program: deploy.ProgramSQL,
-		Environment: map[string]string{"SCONE_CONFIG_ID": known.promised.Client.Name + "/" + deploy.ServiceSQL},
+	d := kube.Client{
+		Name: "confidb-sql", Namespace: known.promised.Namespace, How: known.promised.Pod, Nodes: nodes, Program: topology.ProgramSQL,
+		Environment: map[string]string{"SCONE_CONFIG_ID": known.promised.Session(topology.Client).Name + "/" + topology.ServiceSQL},
 		Interactive: true, Lifetime: o.Lifetime,
 	}
 	if given {

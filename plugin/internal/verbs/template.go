@@ -4,14 +4,13 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
-	"github.com/confidb/confidb/pkg/deploy"
 	"github.com/confidb/confidb/pkg/record"
+	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
 )
 
@@ -19,7 +18,7 @@ import (
 // neither a CAS nor the cluster: all that the manifests need is the names of the
 // database session and of the CAS.
 func (o Install) Template(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) error {
-	if err := deploy.CheckName(o.Name); err != nil {
+	if err := topology.CheckName(o.Name); err != nil {
 		return cli.NewUsageError("%w", err)
 	}
 	i := &installation{Install: o, getter: getter, streams: streams, store: record.Store{Dir: o.Home}}
@@ -44,7 +43,7 @@ func (i *installation) gatherOffline() error {
 		return err
 	}
 	var err error
-	if i.earlier, err = deploy.Earlier(i.store, i.clusterID, i.cluster.Namespace(), i.Name); err != nil {
+	if i.earlier, err = i.store.Earlier(i.clusterID, i.cluster.Namespace(), i.Name); err != nil {
 		return err
 	}
 	return i.loadChart()
@@ -52,26 +51,28 @@ func (i *installation) gatherOffline() error {
 
 // named returns as much of a record as the manifests show. What a former run
 // recorded cannot be changed, as in an installation.
-func (i *installation) named() (*record.Release, error) {
+func (i *installation) named() (*topology.Release, error) {
 	known := i.earlier
 	if known == nil {
-		known = &record.Release{}
+		known = &topology.Release{}
 	}
-	r := &record.Release{Name: i.Name, Namespace: i.cluster.Namespace()}
-	r.Database.Name, _ = i.Trust.first("database-session", i.Sessions.Database, "DBSESSION", known.Database.Name)
+	r := &topology.Release{Name: i.Name, Namespace: i.cluster.Namespace()}
+	var database topology.Session
+	database.Name, _ = i.Trust.first("database-session", i.Sessions.Database, "DBSESSION", known.Session(topology.Database).Name)
 	r.CASAddress, _ = i.Trust.first("cas", i.Trust.cas, "SCONE_CAS_ADDR", cmp.Or(known.CASAddress, DefaultCAS))
 	for _, p := range []struct{ what, got, want string }{
-		{"database session", r.Database.Name, known.Database.Name},
+		{"database session", database.Name, known.Session(topology.Database).Name},
 		{"CAS", r.CASAddress, known.CASAddress},
 	} {
 		if p.want != "" && p.got != p.want {
-			return nil, &deploy.ChangedError{What: p.what, Got: p.got, Want: p.want}
+			return nil, &topology.ChangedError{What: p.what, Got: p.got, Want: p.want}
 		}
 	}
-	if r.Database.Name == "" {
-		r.Database.Name = inventedSession(i.Name)
+	if database.Name == "" {
+		database.Name = inventedSession(i.Name)
 		fmt.Fprintf(i.streams.ErrOut, "warning: the name of the database session is made up, and differs the next time: nothing is installed yet\nhint: name it with --database-session or $DBSESSION\n")
 	}
+	r.SetSession(topology.Database, database)
 	return r, nil
 }
 
@@ -79,5 +80,5 @@ func (i *installation) named() (*record.Release, error) {
 func inventedSession(release string) string {
 	var token [16]byte
 	rand.Read(token[:]) // never fails
-	return release + "-" + hex.EncodeToString(token[:]) + "/db"
+	return topology.DatabaseName(topology.OwnerName(release, token))
 }

@@ -12,9 +12,10 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/policy"
-	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/sgx"
+	"github.com/confidb/confidb/pkg/topology"
 )
 
 // DefaultCAS is where SCONE's operator and charts put a CAS.
@@ -42,14 +43,14 @@ func (t *Trust) AddFlags(flags *pflag.FlagSet) {
 // trusted is what the flags, the files and the environment say.
 type trusted struct {
 	cas      string
-	trust    record.Trust
+	trust    attest.Trust
 	enclaves map[string][]sgx.Measurement
 	origins  map[string]string
 }
 
 // resolve reads the flags, the files they name and the environment. earlier is
 // what a former run recorded, or nil; it is used where nothing is said now.
-func (t *Trust) resolve(earlier *record.Release) (*trusted, error) {
+func (t *Trust) resolve(earlier *topology.Release) (*trusted, error) {
 	r := &trusted{origins: map[string]string{}, enclaves: map[string][]sgx.Measurement{}}
 	fallback := DefaultCAS
 	if earlier != nil {

@@ -9,11 +9,11 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
-	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/kube"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/release"
+	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
-	"github.com/confidb/confidb/plugin/internal/cluster"
 )
 
 // Uninstall are the options of removing a release.
@@ -32,10 +32,10 @@ type Uninstall struct {
 // and so do volumes that a StatefulSet claimed: a later installation of this name
 // continues with them.
 func (o Uninstall) Run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) error {
-	if err := deploy.CheckName(o.Name); err != nil {
+	if err := topology.CheckName(o.Name); err != nil {
 		return cli.NewUsageError("%w", err)
 	}
-	c, err := cluster.New(getter)
+	c, err := kube.New(getter)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (o Uninstall) Run(ctx context.Context, getter genericclioptions.RESTClientG
 	if err != nil {
 		return err
 	}
-	known, err := deploy.Earlier(store, id, c.Namespace(), o.Name)
+	known, err := store.Earlier(id, c.Namespace(), o.Name)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (o Uninstall) Run(ctx context.Context, getter genericclioptions.RESTClientG
 
 // remove uninstalls, and then forgets that the Helm release is ours: whoever takes
 // the name next may be somebody else.
-func (o Uninstall) remove(ctx context.Context, helm *release.Helm, store record.Store, clusterID string, known *record.Release) error {
+func (o Uninstall) remove(ctx context.Context, helm *release.Helm, store record.Store, clusterID string, known *topology.Release) error {
 	if err := helm.Uninstall(ctx, o.Name, o.Timeout); err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (o Uninstall) remove(ctx context.Context, helm *release.Helm, store record.
 	return nil
 }
 
-func (o Uninstall) tell(streams genericiooptions.IOStreams, known *record.Release) error {
+func (o Uninstall) tell(streams genericiooptions.IOStreams, known *topology.Release) error {
 	done := "uninstalled"
 	if o.DryRun != DryRunNone {
 		done = "would be uninstalled (dry run)"
@@ -94,8 +94,8 @@ func (o Uninstall) tell(streams genericiooptions.IOStreams, known *record.Releas
 		return err
 	}
 	var stays strings.Builder
-	for _, session := range sessionsOf(known) {
-		fmt.Fprintf(&stays, "  session %s (CAS does not delete sessions)\n", session.Name)
+	for _, m := range known.Members {
+		fmt.Fprintf(&stays, "  session %s (CAS does not delete sessions)\n", m.Session.Name)
 	}
 	_, err := fmt.Fprintf(streams.ErrOut, `What stays:
 %s  the record of them in %s

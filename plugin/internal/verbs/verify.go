@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -14,12 +13,14 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/confidb/confidb/pkg/attest"
-	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/evidence"
+	"github.com/confidb/confidb/pkg/kube"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/release"
+	"github.com/confidb/confidb/pkg/session"
+	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/pkg/verify"
 	"github.com/confidb/confidb/plugin/internal/cli"
-	"github.com/confidb/confidb/plugin/internal/cluster"
 	"github.com/confidb/confidb/plugin/internal/printers"
 )
 
@@ -50,8 +51,12 @@ func (o Verify) run(ctx context.Context, getter genericclioptions.RESTClientGett
 		return err
 	}
 	v := &verification{Verify: o, openedRelease: known, getter: getter, progress: progress}
+	memory, err := known.store.Memory() // before this run adds to it
+	if err != nil {
+		return err
+	}
 	seen, origin := v.observe(ctx)
-	result := verify.Appraise(known.promised, seen)
+	result := verify.Appraise(known.promised, memory, seen)
 	progress.Done()
 	origins := map[string]string{"platforms now": origin}
 	maps.Copy(origins, result.Origins)
@@ -67,13 +72,13 @@ func (o Verify) run(ctx context.Context, getter genericclioptions.RESTClientGett
 
 // openedRelease is a release that this user installed.
 type openedRelease struct {
-	cluster  *cluster.Cluster
+	cluster  *kube.Cluster
 	store    record.Store
-	promised *record.Release
+	promised *topology.Release
 }
 
 func openRelease(getter genericclioptions.RESTClientGetter, home, name string) (*openedRelease, error) {
-	c, err := cluster.New(getter)
+	c, err := kube.New(getter)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +87,7 @@ func openRelease(getter genericclioptions.RESTClientGetter, home, name string) (
 		return nil, err
 	}
 	store := record.Store{Dir: home}
-	promised, err := deploy.Earlier(store, id, c.Namespace(), name)
+	promised, err := store.Earlier(id, c.Namespace(), name)
 	if err != nil {
 		return nil, err
 	}
@@ -115,8 +120,8 @@ type verification struct {
 
 // observe fetches everything and judges nothing. It returns where the platform
 // IDs came from, too.
-func (v *verification) observe(ctx context.Context) (verify.Observation, string) {
-	var seen verify.Observation
+func (v *verification) observe(ctx context.Context) (evidence.Observation, string) {
+	var seen evidence.Observation
 	v.progress.Step("asking for the platforms")
 	origin := v.observePlatforms(ctx, &seen)
 	v.progress.Step("attesting the CAS %s, and reading the sessions", v.promised.CASAddress)
@@ -129,72 +134,80 @@ func (v *verification) observe(ctx context.Context) (verify.Observation, string)
 	return seen, origin
 }
 
-func (v *verification) observePlatforms(ctx context.Context, seen *verify.Observation) string {
+func (v *verification) observePlatforms(ctx context.Context, seen *evidence.Observation) string {
 	options, err := v.Platforms.Resolve()
 	if err != nil {
-		seen.Platforms = verify.Fetch[[]attest.PlatformID](nil, err)
+		seen.Platforms = evidence.Got[[]attest.PlatformID](nil, err)
 		return options.Origin
 	}
 	inventory, err := FindPlatforms(ctx, v.getter, options)
 	if err != nil {
-		seen.Platforms = verify.Fetch[[]attest.PlatformID](nil, err)
+		seen.Platforms = evidence.Got[[]attest.PlatformID](nil, err)
 		return options.Origin
 	}
-	seen.Platforms = verify.Fetch(inventory.IDs(), nil)
+	seen.Platforms = evidence.Got(inventory.IDs(), nil)
 	return options.Origin
 }
 
-func (v *verification) observeCAS(ctx context.Context, seen *verify.Observation) {
-	fail := func(err error) {
-		seen.CAS.Err, seen.Owner.Err, seen.Client.Err, seen.Database.Err = err, err, err, err
-		seen.DatabaseCA.Err, seen.StatementKey.Err = err, err
+func (v *verification) observeCAS(ctx context.Context, seen *evidence.Observation) {
+	fail := func(problem string) {
+		for _, m := range v.promised.Members {
+			seen.Sessions[m.Session.Name] = evidence.Missing[session.Stored](problem)
+		}
+		seen.DatabaseCA, seen.StatementKey = evidence.Missing[string](problem), evidence.Missing[string](problem)
 	}
+	seen.Sessions = map[string]evidence.Fetched[session.Stored]{}
 	dial, close, err := dialCAS(ctx, v.getter, v.promised.CASAddress)
 	if err != nil {
-		fail(err)
+		seen.CAS = evidence.Missing[evidence.CAS](err.Error())
+		fail(err.Error())
 		return
 	}
-	attested, err := attestNow(ctx, dial, v.store, v.promised.CASAddress, v.promised.Trust, v.Now)
+	attested, peer, err := attestNow(ctx, dial, v.store, v.promised.CASAddress, v.promised.Trust, v.Now)
 	if err != nil {
 		close()
-		fail(err)
+		seen.CAS = evidence.Missing[evidence.CAS](err.Error())
+		fail(err.Error())
 		return
 	}
+	seen.CAS = evidence.Got(evidence.CAS{Pin: attested.Pin, Peer: peer}, nil)
 	if !attested.Findings.Verdict().Accepted() {
 		close()
-		fail(errors.New("the CAS is not proven, so it was not asked"))
-		seen.CAS = verify.Fetch(attested, nil)
+		fail("the CAS is not proven, so it was not asked")
 		return
 	}
 	c, err := newConnection(dial, close, attested, v.store, v.Now)
 	if err != nil {
-		fail(err)
+		fail(err.Error())
 		return
 	}
 	defer c.close()
-	seen.CAS = verify.Fetch(attested, nil)
-	if v.promised.Owner.Name != "" {
-		seen.Owner = verify.Fetch(c.Session(ctx, v.promised.Owner.Name))
+	for _, m := range v.promised.Members {
+		stored, err := c.Session(ctx, m.Session.Name)
+		if err != nil {
+			seen.Sessions[m.Session.Name] = evidence.Missing[session.Stored](err.Error())
+			continue
+		}
+		seen.Sessions[m.Session.Name] = evidence.Got(*stored, nil)
 	}
-	seen.Client = verify.Fetch(c.Session(ctx, v.promised.Client.Name))
-	seen.Database = verify.Fetch(c.Session(ctx, v.promised.Database.Name))
-	seen.DatabaseCA = verify.Fetch(c.PublicValue(ctx, v.promised.Database.Name, v.promised.Database.Hash, deploy.SecretCA))
-	seen.StatementKey = verify.Fetch(c.PublicValue(ctx, v.promised.Client.Name, v.promised.Client.Hash, deploy.SecretStatementKey))
+	database, client := v.promised.Session(topology.Database), v.promised.Session(topology.Client)
+	seen.DatabaseCA = evidence.Got(c.PublicValue(ctx, database.Name, database.Hash, topology.SecretCA))
+	seen.StatementKey = evidence.Got(c.PublicValue(ctx, client.Name, client.Hash, topology.SecretStatementKey))
 }
 
-func (v *verification) observeRelease(ctx context.Context, seen *verify.Observation) {
+func (v *verification) observeRelease(ctx context.Context, seen *evidence.Observation) {
 	r, workloads, err := v.release(ctx, v.getter, v.Helm)
 	if err != nil {
-		seen.Release.Err, seen.Containers.Err = err, err
+		seen.Release, seen.Containers = evidence.Missing[evidence.HelmRelease](err.Error()), evidence.Missing[[]evidence.Container](err.Error())
 		return
 	}
-	seen.Release = verify.Fetch(&verify.HelmRelease{Status: r.Status, Revision: r.Revision}, nil)
-	seen.Containers = verify.Fetch(v.cluster.Containers(ctx, v.promised.Namespace, workloads))
+	seen.Release = evidence.Got(evidence.HelmRelease{Status: r.Status, Revision: r.Revision}, nil)
+	seen.Containers = evidence.Got(v.cluster.Containers(ctx, v.promised.Namespace, workloads))
 	v.nodes, _ = v.cluster.Nodes(ctx, v.promised.Namespace, workloads) // then the probe runs anywhere
 }
 
 // release reads what Helm has of a release, and what makes its pods.
-func (o *openedRelease) release(ctx context.Context, getter genericclioptions.RESTClientGetter, settings release.Settings) (*release.Release, []deploy.Workload, error) {
+func (o *openedRelease) release(ctx context.Context, getter genericclioptions.RESTClientGetter, settings release.Settings) (*release.Release, []topology.Workload, error) {
 	helm, err := release.New(getter, o.promised.Namespace, settings)
 	if err != nil {
 		return nil, nil, err
@@ -203,22 +216,22 @@ func (o *openedRelease) release(ctx context.Context, getter genericclioptions.RE
 	if err != nil {
 		return nil, nil, err
 	}
-	workloads, err := deploy.Workloads([]byte(r.Manifest))
+	workloads, err := topology.Workloads([]byte(r.Manifest))
 	return r, workloads, err
 }
 
 // probeLifetime bounds one run of the probe.
 const probeLifetime = 4 * time.Minute
 
-func (v *verification) observeDatabase(ctx context.Context, seen *verify.Observation) {
+func (v *verification) observeDatabase(ctx context.Context, seen *evidence.Observation) {
 	var nonce [16]byte
 	rand.Read(nonce[:]) // never fails
 	seen.Nonce = hex.EncodeToString(nonce[:])
-	output, err := v.cluster.Run(ctx, cluster.Client{
-		Name: "confidb-probe", Namespace: v.promised.Namespace, How: v.promised.Pod, Nodes: v.nodes, Program: deploy.ProgramProbe, Lifetime: probeLifetime,
-		Environment: map[string]string{"SCONE_CONFIG_ID": v.promised.Client.Name + "/" + deploy.ServiceProbe, "CONFIDB_NONCE": seen.Nonce},
+	output, err := v.cluster.Run(ctx, kube.Client{
+		Name: "confidb-probe", Namespace: v.promised.Namespace, How: v.promised.Pod, Nodes: v.nodes, Program: topology.ProgramProbe, Lifetime: probeLifetime,
+		Environment: map[string]string{"SCONE_CONFIG_ID": v.promised.Session(topology.Client).Name + "/" + topology.ServiceProbe, "CONFIDB_NONCE": seen.Nonce},
 	})
-	seen.Statement = verify.Fetch(statementLine(output), err)
+	seen.Statement = evidence.Got(statementLine(output), err)
 }
 
 // statementLine is the line of the probe's output that could be its statement; the

@@ -1,4 +1,4 @@
-package cluster
+package kube
 
 import (
 	"context"
@@ -17,14 +17,14 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
-	"github.com/confidb/confidb/pkg/record"
+	"github.com/confidb/confidb/pkg/topology"
 )
 
 func probe() Client {
 	return Client{
 		Name: "confidb-probe", Namespace: namespace, Program: "confidb-probe", Lifetime: 4 * time.Minute,
 		Environment: map[string]string{"SCONE_CONFIG_ID": "shop/client/probe"},
-		How: record.Client{
+		How: topology.Pod{
 			Image: "db:1", PullSecrets: []string{"registry"}, Command: []string{"scone", "run"}, SGXResource: "sgx.intel.com/enclave",
 			Environment: map[string]string{"SCONE_HEAP": "1G", "SCONE_CONFIG_ID": "shop/db/mariadbd"},
 		},

@@ -1,4 +1,4 @@
-package cluster
+package kube
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 	watchtools "k8s.io/client-go/tools/watch"
 
-	"github.com/confidb/confidb/pkg/record"
+	"github.com/confidb/confidb/pkg/topology"
 )
 
 // Client is one run of a program of the client session, as a Job.
@@ -30,7 +30,7 @@ type Client struct {
 	// Name is the beginning of the Job's name; the cluster completes it.
 	Name, Namespace string
 	// How says how clients of this database are started.
-	How record.Client
+	How topology.Pod
 	// Program is started, with arguments and environment that the session decides.
 	Program string
 	// Environment are further variables of the host, such as SCONE_CONFIG_ID. They

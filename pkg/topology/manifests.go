@@ -1,4 +1,4 @@
-package deploy
+package topology
 
 import (
 	"bufio"
@@ -14,8 +14,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
-
-	"github.com/confidb/confidb/pkg/record"
 )
 
 // SGXResources are the names under which device plugins offer SGX: Intel's, and
@@ -44,12 +42,12 @@ func (e *ManifestError) Hint() string {
 // must run under the database session with this CAS, ask a LAS and have SGX. It
 // returns how a client of the database is to be started: as the database's own
 // container is.
-func CheckManifests(manifests []byte, session, casAddress string) (*record.Client, error) {
+func CheckManifests(manifests []byte, session, casAddress string) (*Pod, error) {
 	pods, err := podsOf(manifests)
 	if err != nil {
 		return nil, err
 	}
-	var client *record.Client
+	var client *Pod
 	for _, pod := range pods {
 		for _, c := range slices.Concat(pod.spec.InitContainers, pod.spec.Containers) {
 			if problem := containerProblem(&c, session, casAddress); problem != "" {
@@ -198,9 +196,9 @@ func sgxResource(c *corev1.Container) string {
 
 // clientOf takes over from the database's container what makes an enclave: a
 // client has the same image and the same settings of SCONE's runtime.
-func clientOf(spec *corev1.PodSpec) *record.Client {
+func clientOf(spec *corev1.PodSpec) *Pod {
 	c := &spec.Containers[0]
-	client := &record.Client{Image: c.Image, SGXResource: sgxResource(c), Environment: map[string]string{}}
+	client := &Pod{Image: c.Image, SGXResource: sgxResource(c), Environment: map[string]string{}}
 	for _, v := range c.Env {
 		if strings.HasPrefix(v.Name, "SCONE_") && v.ValueFrom == nil && v.Name != "SCONE_CONFIG_ID" {
 			client.Environment[v.Name] = v.Value

@@ -1,24 +1,16 @@
-// Package deploy tells the story of an installation: sessions for a client and a
-// database in an attested CAS, then a Helm release that runs under them. Every
-// step is written down before it is taken and looks first at what is there, so a
-// run that was killed is continued by the next one and ends in the same state.
-package deploy
+package topology
 
 import (
 	"cmp"
-	"context"
-	"crypto/rand"
 	"embed"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/confidb/confidb/pkg/attest"
-	"github.com/confidb/confidb/pkg/cas"
-	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/sgx"
 )
@@ -28,12 +20,6 @@ var templates embed.FS
 
 // Template returns one of our own session templates: namespace, client or database.
 func Template(name string) ([]byte, error) { return templates.ReadFile("templates/" + name + ".yml") }
-
-// CAS is the attested CAS, as far as an installation needs it.
-type CAS interface {
-	Session(ctx context.Context, name string) (*cas.StoredSession, error)
-	CreateSession(ctx context.Context, document []byte) (string, error)
-}
 
 // Names of the enclaves whose measurements a policy gives.
 const (
@@ -58,17 +44,21 @@ type Plan struct {
 	// Templates replace our own, by name (client, database). They get the same variables.
 	Templates map[string]string
 	// BootstrapSQL makes MariaDB's system tables. It belongs to the version of the
-	// image and comes from whoever builds it; nobody else's SQL runs with every right.
+	// image. It is the only SQL that runs with full privileges, so it must come from
+	// whoever builds the image.
 	BootstrapSQL string
 	// Host is the name under which pods reach the database; empty means the recorded
 	// one, or Host().
 	Host string
 	// Trust, Chart, Values, Pod and Origins are kept for later verifications.
-	Trust   record.Trust
-	Chart   record.Chart
+	Trust   attest.Trust
+	Chart   Chart
 	Values  map[string]any
-	Pod     record.Client
+	Pod     Pod
 	Origins map[string]string
+	// Token makes the names of sessions unguessable, where the user names none. It
+	// must be random.
+	Token [16]byte
 }
 
 // Host is the name under which the pods reach the database of a release of our
@@ -92,13 +82,15 @@ func CheckName(name string) error {
 // Prepare returns the record of the planned release with its three session
 // documents. Names are chosen at the first call and kept; documents that were
 // uploaded, or may have been, are not replaced.
-func Prepare(plan Plan, earlier *record.Release) (*record.Release, error) {
+func Prepare(plan Plan, earlier *Release) (*Release, error) {
 	if err := CheckName(plan.Name); err != nil {
 		return nil, err
 	}
-	r := &record.Release{Name: plan.Name, Namespace: plan.Namespace}
+	r := &Release{Name: plan.Name, Namespace: plan.Namespace}
 	if earlier != nil {
-		r = earlier
+		known := *earlier // what was recorded stays as it is
+		known.Members = slices.Clone(earlier.Members)
+		r = &known
 	}
 	if err := nameSessions(r, plan); err != nil {
 		return nil, err
@@ -109,10 +101,7 @@ func Prepare(plan Plan, earlier *record.Release) (*record.Release, error) {
 	r.CASAddress, r.Trust, r.Chart, r.Values, r.Pod, r.Origins = plan.CASAddress, plan.Trust, plan.Chart, plan.Values, plan.Pod, plan.Origins
 	r.Templates = plan.Templates
 	r.Enclaves, r.BootstrapSQL, r.Host = plan.Enclaves, plan.BootstrapSQL, cmp.Or(plan.Host, r.Host, Host(plan.Name, plan.Namespace))
-	r.Platforms = nil
-	for _, id := range plan.Platforms {
-		r.Platforms = append(r.Platforms, id.String())
-	}
+	r.Platforms = plan.Platforms
 	return r, renderSessions(r, plan)
 }
 
@@ -128,61 +117,67 @@ func (e *ChangedError) Hint() string {
 	return "use the recorded value, or uninstall the release and install it under a new name"
 }
 
-func nameSessions(r *record.Release, plan Plan) error {
-	if r.Database.Name == "" {
-		token := make([]byte, 16)
-		if _, err := rand.Read(token); err != nil {
-			return err
-		}
-		owner := plan.Name + "-" + hex.EncodeToString(token)
-		r.Database.Name, r.Client.Name = owner+"/db", owner+"/client"
-		if plan.DatabaseSession != "" {
-			r.Database.Name = plan.DatabaseSession
-		}
-		if plan.ClientSession != "" {
-			r.Client.Name = plan.ClientSession
-		}
-		if plan.DatabaseSession == "" || plan.ClientSession == "" {
-			r.Owner.Name = owner
-		}
+// nameSessions chooses the names at the first call, and holds them against the user's
+// later.
+func nameSessions(r *Release, plan Plan) error {
+	if r.Session(Database).Name == "" {
+		r.Members = members(plan)
 	}
-	for _, s := range []struct{ what, got, want string }{
-		{"database session", plan.DatabaseSession, r.Database.Name},
-		{"client session", plan.ClientSession, r.Client.Name},
-	} {
-		if s.got != "" && s.got != s.want {
-			return &ChangedError{What: s.what, Got: s.got, Want: s.want}
+	for _, s := range []struct {
+		role Role
+		got  string
+	}{{Database, plan.DatabaseSession}, {Client, plan.ClientSession}} {
+		if want := r.Session(s.role).Name; s.got != "" && s.got != want {
+			return &ChangedError{What: string(s.role) + " session", Got: s.got, Want: want}
 		}
 	}
 	return nil
 }
 
-func renderSessions(r *record.Release, plan Plan) error {
+// members names the sessions of a new release. There is a namespace of ours unless the
+// user names both of the others.
+func members(plan Plan) []Member {
+	owner := OwnerName(plan.Name, plan.Token)
+	all := []Member{
+		{Client, Session{Name: cmp.Or(plan.ClientSession, owner+"/client")}},
+		{Database, Session{Name: cmp.Or(plan.DatabaseSession, DatabaseName(owner))}},
+	}
+	if plan.DatabaseSession == "" || plan.ClientSession == "" {
+		all = slices.Insert(all, 0, Member{Namespace, Session{Name: owner}})
+	}
+	return all
+}
+
+// OwnerName is the name of a namespace session, which nobody can guess if the token is
+// random.
+func OwnerName(release string, token [16]byte) string {
+	return release + "-" + hex.EncodeToString(token[:])
+}
+
+// DatabaseName is the name of the database session in a namespace.
+func DatabaseName(owner string) string { return owner + "/db" }
+
+func renderSessions(r *Release, plan Plan) error {
 	variables, err := sessionVariables(r, plan)
 	if err != nil {
 		return err
 	}
-	for _, s := range []struct {
-		template string
-		into     *record.Session
-	}{{"namespace", &r.Owner}, {"client", &r.Client}, {"database", &r.Database}} {
-		if s.into.Name == "" {
-			continue // the user named both sessions, so there is no namespace of ours
-		}
-		text, err := renderSession(s.template, plan.Templates, variables)
+	for i := range r.Members {
+		m := &r.Members[i]
+		text, err := renderSession(string(m.Role), plan.Templates, variables)
 		if err != nil {
 			return err
 		}
-		if s.into.Hash == "" {
-			s.into.Text = text
+		if m.Session.Hash == "" {
+			m.Session.Text = text
 			continue
 		}
-		same, err := sameMeaning(s.into.Text, text)
+		same, err := sameMeaning(m.Session.Text, text)
 		if err != nil {
 			return err
 		}
 		if !same {
-			return &SessionChangedError{Name: s.into.Name}
+			return &SessionChangedError{Name: m.Session.Name}
 		}
 	}
 	return nil
@@ -233,15 +228,15 @@ func (e *SessionChangedError) Hint() string {
 	return "other machines: kubectl confidb platforms plan, then platforms apply; else give the same measurements and names as at the first run, or install under another release name"
 }
 
-func sessionVariables(r *record.Release, plan Plan) (map[string]string, error) {
+func sessionVariables(r *Release, plan Plan) (map[string]string, error) {
 	short, _, _ := strings.Cut(r.Host, ".")
 	variables := map[string]string{
-		"NAMESPACE":           r.Owner.Name,
-		"DBSESSION":           r.Database.Name,
-		"DBCLIENT":            r.Client.Name,
+		"NAMESPACE":           r.Session(Namespace).Name,
+		"DBSESSION":           r.Session(Database).Name,
+		"DBCLIENT":            r.Session(Client).Name,
 		"DATABASE_HOST":       r.Host,
 		"DATABASE_HOST_SHORT": short,
-		"PLATFORMS":           strings.Join(r.Platforms, ","),
+		"PLATFORMS":           joined(r.Platforms),
 		"BOOTSTRAP_SQL":       plan.BootstrapSQL,
 	}
 	if strings.TrimSpace(plan.BootstrapSQL) == "" {
@@ -262,53 +257,17 @@ func sessionVariables(r *record.Release, plan Plan) (map[string]string, error) {
 	return variables, nil
 }
 
-// EnsureSession makes the CAS hold the session s. When a session of that name is
-// there already, it must mean the same: then its hash is taken and nothing is
-// uploaded. It reports whether it created the session.
-func EnsureSession(ctx context.Context, c CAS, s *record.Session) (created bool, err error) {
-	stored, err := inspect(ctx, c, s)
-	switch {
-	case err != nil:
-		return false, err
-	case stored == nil:
-		s.Hash, err = c.CreateSession(ctx, []byte(s.Text))
-		return err == nil, err
+func joined(ids []attest.PlatformID) string {
+	var texts []string
+	for _, id := range ids {
+		texts = append(texts, id.String())
 	}
-	s.Hash = stored.Hash
-	return false, nil
-}
-
-// InspectSession says what EnsureSession would do, and changes nothing.
-func InspectSession(ctx context.Context, c CAS, s *record.Session) (string, error) {
-	stored, err := inspect(ctx, c, s)
-	if err != nil {
-		return "", err
-	}
-	if stored == nil {
-		return "would be created", nil
-	}
-	return "is there already, with the same meaning", nil
-}
-
-// inspect returns the session that CAS holds if it is the wanted one, and nil when
-// it holds none and may be given it.
-func inspect(ctx context.Context, c CAS, s *record.Session) (*cas.StoredSession, error) {
-	stored, err := c.Session(ctx, s.Name)
-	if errors.Is(err, cas.ErrNotFound) {
-		if s.Hash != "" {
-			return nil, fmt.Errorf("session %q was created before, and this CAS does not have it: got another CAS, or one that lost its store", s.Name)
-		}
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return stored, SameSession(s, stored)
+	return strings.Join(texts, ",")
 }
 
 // SameSession reports whether what CAS holds is what was uploaded: equal in
 // meaning and, where the hash is known, the very same version.
-func SameSession(want *record.Session, got *cas.StoredSession) error {
+func SameSession(want Session, got *session.Stored) error {
 	if want.Hash != "" && !strings.EqualFold(want.Hash, got.Hash) {
 		return fmt.Errorf("session %q was changed in CAS: got hash %s, want %s", want.Name, got.Hash, want.Hash)
 	}
@@ -324,15 +283,6 @@ func SameSession(want *record.Session, got *cas.StoredSession) error {
 		return fmt.Errorf("session %q in CAS is not the one that was prepared", want.Name)
 	}
 	return nil
-}
-
-// Earlier reads the record of a release, or nil when there is none.
-func Earlier(store record.Store, cluster, namespace, name string) (*record.Release, error) {
-	r, err := store.Release(cluster, namespace, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return r, err
 }
 
 // Names in our session templates.

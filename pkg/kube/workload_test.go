@@ -1,4 +1,4 @@
-package cluster
+package kube
 
 import (
 	"context"
@@ -15,11 +15,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
 
-	"github.com/confidb/confidb/pkg/deploy"
-	"github.com/confidb/confidb/pkg/verify"
+	"github.com/confidb/confidb/pkg/evidence"
+	"github.com/confidb/confidb/pkg/topology"
 )
 
-func database() []deploy.Workload { return []deploy.Workload{{Kind: "StatefulSet", Name: "db"}} }
+func database() []topology.Workload { return []topology.Workload{{Kind: "StatefulSet", Name: "db"}} }
 
 func TestRollout(t *testing.T) {
 	three, selector := int32(3), &metav1.LabelSelector{MatchLabels: labels()}
@@ -36,7 +36,7 @@ func TestRollout(t *testing.T) {
 		&appsv1.Deployment{ObjectMeta: meta("proxy"), Spec: appsv1.DeploymentSpec{Replicas: &three, Selector: selector}, Status: appsv1.DeploymentStatus{ObservedGeneration: 2, UpdatedReplicas: 3, ReadyReplicas: 3}},
 		&appsv1.DaemonSet{ObjectMeta: meta("las"), Spec: appsv1.DaemonSetSpec{Selector: selector}, Status: appsv1.DaemonSetStatus{ObservedGeneration: 2, DesiredNumberScheduled: 4, UpdatedNumberScheduled: 4, NumberReady: 3}},
 	)
-	for w, want := range map[deploy.Workload]bool{
+	for w, want := range map[topology.Workload]bool{
 		{Kind: "StatefulSet", Name: "db"}: true, {Kind: "StatefulSet", Name: "starting"}: false, {Kind: "StatefulSet", Name: "old"}: false,
 		{Kind: "StatefulSet", Name: "default"}: true, {Kind: "StatefulSet", Name: "halfway"}: false,
 		{Kind: "Deployment", Name: "proxy"}: true, {Kind: "DaemonSet", Name: "las"}: false,
@@ -46,11 +46,11 @@ func TestRollout(t *testing.T) {
 		}
 	}
 	for _, kind := range []string{"StatefulSet", "Deployment", "DaemonSet"} {
-		if _, err := c.rollout(t.Context(), namespace, deploy.Workload{Kind: kind, Name: "none"}); !apierrors.IsNotFound(err) {
+		if _, err := c.rollout(t.Context(), namespace, topology.Workload{Kind: kind, Name: "none"}); !apierrors.IsNotFound(err) {
 			t.Errorf("%s: got %v", kind, err)
 		}
 	}
-	if _, err := c.rollout(t.Context(), namespace, deploy.Workload{Kind: "Job", Name: "x"}); err == nil || !strings.Contains(err.Error(), "Job x: want a StatefulSet, Deployment or DaemonSet") {
+	if _, err := c.rollout(t.Context(), namespace, topology.Workload{Kind: "Job", Name: "x"}); err == nil || !strings.Contains(err.Error(), "Job x: want a StatefulSet, Deployment or DaemonSet") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -168,7 +168,7 @@ func TestNodes(t *testing.T) {
 	if diff := cmp.Diff([]string{"a", "b"}, got); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
 	}
-	if _, err := c.Nodes(t.Context(), namespace, []deploy.Workload{{Kind: "StatefulSet", Name: "none"}}); !apierrors.IsNotFound(err) {
+	if _, err := c.Nodes(t.Context(), namespace, []topology.Workload{{Kind: "StatefulSet", Name: "none"}}); !apierrors.IsNotFound(err) {
 		t.Errorf("no such workload: got %v", err)
 	}
 }
@@ -212,7 +212,7 @@ func TestContainers(t *testing.T) {
 	elsewhere.Namespace = "default"
 	c, _ := newFake(statefulSet("db", 1, 1), own, other, elsewhere)
 	got, err := c.Containers(t.Context(), namespace, database())
-	want := []verify.Container{
+	want := []evidence.Container{
 		{Pod: "db-0", Name: "prepare", Init: true, Environment: map[string]string{}},
 		{Pod: "db-0", Name: "mariadb", Environment: map[string]string{"SCONE_CONFIG_ID": "shop/db/mariadbd", "SCONE_LAS_ADDR": ""}},
 		{Pod: "db-0", Name: "sidecar", Environment: map[string]string{}},
@@ -220,7 +220,7 @@ func TestContainers(t *testing.T) {
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
 	}
-	if got, err := c.Containers(t.Context(), namespace, []deploy.Workload{{Kind: "StatefulSet", Name: "none"}}); got != nil || !apierrors.IsNotFound(err) {
+	if got, err := c.Containers(t.Context(), namespace, []topology.Workload{{Kind: "StatefulSet", Name: "none"}}); got != nil || !apierrors.IsNotFound(err) {
 		t.Errorf("no such workload: got %v, %v", got, err)
 	}
 }

@@ -1,4 +1,4 @@
-package deploy_test
+package topology_test
 
 import (
 	"errors"
@@ -7,8 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/confidb/confidb/pkg/deploy"
-	"github.com/confidb/confidb/pkg/record"
+	"github.com/confidb/confidb/pkg/topology"
 )
 
 const rendered = `
@@ -41,11 +40,11 @@ spec:
 `
 
 func TestCheckManifests(t *testing.T) {
-	client, err := deploy.CheckManifests([]byte(rendered), "ns/db", "cas")
+	client, err := topology.CheckManifests([]byte(rendered), "ns/db", "cas")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &record.Client{Image: "example/mariadb:1", PullSecrets: []string{"sconeapps"}, SGXResource: "sgx.intel.com/enclave",
+	want := &topology.Pod{Image: "example/mariadb:1", PullSecrets: []string{"sconeapps"}, SGXResource: "sgx.intel.com/enclave",
 		Environment: map[string]string{"SCONE_CAS_ADDR": "cas", "SCONE_HEAP": "1G"}}
 	if diff := cmp.Diff(want, client); diff != "" {
 		t.Error(diff)
@@ -57,11 +56,11 @@ func TestCheckManifestsOfHooks(t *testing.T) {
 	hook := func(when string) []byte {
 		return []byte(rendered + "---\nkind: Pod\nmetadata: {name: hook, annotations: {helm.sh/hook: \"" + when + "\"}}\nspec: {containers: [{name: c, image: i}]}\n")
 	}
-	if _, err := deploy.CheckManifests(hook("test"), "ns/db", "cas"); err != nil {
+	if _, err := topology.CheckManifests(hook("test"), "ns/db", "cas"); err != nil {
 		t.Error(err)
 	}
 	for _, when := range []string{"post-install", "test,post-install"} {
-		if _, err := deploy.CheckManifests(hook(when), "ns/db", "cas"); err == nil {
+		if _, err := topology.CheckManifests(hook(when), "ns/db", "cas"); err == nil {
 			t.Errorf("the hook %s runs outside the session, unseen", when)
 		}
 	}
@@ -87,7 +86,7 @@ func TestCheckManifestsRefuses(t *testing.T) {
 			if text == rendered {
 				t.Fatal("the test changes nothing")
 			}
-			_, err := deploy.CheckManifests([]byte(text), "ns/db", "cas")
+			_, err := topology.CheckManifests([]byte(text), "ns/db", "cas")
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want an error with %q", err, c.want)
 			}
@@ -103,7 +102,7 @@ func FuzzCheckManifests(f *testing.F) {
 	f.Add([]byte(rendered))
 	f.Add([]byte("kind: Pod\nspec: {containers: [{name: c}]}\n---\n[]\n"))
 	f.Fuzz(func(t *testing.T, manifests []byte) {
-		client, err := deploy.CheckManifests(manifests, "ns/db", "cas")
+		client, err := topology.CheckManifests(manifests, "ns/db", "cas")
 		if err == nil && client.SGXResource == "" {
 			t.Error("a chart without SGX is admitted")
 		}

@@ -1,6 +1,6 @@
-// Package cluster is how the plugins reach what runs in Kubernetes: Services
+// Package kube is how the plugins reach what runs in Kubernetes: Services
 // through a port-forward, and short-lived pods of their own. It decides nothing.
-package cluster
+package kube
 
 import (
 	"context"

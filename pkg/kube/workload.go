@@ -1,4 +1,4 @@
-package cluster
+package kube
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
-	"github.com/confidb/confidb/pkg/deploy"
-	"github.com/confidb/confidb/pkg/verify"
+	"github.com/confidb/confidb/pkg/evidence"
+	"github.com/confidb/confidb/pkg/topology"
 )
 
 // rollout is how far a workload is.
@@ -26,7 +26,7 @@ type rollout struct {
 
 func (r rollout) done() bool { return r.current && r.updated == r.wanted && r.ready == r.wanted }
 
-func (c *Cluster) rollout(ctx context.Context, namespace string, w deploy.Workload) (rollout, error) {
+func (c *Cluster) rollout(ctx context.Context, namespace string, w topology.Workload) (rollout, error) {
 	wanted := func(replicas *int32) int32 {
 		if replicas == nil {
 			return 1
@@ -62,7 +62,7 @@ const pollEvery = 500 * time.Millisecond
 // AwaitReady waits until every pod of the workloads is ready. It returns early
 // when an enclave is refused its configuration, which does not mend itself.
 // progress is told when what is waited for changes.
-func (c *Cluster) AwaitReady(ctx context.Context, namespace string, workloads []deploy.Workload, progress func(string)) error {
+func (c *Cluster) AwaitReady(ctx context.Context, namespace string, workloads []topology.Workload, progress func(string)) error {
 	last := ""
 	for _, w := range workloads {
 		err := wait.PollUntilContextCancel(ctx, pollEvery, true, func(ctx context.Context) (bool, error) {
@@ -91,7 +91,7 @@ func (c *Cluster) AwaitReady(ctx context.Context, namespace string, workloads []
 	return nil
 }
 
-func waitingFor(w deploy.Workload, r rollout, pods []corev1.Pod) string {
+func waitingFor(w topology.Workload, r rollout, pods []corev1.Pod) string {
 	text := fmt.Sprintf("%s %s: %d of %d pods ready", w.Kind, w.Name, r.ready, r.wanted)
 	for _, p := range pods {
 		if !isReady(&p) {
@@ -154,8 +154,8 @@ func (c *Cluster) refused(ctx context.Context, pods []corev1.Pod) error {
 }
 
 // Containers lists what runs in the pods of the workloads.
-func (c *Cluster) Containers(ctx context.Context, namespace string, workloads []deploy.Workload) ([]verify.Container, error) {
-	var all []verify.Container
+func (c *Cluster) Containers(ctx context.Context, namespace string, workloads []topology.Workload) ([]evidence.Container, error) {
+	var all []evidence.Container
 	for _, w := range workloads {
 		r, err := c.rollout(ctx, namespace, w)
 		if err != nil {
@@ -177,8 +177,8 @@ func (c *Cluster) Containers(ctx context.Context, namespace string, workloads []
 	return all, nil
 }
 
-func describe(p *corev1.Pod, container *corev1.Container, init bool) verify.Container {
-	d := verify.Container{Pod: p.Name, Name: container.Name, Init: init, Environment: map[string]string{}}
+func describe(p *corev1.Pod, container *corev1.Container, init bool) evidence.Container {
+	d := evidence.Container{Pod: p.Name, Name: container.Name, Init: init, Environment: map[string]string{}}
 	for _, v := range container.Env {
 		d.Environment[v.Name] = v.Value
 	}
@@ -186,7 +186,7 @@ func describe(p *corev1.Pod, container *corev1.Container, init bool) verify.Cont
 }
 
 // Announce leaves an event at the workloads, for whoever looks at them with kubectl.
-func (c *Cluster) Announce(ctx context.Context, namespace string, workloads []deploy.Workload, reason, message string, now time.Time) error {
+func (c *Cluster) Announce(ctx context.Context, namespace string, workloads []topology.Workload, reason, message string, now time.Time) error {
 	kind := corev1.EventTypeNormal
 	if strings.HasSuffix(reason, "RolledBack") {
 		kind = corev1.EventTypeWarning
@@ -208,14 +208,14 @@ func (c *Cluster) Announce(ctx context.Context, namespace string, workloads []de
 
 // RestartStuck deletes pods of the workloads that have failed, so that what was
 // mended is tried at once: a StatefulSet does not replace a pod that never was ready.
-func (c *Cluster) RestartStuck(ctx context.Context, namespace string, workloads []deploy.Workload) error {
+func (c *Cluster) RestartStuck(ctx context.Context, namespace string, workloads []topology.Workload) error {
 	_, err := c.restart(ctx, namespace, workloads, stuck)
 	return err
 }
 
 // Restart deletes all pods of the workloads and waits until none of them is left, so
 // that what is ready afterwards has started anew.
-func (c *Cluster) Restart(ctx context.Context, namespace string, workloads []deploy.Workload) error {
+func (c *Cluster) Restart(ctx context.Context, namespace string, workloads []topology.Workload) error {
 	deleted, err := c.restart(ctx, namespace, workloads, func(*corev1.Pod) bool { return true })
 	if err != nil {
 		return err
@@ -235,7 +235,7 @@ func (c *Cluster) Restart(ctx context.Context, namespace string, workloads []dep
 	return nil
 }
 
-func (c *Cluster) restart(ctx context.Context, namespace string, workloads []deploy.Workload, chosen func(*corev1.Pod) bool) (deleted []corev1.Pod, err error) {
+func (c *Cluster) restart(ctx context.Context, namespace string, workloads []topology.Workload, chosen func(*corev1.Pod) bool) (deleted []corev1.Pod, err error) {
 	for _, w := range workloads {
 		r, err := c.rollout(ctx, namespace, w)
 		if err != nil {
@@ -272,7 +272,7 @@ func failed(s corev1.ContainerStatus) bool {
 }
 
 // Nodes lists the machines on which pods of the workloads are ready.
-func (c *Cluster) Nodes(ctx context.Context, namespace string, workloads []deploy.Workload) ([]string, error) {
+func (c *Cluster) Nodes(ctx context.Context, namespace string, workloads []topology.Workload) ([]string, error) {
 	var names []string
 	for _, w := range workloads {
 		r, err := c.rollout(ctx, namespace, w)

@@ -1,0 +1,119 @@
+// Package topology says what is to run and what was promised: the members of a release
+// with their sessions, the documents that are made from our templates, and what the
+// manifests of a chart must say. It does no I/O.
+package topology
+
+import (
+	"slices"
+	"time"
+
+	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/sgx"
+)
+
+// Role is what a member of a release is for.
+type Role string
+
+// The roles.
+const (
+	// Namespace is the session that owns the names of the others.
+	Namespace Role = "namespace"
+	// Client is the session of the attested clients.
+	Client Role = "client"
+	// Database is the session of a MariaDB.
+	Database Role = "database"
+)
+
+// Member is a part of a release that has a session of its own.
+type Member struct {
+	Role    Role    `json:"role"`
+	Session Session `json:"session"`
+}
+
+// Session is a session as it was uploaded.
+type Session struct {
+	Name string `json:"name"`
+	// Text is the document that was uploaded.
+	Text string `json:"text"`
+	// Hash is what CAS answered. Empty means that it is not known whether the
+	// upload took place.
+	Hash string `json:"hash"`
+}
+
+// Release is what was promised for one release.
+type Release struct {
+	Kind string `json:"kind"`
+	// Name and Namespace are those of the Helm release.
+	Name      string `json:"name"`
+	Namespace string `json:"namespace"`
+	// CASAddress is the CAS as the pods reach it (SCONE_CAS_ADDR).
+	CASAddress string `json:"casAddress"`
+	// Members are in the order in which their sessions are created: whoever is exported
+	// to must exist before anybody else can claim the name.
+	Members []Member `json:"members"`
+	// Platforms are the platform IDs that the sessions admit.
+	Platforms []attest.PlatformID `json:"platforms"`
+	// Enclaves are the measurements that the sessions admit, by enclave name, and
+	// BootstrapSQL makes the system tables of the database.
+	Enclaves     map[string][]sgx.Measurement `json:"enclaves"`
+	BootstrapSQL string                       `json:"bootstrapSQL"`
+	// Templates are those of the user's that replace our own, by name.
+	Templates map[string]string `json:"templates"`
+	// Host is the name in the database's certificate, under which pods reach it.
+	Host string `json:"host"`
+	// Chart says what Helm installs, as the user named it, and Values with which
+	// values.
+	Chart  Chart          `json:"chart"`
+	Values map[string]any `json:"values"`
+	// Pod says how clients of the database are started.
+	Pod Pod `json:"pod"`
+	// HelmStarted is when this program began the last change of the Helm release, and
+	// HelmPending is true until that change has ended. When it is still true at the
+	// next run, a pending release since then was left by us and not by somebody else.
+	HelmStarted time.Time `json:"helmStarted"`
+	HelmPending bool      `json:"helmPending"`
+	// Origins says for each input where its value came from.
+	Origins map[string]string `json:"origins"`
+	Trust   attest.Trust      `json:"trust"`
+}
+
+// Session returns the session of the member with a role; the zero Session if there is
+// none.
+func (r *Release) Session(role Role) Session {
+	if i := r.index(role); i >= 0 {
+		return r.Members[i].Session
+	}
+	return Session{}
+}
+
+// SetSession replaces the session of the member with a role, or adds the member.
+func (r *Release) SetSession(role Role, s Session) {
+	if i := r.index(role); i >= 0 {
+		r.Members[i].Session = s
+		return
+	}
+	r.Members = append(r.Members, Member{role, s})
+}
+
+func (r *Release) index(role Role) int {
+	return slices.IndexFunc(r.Members, func(m Member) bool { return m.Role == role })
+}
+
+// Chart names a Helm chart. The zero value is our own.
+type Chart struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Repo    string `json:"repo"`
+}
+
+// Pod says how a program of the client session is started in the cluster.
+type Pod struct {
+	Image       string   `json:"image"`
+	PullSecrets []string `json:"pullSecrets"`
+	// Command comes before the program's name: what starts an enclave in this image.
+	Command []string `json:"command"`
+	// Environment are settings of SCONE's runtime, none of them secret.
+	Environment map[string]string `json:"environment"`
+	// SGXResource is what gives a pod access to SGX.
+	SGXResource string `json:"sgxResource"`
+}
