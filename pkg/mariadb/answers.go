@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/mysql"
 )
 
@@ -139,7 +140,7 @@ func readSession(rows *mysql.Rows) (sessionFacts, error) {
 	if err != nil {
 		return sessionFacts{}, fmt.Errorf("reading the connection's number: %w", err)
 	}
-	return sessionFacts{connectionID: id, version: rows.Values[0][1].Text}, nil
+	return sessionFacts{connectionID: id, version: check.Said(rows.Values[0][1].Text)}, nil
 }
 
 func readStatus(rows *mysql.Rows) (map[string]string, error) {

@@ -61,12 +61,13 @@ func (o *Observation) ConnectionIDs() (greeting, session uint64) {
 }
 
 // Report decides every check on what was seen, in an order that does not change.
+// What the server said stands in findings on one printable line each.
 func (o *Observation) Report() check.Report {
 	var report check.Report
 	for _, question := range questions() {
 		found := question.decide(o)
 		finding := check.Finding{ID: question.id, Title: question.title, Outcome: found.outcome,
-			Got: found.got, Want: found.want, Reason: found.reason}
+			Got: check.Said(found.got), Want: check.Said(found.want), Reason: check.Said(found.reason)}
 		switch found.outcome {
 		case check.Fail:
 			finding.Hint = question.hint
@@ -92,7 +93,7 @@ func failed(got, want, reason string) conclusion {
 	return conclusion{outcome: check.Fail, got: got, want: want, reason: reason}
 }
 
-// unproven skips because the server did not answer. The error may hold the peer's text, quoted.
+// unproven skips because the server did not answer. The error may hold the peer's text.
 func unproven(err error) conclusion { return skipped(err.Error()) }
 
 // noneOf passes if nothing was found, and else fails with what was found.

@@ -3,6 +3,8 @@ package mariadb
 import (
 	"bytes"
 	"context"
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/confidb/confidb/pkg/mysql"
@@ -23,6 +25,25 @@ func TestEmptyAnswersNeverPass(t *testing.T) {
 		if got := question.decide(seen); got.outcome != 0 {
 			t.Errorf("%s: got %v, want skip", question.id, got)
 		}
+	}
+}
+
+// TestWhatAServerSaysIsCleaned plants a text that moves the cursor in an answer.
+func TestWhatAServerSaysIsCleaned(t *testing.T) {
+	const hostile = "/tmp/\x1b[2Jnothing\nto see"
+	session, err := readSession(&mysql.Rows{Columns: []string{"id", "version"}, Values: [][]mysql.Value{{{Text: "7"}, {Text: hostile}}}})
+	if err != nil || session.version != "/tmp/nothing to see" {
+		t.Errorf("got the version %q and %v", session.version, err)
+	}
+	seen := &Observation{login: mysql.Attempt{Err: errors.New(hostile)}, answers: unanswered(errors.New(hostile))}
+	seen.answers.variables = answer[map[string]variable]{value: map[string]variable{"local_infile": {value: hostile}}}
+	for _, finding := range seen.Report() {
+		if text := finding.Got + finding.Want + finding.Reason; strings.ContainsAny(text, "\x1b\n") {
+			t.Errorf("%s: got %q", finding.ID, text)
+		}
+	}
+	if finding, _ := seen.Report().Find("file-01"); !strings.Contains(finding.Got, "local_infile=/tmp/nothing to see") {
+		t.Errorf("got %+v, want what the server said", finding)
 	}
 }
 

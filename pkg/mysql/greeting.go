@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/confidb/confidb/pkg/check"
 )
 
 // Greeting is the first packet of a server (page "Protocol::HandshakeV10"). It is
 // sent in clear, so nothing in it is proven: whoever is in between can write it.
 type Greeting struct {
-	// Version is what the server calls itself, without the
+	// Version is what the server calls itself, on one printable line, without the
 	// prefix 5.5.5- that MariaDB puts before it for old replicas.
 	Version string
 	// ConnectionID is the server's number for this connection, modulo 2^32.
@@ -18,14 +20,13 @@ type Greeting struct {
 	OffersTLS bool
 
 	scramble []byte // the challenge, 20 bytes
-	plugin   string
 }
 
 const (
 	scrambleBytes   = 20
 	greetingVersion = 10
 	nativePassword  = "mysql_native_password"
-	longestName     = 256 // bytes of a version, of a plugin, and of a column
+	longestVersion  = 256 // bytes
 )
 
 // parseGreeting reads a greeting. A server that refuses at once, such as one with
@@ -38,8 +39,8 @@ func parseGreeting(packet []byte) (*Greeting, error) {
 	if version := fields.number(1); version != greetingVersion {
 		return nil, fmt.Errorf("greeting of protocol %d: want %d", version, greetingVersion)
 	}
-	greeting := &Greeting{Version: strings.TrimPrefix(fields.terminated(), "5.5.5-")}
-	greeting.ConnectionID = uint32(fields.number(4))
+	name := strings.TrimPrefix(fields.terminated(), "5.5.5-")
+	number := uint32(fields.number(4))
 	scramble := append([]byte(nil), fields.bytes(8)...)
 	fields.bytes(1)
 	capabilities := fields.number(2)
@@ -49,19 +50,17 @@ func parseGreeting(packet []byte) (*Greeting, error) {
 	scramble = append(scramble, fields.bytes(scrambleBytes-8)...)
 	fields.bytes(1)
 	if capabilities&capPluginAuth != 0 {
-		greeting.plugin = fields.terminated()
+		fields.terminated() // the method that the server prefers: it says so again if it matters
 	}
 	switch {
 	case fields.failed:
 		return nil, fmt.Errorf("greeting of %d bytes: %w", len(packet), errShort)
-	case len(greeting.Version) > longestName || len(greeting.plugin) > longestName:
-		return nil, fmt.Errorf("greeting with a name of more than %d bytes", longestName)
+	case len(name) > longestVersion:
+		return nil, fmt.Errorf("greeting with a version of %d bytes: want at most %d", len(name), longestVersion)
 	case capabilities&capProtocol41 == 0 || capabilities&capSecureConnection == 0:
 		return nil, errors.New("greeting of a server from before MySQL 4.1")
 	}
-	greeting.OffersTLS = capabilities&capTLS != 0
-	greeting.scramble = scramble
-	return greeting, nil
+	return &Greeting{Version: check.Said(name), ConnectionID: number, OffersTLS: capabilities&capTLS != 0, scramble: scramble}, nil
 }
 
 // ServerError is an error packet of the server (page "ERR_Packet"). Before TLS
@@ -71,7 +70,7 @@ type ServerError struct {
 	Code uint16
 	// State is the SQLSTATE, five digits and capital letters, or empty if there is none.
 	State string
-	// Message is the peer's text, at most 512 bytes of it.
+	// Message is the peer's text, its first 512 bytes on one printable line.
 	Message string
 }
 
@@ -97,7 +96,7 @@ func parseServerError(packet []byte) error {
 	if len(fields.rest) >= 6 && fields.rest[0] == '#' {
 		parsed.State = sqlState(string(fields.bytes(6)[1:]))
 	}
-	parsed.Message = string(fields.rest[:min(len(fields.rest), longestMessage)])
+	parsed.Message = check.Said(string(fields.rest[:min(len(fields.rest), longestMessage)]))
 	return parsed
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -34,6 +35,13 @@ func TestParseGreeting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, flag := range []int{capProtocol41, capSecureConnection} {
+		old := bytes.Clone(whole)
+		binary.LittleEndian.PutUint16(old[len("\x0a5.5.5-10.11.19-MariaDB\x00")+4+9:], uint16((capabilities|capTLS)&^flag))
+		if _, err := parseGreeting(old); err == nil {
+			t.Errorf("accepted a server without capability %#x", flag)
+		}
+	}
 	if greeting.Version != "10.11.19-MariaDB" || greeting.ConnectionID != 42 || !greeting.OffersTLS || string(greeting.scramble) != "12345678abcdefghijkl" {
 		t.Errorf("got %+v", greeting)
 	}
@@ -59,11 +67,33 @@ func TestServerErrors(t *testing.T) {
 	}
 }
 
+// TestWhatAServerSaysIsCleaned shows that neither version nor message moves a cursor.
+func TestWhatAServerSaysIsCleaned(t *testing.T) {
+	for _, said := range []string{"a\x1b[2Jb", "a\nb", "a\u009b2Jb", "a\u202eb", "a\xffb", "a\r\tb"} {
+		greeting, err := parseGreeting(bytes.Replace(greetingPacket(), []byte("10.11.19-MariaDB"), []byte(said), 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		refusal, ok := errors.AsType[*ServerError](parseServerError([]byte("\xff\x15\x04#28000" + said)))
+		if !ok {
+			t.Fatalf("%q: got no *ServerError", said)
+		}
+		for _, shown := range []string{greeting.Version, refusal.Message} {
+			if shown != "a b" && shown != "ab" {
+				t.Errorf("%q: got %q", said, shown)
+			}
+		}
+	}
+	if _, err := parseGreeting(bytes.Replace(greetingPacket(), []byte("10.11.19"), []byte(long(300)), 1)); err == nil {
+		t.Error("accepted a version of 300 bytes")
+	}
+}
+
 func long(length int) string { return strings.Repeat("m", length) }
 
 func TestPacketsAreBoundedAndInSequence(t *testing.T) {
 	for name, text := range map[string]string{
-		"out of sequence": "\x01\x00\x00\x01x", "too long": "\xff\xff\xff\x00x", "empty": "\x00\x00\x00\x00", "cut": "\x02\x00\x00\x00x", "no header": "\x01",
+		"out of sequence": "\x01\x00\x00\x01x", "too long": "\x09\x00\x00\x00123456789", "endless": "\xff\xff\xff\x00x", "empty": "\x00\x00\x00\x00", "cut": "\x02\x00\x00\x00x", "no header": "\x01",
 	} {
 		stream := packetStream{stream: bytes.NewBufferString(text), limit: 8}
 		if packet, err := stream.read(); err == nil {
@@ -77,14 +107,22 @@ func TestPacketsAreBoundedAndInSequence(t *testing.T) {
 }
 
 func TestResultsThatAreRefused(t *testing.T) {
-	column := "\x03def\x00\x00\x00\x01a\x00"
+	const column, end = "\x03def\x00\x00\x00\x01a\x00", "\xfe\x00\x00\x00\x00"
+	many := append([]string{"\x41"}, slices.Repeat([]string{column}, 65)...)
+	rowOf := func(bytes int) string {
+		return string(binary.LittleEndian.AppendUint32([]byte{0xfe}, uint32(bytes))) + "\x00\x00\x00\x00" + long(bytes)
+	}
 	for name, packets := range map[string][]string{
 		"a local file":      {"\xfb/etc/passwd"},
 		"no column":         {"\xfc\x00\x00"},
 		"too many columns":  {"\xfc\xff\xff"},
-		"no end":            {"\x01", column, "\x00"},
-		"a short row":       {"\x01", column, "\xfe\x00\x00\x00\x00", "\x05abc"},
-		"a long row":        {"\x01", column, "\xfe\x00\x00\x00\x00", "\x01ab"},
+		"too many, in full": append(many, end, end),
+		"a long name":       {"\x01", "\x03def\x00\x00\x00\xfc\x01\x04" + long(1025), end, end},
+		"too many rows":     append([]string{"\x01", column, end}, append(slices.Repeat([]string{"\x01a"}, maxRows+1), end)...),
+		"too many bytes":    append([]string{"\x01", column, end}, append(slices.Repeat([]string{rowOf(1 << 20)}, 16), end)...),
+		"no end":            {"\x01", column, "\x00", end},
+		"a short row":       {"\x01", column, end, "\x05abc", end},
+		"a long row":        {"\x01", column, end, "\x01ab", end},
 		"an error mid-way":  {"\x01", column, "\xfe\x00\x00\x00\x00", "\x01a", "\xff\x28\x05#70100gone"},
 		"a dropped session": {"\x01", column, "\xfe\x00\x00\x00\x00", "\x01a"},
 		"a cut column":      {"\x01", "\x03de"},

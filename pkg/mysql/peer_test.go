@@ -98,6 +98,9 @@ func TestLogins(t *testing.T) {
 	}{
 		"accepted":            {func(p *peer) { p.greet(); p.send(accepted) }, LoggedIn, ""},
 		"denied":              {func(p *peer) { p.greet(); p.send(denied) }, LoggingIn, "ERROR 1045 (28000)"},
+		"denied too early":    {func(p *peer) { p.send(denied) }, Reaching, "ERROR 1045"},
+		"no such database":    {func(p *peer) { p.greet(); p.send("\xff\x14\x04#42000no") }, LoggingIn, "ERROR 1044"},
+		"another method":      {func(p *peer) { p.greet(); p.send("\xfecaching_sha2_password\x00" + otherChallenge + "\x00") }, LoggingIn, "caching_sha2_password"},
 		"blocked at once":     {func(p *peer) { p.send("\xff\x69\x04blocked") }, Reaching, "ERROR 1129"},
 		"silent end":          {func(*peer) {}, Reaching, "EOF"},
 		"no greeting":         {func(p *peer) { p.send("\x09old") }, Reaching, "protocol 9"},
