@@ -1,7 +1,6 @@
 package kube
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +21,7 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 	watchtools "k8s.io/client-go/tools/watch"
 
+	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/topology"
 )
 
@@ -309,18 +309,10 @@ func (c *Cluster) log(ctx context.Context, pod *corev1.Pod, container string) ([
 	return io.ReadAll(io.LimitReader(stream, maxLog))
 }
 
+// maxTail bounds how much of an output an error message shows, in bytes.
+const maxTail = 2000
+
 // tail returns the end of an output, for an error message.
 func tail(output []byte) string {
-	output = bytes.TrimSpace(output)
-	return printable(string(output[max(0, len(output)-2000):]))
-}
-
-// printable replaces what could move the cursor; lines stay.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, text)
+	return check.SaidLines(string(output[max(0, len(output)-maxTail):]))
 }

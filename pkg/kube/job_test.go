@@ -216,7 +216,7 @@ func TestRunMayNotCreateJobs(t *testing.T) {
 func TestTail(t *testing.T) {
 	long := strings.Repeat("x", 3000) + "\x1b[1mthe end\r\n\n"
 	got := tail([]byte(long))
-	if len(got) != 2000 || !strings.HasSuffix(got, "xx [1mthe end") {
+	if len(got) > 2000 || !strings.HasSuffix(got, "xxthe end") {
 		t.Errorf("got %d bytes that end in %q", len(got), got[len(got)-20:])
 	}
 	if got := tail([]byte("a\nb\tc\n")); got != "a\nb c" {

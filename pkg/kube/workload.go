@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
+	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/evidence"
 	"github.com/confidb/confidb/pkg/topology"
 )
@@ -95,7 +96,7 @@ func waitingFor(w topology.Workload, r rollout, pods []corev1.Pod) string {
 	text := fmt.Sprintf("%s %s: %d of %d pods ready", w.Kind, w.Name, r.ready, r.wanted)
 	for _, p := range pods {
 		if !isReady(&p) {
-			return text + "; pod " + p.Name + ": " + printable(strings.Join(strings.Fields(state(&p)), " "))
+			return text + "; pod " + p.Name + ": " + check.Said(state(&p))
 		}
 	}
 	return text

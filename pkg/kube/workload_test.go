@@ -189,7 +189,7 @@ func TestWaitingFor(t *testing.T) {
 		"a phase":            {[]corev1.Pod{*pod("db-0")}, "; pod db-0: Pending"},
 		"initializing":       {[]corev1.Pod{*pod("db-0", waitingBecause("PodInitializing", ""))}, "; pod db-0: Pending"},
 		"on its way out":     {[]corev1.Pod{*leaving}, "; pod db-0: Running"},
-		"escape sequences":   {[]corev1.Pod{*pod("db-0", waitingBecause("Bad", "\x1b[2Jerror:\r\x7fforged\nhint: run this"))}, "; pod db-0: Bad  [2Jerror:  forged hint: run this"},
+		"escape sequences":   {[]corev1.Pod{*pod("db-0", waitingBecause("Bad", "\x1b[2Jerror:\r\x7fforged\nhint: run this"))}, "; pod db-0: Bad error: forged hint: run this"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := waitingFor(database()[0], rollout{wanted: 3, ready: 1}, c.pods)

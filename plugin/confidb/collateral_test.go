@@ -44,7 +44,7 @@ func runCollateral(t *testing.T, arguments ...string) (code int, out, errOut str
 		root.AddCommand(newCollateralCommand(streams))
 	}
 	root.SetArgs(append([]string{"collateral"}, arguments...))
-	code = cli.Report(root.ExecuteContext(t.Context()), streams.ErrOut)
+	code = cli.Report(cli.Kubectl, root.ExecuteContext(t.Context()), streams.ErrOut)
 	return code, stdout.String(), stderr.String()
 }
 

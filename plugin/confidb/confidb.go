@@ -22,7 +22,7 @@ func Main(arguments []string, streams genericiooptions.IOStreams) int {
 	defer stop()
 	root := newRootCommand(streams)
 	root.SetArgs(arguments)
-	return cli.Report(root.ExecuteContext(ctx), streams.ErrOut)
+	return cli.Report(cli.Kubectl, root.ExecuteContext(ctx), streams.ErrOut)
 }
 
 func newRootCommand(streams genericiooptions.IOStreams) *cobra.Command {

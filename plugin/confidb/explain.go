@@ -101,7 +101,7 @@ type explanationDocument struct {
 
 func (d explanationDocument) print(out io.Writer, format string) error {
 	if format != "" {
-		return printers.Document(out, format, d)
+		return printers.Encode(out, format, d)
 	}
 	var b strings.Builder
 	if d.Text == "" {

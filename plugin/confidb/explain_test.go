@@ -22,7 +22,7 @@ func runExplain(arguments ...string) (code int, out, errOut string) {
 	c.SetOut(&stdout)
 	c.SetErr(&stderr)
 	c.SetArgs(arguments)
-	return cli.Report(c.Execute(), &stderr), stdout.String(), stderr.String()
+	return cli.Report(cli.Kubectl, c.Execute(), &stderr), stdout.String(), stderr.String()
 }
 
 func TestExplainText(t *testing.T) {

@@ -23,7 +23,7 @@ func runPolicy(t *testing.T, in string, arguments ...string) (code int, out, err
 	stdin.WriteString(in)
 	root := newRootCommand(streams)
 	root.SetArgs(append([]string{"policy"}, arguments...))
-	code = cli.Report(root.ExecuteContext(t.Context()), streams.ErrOut)
+	code = cli.Report(cli.Kubectl, root.ExecuteContext(t.Context()), streams.ErrOut)
 	return code, stdout.String(), stderr.String()
 }
 
@@ -191,7 +191,7 @@ func TestPolicyCheckCodes(t *testing.T) {
 		"weak, strict":       {[]string{"check", weak, "--strict"}, 3, ""},
 		"weak, strict, json": {[]string{"check", weak, "--strict", "-o", "json"}, 3, ""},
 		"invalid":            {[]string{"check", bad}, 1, "error: " + bad + ":2:14: accept-tcb[0]: got \"Revoked\", which can never be accepted"},
-		"a second problem":   {[]string{"check", bad, "--strict"}, 1, "\n" + bad + ":3:1: got the unknown key \"enclave\""},
+		"a second problem":   {[]string{"check", bad, "--strict"}, 1, "\n  " + bad + ":3:1: got the unknown key \"enclave\""},
 		"hints":              {[]string{"check", bad, "-o", "yaml"}, 1, "\nhint: 2:14: remove it, and take the machine out of use: its keys prove nothing any more\n3:1: write \"enclaves\"\n"},
 		"no such file":       {[]string{"check", "/does/not/exist"}, 1, "error: reading the policy: open /does/not/exist"},
 		"a folder":           {[]string{"check", "/"}, 1, "error: reading the policy: "},

@@ -27,7 +27,7 @@ func runLint(in string, arguments ...string) (code int, out, errOut string) {
 	c.SetOut(stdout)
 	c.SetErr(stderr)
 	c.SetArgs(arguments)
-	return cli.Report(c.Execute(), stderr), stdout.String(), stderr.String()
+	return cli.Report(cli.Kubectl, c.Execute(), stderr), stdout.String(), stderr.String()
 }
 
 // rule is a file of a rule's folder.

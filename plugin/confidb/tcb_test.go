@@ -94,7 +94,7 @@ func runTCB(t *testing.T, arguments ...string) (code int, out, errOut string) {
 		root.AddCommand(newTCBCommand(genericclioptions.NewConfigFlags(true), streams))
 	}
 	root.SetArgs(append([]string{"tcb"}, arguments...))
-	code = cli.Report(root.ExecuteContext(context.Background()), streams.ErrOut)
+	code = cli.Report(cli.Kubectl, root.ExecuteContext(context.Background()), streams.ErrOut)
 	return code, stdout.String(), stderr.String()
 }
 

@@ -23,7 +23,7 @@ func Main(arguments []string, lookupEnv func(string) (string, bool), streams gen
 	defer stop()
 	root := newRootCommand(newEnvironment(lookupEnv), streams)
 	root.SetArgs(arguments)
-	return cli.Report(root.ExecuteContext(ctx), streams.ErrOut)
+	return cli.Report(cli.Helm, root.ExecuteContext(ctx), streams.ErrOut)
 }
 
 func newRootCommand(env *environment, streams genericiooptions.IOStreams) *cobra.Command {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/confidb/confidb/pkg/check"
 )
@@ -51,8 +52,9 @@ func Conclude(v check.Verdict, simulated, acceptSimulated bool) error {
 	return nil
 }
 
-// Report prints an error, unless it was said already, and returns the exit code.
-func Report(err error, errOut io.Writer) int {
+// Report prints an error of a program, unless it was said already, and returns the exit
+// code.
+func Report(p Program, err error, errOut io.Writer) int {
 	var verdict *VerdictError
 	if errors.As(err, &verdict) {
 		return verdict.Code
@@ -60,10 +62,10 @@ func Report(err error, errOut io.Writer) int {
 	if err == nil {
 		return OK
 	}
-	fmt.Fprintf(errOut, "error: %v\n", err)
+	fmt.Fprintf(errOut, "error: %s\n", clean(err.Error(), "  "))
 	var hinted interface{ Hint() string }
 	if errors.As(err, &hinted) && hinted.Hint() != "" {
-		fmt.Fprintf(errOut, "hint: %s\n", hinted.Hint())
+		fmt.Fprintf(errOut, "hint: %s\n", clean(p.Say(hinted.Hint()), ""))
 	}
 	var usage *UsageError
 	var coded interface { // of our own errors, not of a program that was run
@@ -79,4 +81,15 @@ func Report(err error, errOut io.Writer) int {
 		return TimedOut
 	}
 	return Failed
+}
+
+// clean makes text printable line by line, and begins each line but the first with
+// indent: an error may hold what a peer said, which must not look like a hint of ours.
+func clean(text, indent string) string {
+	var lines []string
+	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
+		blanks := line[:len(line)-len(strings.TrimLeft(line, " "))]
+		lines = append(lines, blanks+check.Printable(line))
+	}
+	return strings.Join(lines, "\n"+indent)
 }

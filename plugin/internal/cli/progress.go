@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"k8s.io/kubectl/pkg/util/term"
+
+	"github.com/confidb/confidb/pkg/check"
 )
 
 // Progress tells on standard error what is being done and since when. On a
@@ -26,7 +28,7 @@ func NewProgress(out io.Writer, now func() time.Time) *Progress {
 // Step says what begins now, in the gerund.
 func (p *Progress) Step(format string, arguments ...any) {
 	p.Done()
-	fmt.Fprintf(p.out, "%6.1f s  %s\n", p.now().Sub(p.began).Seconds(), fmt.Sprintf(format, arguments...))
+	fmt.Fprintf(p.out, "%6.1f s  %s\n", p.now().Sub(p.began).Seconds(), check.Said(fmt.Sprintf(format, arguments...)))
 }
 
 // detailWidth is how much of a detail fits on the line of a terminal.
@@ -34,6 +36,7 @@ const detailWidth = 68
 
 // Detail says what the current step waits for.
 func (p *Progress) Detail(text string) {
+	text = check.Said(text)
 	if !p.terminal {
 		fmt.Fprintf(p.out, "          %s\n", text)
 		return

@@ -41,7 +41,7 @@ func golden(t *testing.T, name string, got []byte) {
 // everything has a finding of each outcome, and each part that can be left out.
 func everything() printers.Result {
 	return printers.Result{
-		Kind: "confidb.verification/v1", Subject: "release shop/db1",
+		Head: printers.Head{Kind: "confidb.verification/v1"}, Subject: "release shop/db1",
 		Findings: check.Report{
 			{ID: "cas-quote", Title: "the quote is genuine", Outcome: check.Pass, Got: "not shown", Hint: "not shown"},
 			{ID: "cas-tcb", Title: "the platform of the CAS has all security updates that Intel knows of as of today", Outcome: check.Warn,

@@ -76,7 +76,7 @@ func daysLeft(until, now time.Time) int { return int(math.Floor(until.Sub(now).H
 
 func (d collateralDocument) print(out io.Writer, format string, text func(io.Writer, collateralDocument) error) error {
 	if format != "" {
-		return printers.Document(out, format, d)
+		return printers.Encode(out, format, d)
 	}
 	return text(out, d)
 }
@@ -87,7 +87,7 @@ func showBundles(out io.Writer, d collateralDocument) error {
 		if i > 0 {
 			fmt.Fprintln(out)
 		}
-		if err := printers.Print(out, "", printers.Result{Subject: b.subject(), Verdict: b.Verdict, Simulated: d.Simulated, Findings: b.Findings}); err != nil {
+		if err := printers.Print(out, "", printers.Result{Head: printers.Head{Simulated: d.Simulated}, Subject: b.subject(), Verdict: b.Verdict, Findings: b.Findings}); err != nil {
 			return err
 		}
 		if len(b.Validities) == 0 {

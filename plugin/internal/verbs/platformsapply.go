@@ -267,7 +267,7 @@ func (p *platformsPlan) show(out io.Writer, format string) error {
 		b.WriteString(changeDocument{To: s.Name, change: x}.text() + "\n")
 	}
 	if format != "" {
-		return printers.Document(out, format, c)
+		return printers.Encode(out, format, c)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err

@@ -249,7 +249,7 @@ func (d *diffDocument) picture() picture {
 
 func (d *diffDocument) print(out io.Writer, format string) error {
 	if format != "" {
-		return printers.Document(out, format, d)
+		return printers.Encode(out, format, d)
 	}
 	_, err := io.WriteString(out, d.text())
 	return err

@@ -72,8 +72,8 @@ func (o RevokedPlatform) Run(ctx context.Context, getter genericclioptions.RESTC
 	progress.Done()
 	verdict, simulated := findings.Verdict(), m.attested.Simulated
 	if err := printers.Print(streams.Out, o.Output, printers.Result{
-		Kind: "confidb.revocation/v1", Subject: fmt.Sprintf("node %s (%s) and release %s/%s", o.Node, id, m.promised.Namespace, o.Name),
-		Verdict: verdict, Simulated: simulated, Findings: findings,
+		Head: printers.Head{Kind: "confidb.revocation/v1", Simulated: simulated}, Subject: fmt.Sprintf("node %s (%s) and release %s/%s", o.Node, id, m.promised.Namespace, o.Name),
+		Verdict: verdict, Findings: findings,
 	}); err != nil {
 		return err
 	}

@@ -109,7 +109,7 @@ func list[T any](all []T) []T { return append([]T{}, all...) }
 
 func (d policyDocument) print(out io.Writer, format string) error {
 	if format != "" {
-		return printers.Document(out, format, d)
+		return printers.Encode(out, format, d)
 	}
 	_, err := io.WriteString(out, d.text())
 	return err

@@ -77,7 +77,7 @@ func (o *AttestQuote) Run(_ context.Context, path string, streams genericiooptio
 	a := attest.AppraiseQuote(quote, files, options, policy)
 	verdict := a.Findings.Verdict()
 	if err := printers.Print(streams.Out, o.Output, printers.Result{
-		Kind: "confidb.appraisal/v1", Subject: "quote " + path, Verdict: verdict, Simulated: a.Simulated, Findings: a.Findings, Claims: a.Claims,
+		Head: printers.Head{Kind: "confidb.appraisal/v1", Simulated: a.Simulated}, Subject: "quote " + path, Verdict: verdict, Findings: a.Findings, Claims: a.Claims,
 	}); err != nil {
 		return err
 	}

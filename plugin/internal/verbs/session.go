@@ -149,7 +149,7 @@ func (o GetSession) Run(ctx context.Context, getter genericclioptions.RESTClient
 		if err := refuseWrittenSecrets(o.Name, []byte(stored.Text)); err != nil {
 			return err
 		}
-		return printers.Document(streams.Out, o.Output, map[string]any{
+		return printers.Encode(streams.Out, o.Output, map[string]any{
 			"kind": "confidb.session/v1", "name": o.Name, "hash": stored.Hash, "session": stored.Text, "simulated": connection.attested.Simulated,
 		})
 	}

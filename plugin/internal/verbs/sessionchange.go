@@ -52,7 +52,7 @@ type changeDocument struct {
 
 func (d changeDocument) print(out io.Writer, format string) error {
 	if format != "" {
-		return printers.Document(out, format, d)
+		return printers.Encode(out, format, d)
 	}
 	_, err := io.WriteString(out, d.text())
 	return err

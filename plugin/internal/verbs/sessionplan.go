@@ -412,7 +412,7 @@ func (o SessionHistory) Run(ctx context.Context, getter genericclioptions.RESTCl
 		return err
 	}
 	if o.Output != "" {
-		return printers.Document(streams.Out, o.Output, map[string]any{"kind": "confidb.session-history/v1", "name": o.Name, "versions": versions})
+		return printers.Encode(streams.Out, o.Output, map[string]any{"kind": "confidb.session-history/v1", "name": o.Name, "versions": versions})
 	}
 	var b strings.Builder
 	for _, v := range versions {

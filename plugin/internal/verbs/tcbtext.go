@@ -292,7 +292,7 @@ func (g *tcbGroup) tolerate(p attest.Policy) {
 
 func (d *tcbDocument) print(out io.Writer, format string) error {
 	if format != "" {
-		return printers.Document(out, format, d)
+		return printers.Encode(out, format, d)
 	}
 	_, err := io.WriteString(out, d.text())
 	return err

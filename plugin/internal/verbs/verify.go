@@ -62,7 +62,7 @@ func (o Verify) run(ctx context.Context, getter genericclioptions.RESTClientGett
 	maps.Copy(origins, result.Origins)
 	verdict := result.Findings.Verdict()
 	if err := printers.Print(streams.Out, o.Output, printers.Result{
-		Kind: "confidb.verification/v1", Subject: "release " + known.promised.Namespace + "/" + o.Name, Verdict: verdict, Simulated: result.Simulated,
+		Head: printers.Head{Kind: "confidb.verification/v1", Simulated: result.Simulated}, Subject: "release " + known.promised.Namespace + "/" + o.Name, Verdict: verdict,
 		Findings: result.Findings, Origins: origins, Limitations: result.Limitations,
 	}); err != nil {
 		return err

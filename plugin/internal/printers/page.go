@@ -1,0 +1,100 @@
+package printers
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/confidb/confidb/pkg/check"
+)
+
+// width is how many columns a page takes.
+const width = 80
+
+// banner begins every text that rests on another root than Intel's.
+const banner = "SIMULATED: nothing here rests on Intel's root; no hardware protects anything."
+
+// Page is a text for people. Whatever is written on it is cleaned: what a peer said
+// must not move the cursor or forge a line. The zero Page is empty.
+type Page struct{ text strings.Builder }
+
+// String returns the text.
+func (p *Page) String() string { return p.text.String() }
+
+// Line writes one line as it stands, but for what is not printable. Blanks stay.
+func (p *Page) Line(format string, arguments ...any) {
+	line := fmt.Sprintf(format, arguments...)
+	if line != check.Printable(line) {
+		line = strings.Map(func(r rune) rune {
+			if r != ' ' && check.Printable(string(r)) == "" {
+				return ' '
+			}
+			return r
+		}, line)
+	}
+	p.text.WriteString(strings.TrimRight(line, " ") + "\n")
+}
+
+// Gap leaves a line empty, unless the page is.
+func (p *Page) Gap() {
+	if p.text.Len() > 0 {
+		p.text.WriteByte('\n')
+	}
+}
+
+// Wrap writes text after a label, in lines that begin below its first word. A word that
+// is longer than a line stays whole, so that it can be copied.
+func (p *Page) Wrap(label, text string) { Wrap(&p.text, label, text) }
+
+// Columns aligns rows with two spaces between columns; the usual three would not leave
+// room for a platform ID on a terminal. An empty cell is <none>.
+func (p *Page) Columns(rows [][]string) {
+	if len(rows) == 0 {
+		return
+	}
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for c, cell := range row {
+			if row[c] = check.Printable(cell); cell == "" {
+				row[c] = "<none>"
+			}
+			widths[c] = max(widths[c], utf8.RuneCountInString(row[c]))
+		}
+	}
+	for _, row := range rows {
+		var line strings.Builder
+		for c, cell := range row {
+			fmt.Fprintf(&line, "%-*s", widths[c]+2, cell)
+		}
+		p.text.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+}
+
+// Wrap writes text after a label, in lines that begin below its first word.
+func Wrap(b *strings.Builder, label, text string) {
+	b.WriteString(label)
+	indent := utf8.RuneCountInString(label)
+	column := indent
+	for i, word := range strings.Fields(check.Printable(text)) {
+		length := utf8.RuneCountInString(word)
+		switch {
+		case i > 0 && column+1+length > width:
+			fmt.Fprintf(b, "\n%*s", indent, "")
+			column = indent
+		case i > 0:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += length
+	}
+	b.WriteByte('\n')
+}
+
+// Count says how many there are: 1 machine, 2 machines.
+func Count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
