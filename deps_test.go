@@ -24,7 +24,7 @@ func layers() [][]string {
 		{"pkg/session", "pkg/policy"},
 		{"pkg/diff", "pkg/lint", "pkg/topology"},
 		{"pkg/platform", "pkg/evidence"},
-		{"pkg/inventory", "pkg/verify"},
+		{"pkg/inventory", "pkg/verify", "pkg/report"},
 		{"pkg/collateral", "pkg/cas", "pkg/release", "pkg/charts", "pkg/mysql", "pkg/record", "pkg/kube"},
 		{"pkg/mariadb"},
 		{"pkg/deploy", "pkg/probe"},

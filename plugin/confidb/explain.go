@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
-	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/explain"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/printers"
@@ -72,12 +71,12 @@ func (o explanation) run(out io.Writer, arguments []string) error {
 	if o.list && len(arguments) > 0 {
 		return cli.NewUsageError("got --list and something to explain, want one of them")
 	}
-	d := explanationDocument{Kind: "confidb.explanation/v1", Text: check.Printable(strings.Join(arguments, " "))}
+	var pages []explain.Page
 	var err error
 	if len(arguments) == 0 {
-		d.Pages, err = explain.Pages()
+		pages, err = explain.Pages()
 	} else {
-		d.Pages, err = explain.Lookup(strings.Join(arguments, " "))
+		pages, err = explain.Lookup(strings.Join(arguments, " "))
 	}
 	if errors.Is(err, explain.ErrEmpty) || errors.Is(err, explain.ErrTooLong) {
 		return cli.NewUsageError("%w", err)
@@ -85,66 +84,8 @@ func (o explanation) run(out io.Writer, arguments []string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.print(out, o.output); err != nil {
+	if err := printers.Print(out, o.output, printers.NewExplanation(strings.Join(arguments, " "), pages)); err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
 	return nil
-}
-
-// explanationDocument is the result for programs.
-type explanationDocument struct {
-	Kind string `json:"kind"`
-	// Text is what was looked up, cleaned; empty for the list of all pages.
-	Text  string         `json:"text"`
-	Pages []explain.Page `json:"pages"`
-}
-
-func (d explanationDocument) print(out io.Writer, format string) error {
-	if format != "" {
-		return printers.Encode(out, format, d)
-	}
-	var b strings.Builder
-	if d.Text == "" {
-		listCodes(&b, d.Pages)
-	} else {
-		explainPages(&b, d.Pages)
-	}
-	_, err := io.WriteString(out, b.String())
-	return err
-}
-
-func listCodes(b *strings.Builder, pages []explain.Page) {
-	last := ""
-	for _, p := range pages {
-		if p.Group != last {
-			if last != "" {
-				b.WriteByte('\n')
-			}
-			b.WriteString(p.Group + "\n")
-			last = p.Group
-		}
-		printers.Wrap(b, fmt.Sprintf("  %-26s ", p.Code), p.Title)
-	}
-}
-
-func explainPages(b *strings.Builder, pages []explain.Page) {
-	for i, p := range pages {
-		if i > 0 {
-			b.WriteByte('\n')
-		}
-		printers.Wrap(b, "", p.Code+": "+p.Title)
-		printers.Wrap(b, "  meaning  ", p.Meaning)
-		printers.Wrap(b, "  attack   ", p.Attack)
-		label := "  do       "
-		for step := range strings.Lines(p.Do) {
-			printers.Wrap(b, label, "- "+step)
-			label = "           "
-		}
-		if p.Caveat != "" {
-			printers.Wrap(b, "  caveat   ", p.Caveat)
-		}
-		if len(p.Also) > 0 {
-			printers.Wrap(b, "  also     ", strings.Join(p.Also, " "))
-		}
-	}
 }

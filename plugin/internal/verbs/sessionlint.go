@@ -1,7 +1,6 @@
 package verbs
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -15,6 +14,7 @@ import (
 	"github.com/confidb/confidb/pkg/lint"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/printers"
 )
 
 // LintSession are the options of looking for what is dangerous in sessions.
@@ -65,16 +65,6 @@ func (o *LintSession) Check(arguments []string) error {
 	return nil
 }
 
-// linted is what came out.
-type linted struct {
-	rules    []lint.Rule
-	files    []string
-	problems []lint.Problem
-	failOn   lint.Severity
-	// simulated means that the sessions are from a CAS that no hardware protects.
-	simulated bool
-}
-
 // Run prints the problems of files, or of sessions in a CAS, and ends with exit
 // code 3 when one of them weighs as much as FailOn.
 func (o LintSession) Run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams, arguments []string) error {
@@ -83,9 +73,9 @@ func (o LintSession) Run(ctx context.Context, getter genericclioptions.RESTClien
 		return err
 	}
 	if o.List {
-		return printLintRules(streams.Out, o.Output, rules)
+		return printers.Print(streams.Out, strings.TrimPrefix(o.Output, "text"), printers.NewLintRules(rules))
 	}
-	result := linted{rules: rules, failOn: lint.Severity(o.FailOn)}
+	result := lint.Result{Rules: rules, FailOn: lint.Severity(o.FailOn)}
 	if o.CAS == "" {
 		err = o.lintFiles(&result, streams.In, arguments)
 	} else {
@@ -94,22 +84,22 @@ func (o LintSession) Run(ctx context.Context, getter genericclioptions.RESTClien
 	if err != nil {
 		return err
 	}
-	result.sort()
-	if err := result.print(streams.Out, o.Output); err != nil {
+	result.Sort()
+	if err := printers.Lint(streams.Out, o.Output, result, cli.Version()); err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
-	if result.failed() {
+	if result.Failed() {
 		return &cli.VerdictError{Code: cli.Contraindicated}
 	}
 	return nil
 }
 
-func (o LintSession) lintFiles(result *linted, in io.Reader, files []string) error {
+func (o LintSession) lintFiles(result *lint.Result, in io.Reader, files []string) error {
 	var sessions []*session.Session
 	for _, file := range files {
 		name := displayName(file)
 		text, err := o.read(file, in)
-		result.files = append(result.files, name)
+		result.Sessions = append(result.Sessions, name)
 		if err == nil {
 			var s *session.Session
 			if s, err = session.Parse(name, text); err == nil {
@@ -121,10 +111,10 @@ func (o LintSession) lintFiles(result *linted, in io.Reader, files []string) err
 		if len(problems) == 0 {
 			return err
 		}
-		result.problems = append(result.problems, problems...)
+		result.Problems = append(result.Problems, problems...)
 	}
 	found, err := lint.Check(sessions, o.Now())
-	result.problems = append(result.problems, found...)
+	result.Problems = append(result.Problems, found...)
 	return err
 }
 
@@ -147,20 +137,20 @@ func displayName(file string) string {
 	return file
 }
 
-func (o LintSession) lintStored(ctx context.Context, result *linted, getter genericclioptions.RESTClientGetter, names []string) error {
+func (o LintSession) lintStored(ctx context.Context, result *lint.Result, getter genericclioptions.RESTClientGetter, names []string) error {
 	connection, err := o.connect(ctx, getter)
 	if err != nil {
 		return err
 	}
 	defer connection.close()
-	result.simulated = connection.attested.Simulated
+	result.Simulated = connection.attested.Simulated
 	var sessions []*session.Session
 	for _, name := range names {
 		stored, err := connection.Session(ctx, name)
 		if err != nil {
 			return err
 		}
-		result.files = append(result.files, name)
+		result.Sessions = append(result.Sessions, name)
 		s, err := session.Parse(name, []byte(stored.Text))
 		if err == nil {
 			sessions = append(sessions, s)
@@ -170,64 +160,9 @@ func (o LintSession) lintStored(ctx context.Context, result *linted, getter gene
 		if len(problems) == 0 {
 			return err
 		}
-		result.problems = append(result.problems, problems...)
+		result.Problems = append(result.Problems, problems...)
 	}
 	found, err := lint.CheckStored(sessions, o.Now())
-	result.problems = append(result.problems, found...)
+	result.Problems = append(result.Problems, found...)
 	return err
-}
-
-// sort puts problems in the order of the sessions; those of one are in order already.
-func (l *linted) sort() {
-	slices.SortStableFunc(l.problems, func(a, b lint.Problem) int {
-		return cmp.Compare(slices.Index(l.files, a.File), slices.Index(l.files, b.File))
-	})
-}
-
-// fails reports whether a problem is one that the command fails for.
-func (l linted) fails(p lint.Problem) bool {
-	return !p.Suppressed && p.Rule().Severity.AtLeast(l.failOn)
-}
-
-func (l linted) failed() bool { return slices.ContainsFunc(l.problems, l.fails) }
-
-// summary is one line, such as: 2 errors, 1 note, 1 suppressed.
-func (l linted) summary() string {
-	var parts []string
-	for _, s := range slices.Backward(lint.Severities()) {
-		n := 0
-		for _, p := range l.problems {
-			if !p.Suppressed && p.Rule().Severity == s {
-				n++
-			}
-		}
-		if n > 0 {
-			parts = append(parts, plural(n, string(s)))
-		}
-	}
-	if len(parts) == 0 {
-		parts = []string{"no problems"}
-	}
-	if n := l.suppressed(); n > 0 {
-		parts = append(parts, fmt.Sprintf("%d suppressed", n))
-	}
-	return fmt.Sprintf("%s: %s", plural(len(l.files), "session"), strings.Join(parts, ", "))
-}
-
-func (l linted) suppressed() int {
-	n := 0
-	for _, p := range l.problems {
-		if p.Suppressed {
-			n++
-		}
-	}
-	return n
-}
-
-func plural(n int, word string) string {
-	switch {
-	case n == 1 || word == string(lint.Fatal):
-		return fmt.Sprintf("%d %s", n, word)
-	}
-	return fmt.Sprintf("%d %ss", n, word)
 }
