@@ -39,6 +39,7 @@ func TestReport(t *testing.T) {
 		"plugin":            {"plugin/a", count{1, 100}, "below 80 %\n", true},
 		"strict":            {"pkg/deploy", count{89, 100}, "below 90 %\n", true},
 		"strict and enough": {"pkg/verify", count{90, 100}, "90.0 %\n", false},
+		"ends in test":      {"pkg/attest", count{79, 100}, "below 80 %\n", true},
 		"the lab":           {"pkg/lab/cas", count{0, 100}, "", false},
 		"for tests":         {"pkg/mariadb/mariadbtest", count{0, 100}, "", false},
 		"not the product":   {"internal/sgxmint", count{0, 100}, "", false},
