@@ -52,7 +52,7 @@ func TestAppraise(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{keyB, strings.ToLower(keyA), qeA + qeA}, texts(i.IDs())); diff != "" {
+	if diff := cmp.Diff([]string{keyB, keyA, strings.ToUpper(qeA + qeA)}, texts(i.IDs())); diff != "" {
 		t.Error(diff)
 	}
 	type row struct {
@@ -66,8 +66,8 @@ func TestAppraise(t *testing.T) {
 		rows = append(rows, row{n.Name, n.ID.String(), n.Reason, n.Usable, n.Provenance, n.Sources})
 	}
 	want := []row{
-		{"n1", qeA + qeA, "", true, attest.Claimed, []platform.Source{platform.SourceResource, platform.SourceLog}},
-		{"n2", strings.ToLower(keyA), "", true, attest.Declared, []platform.Source{platform.SourceFile, platform.SourceLog}},
+		{"n1", strings.ToUpper(qeA + qeA), "", true, attest.Claimed, []platform.Source{platform.SourceResource, platform.SourceLog}},
+		{"n2", keyA, "", true, attest.Declared, []platform.Source{platform.SourceFile, platform.SourceLog}},
 		{"n3", keyB, "not Ready, cordoned, no allocatable SGX resource", false, attest.Claimed, []platform.Source{platform.SourceLog}},
 		{Name: "plain", Reason: "no SGX"},
 	}

@@ -1,16 +1,13 @@
-// Package platform finds the machines with SGX of a cluster and their platform
-// IDs. It reads what there is to read (Fetch), and then decides what that means
-// (Observation.Appraise), which does no I/O. What a cluster says about its own
-// machines is a claim and nothing here proves it; an attested CAS that enforces
-// the IDs, or a verified quote, does.
+// Package platform decides what is known of the machines with SGX of a cluster and of
+// their platform IDs: it appraises what the sources say (Observation.Appraise), and
+// reads what users and LAS write about machines. It does no I/O and knows nothing of
+// Kubernetes' own types; package machines fills the observation. What a cluster says
+// about its own machines is a claim and nothing here proves it; an attested CAS that
+// enforces the IDs, or a verified quote, does.
 package platform
 
 import (
-	"context"
 	"slices"
-
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/confidb/confidb/pkg/attest"
 )
@@ -99,35 +96,6 @@ func (i *Inventory) WithoutSGX() int {
 func distinct(ids []attest.PlatformID) []attest.PlatformID {
 	slices.SortFunc(ids, attest.PlatformID.Compare)
 	return slices.Compact(ids)
-}
-
-// Options say where to look besides the cluster, and where in the cluster.
-type Options struct {
-	// IDs are a plain list of the user's. If there are any they are the answer,
-	// and the cluster is not asked.
-	IDs []attest.PlatformID
-	// File are the entries of a file of the user's; they are compared with what
-	// the cluster says.
-	File []Claim
-	// Quotes are what verified quotes of nodes say; they must agree with the rest.
-	Quotes []Quote
-	// LASNamespace restricts the search for LAS pods; empty means all namespaces.
-	LASNamespace string
-}
-
-// Discover returns the machines with SGX and their platform IDs. If the sources
-// contradict each other or say too little the error is an *InconsistentError; if
-// the cluster refused to be read it has the hint with the missing role. resources
-// may be nil, then the LAS custom resource is not read.
-func Discover(ctx context.Context, clientset kubernetes.Interface, resources dynamic.Interface, o Options) (*Inventory, error) {
-	if len(o.IDs) > 0 {
-		return Declare(o.IDs)
-	}
-	seen, err := Fetch(ctx, clientset, resources, o)
-	if err != nil {
-		return nil, err
-	}
-	return seen.Appraise()
 }
 
 // Declare returns the inventory of a plain list of the user's.

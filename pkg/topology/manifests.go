@@ -14,13 +14,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
-)
 
-// SGXResources are the names under which device plugins offer SGX: Intel's, and
-// those of older SCONE plugins.
-func SGXResources() []string {
-	return []string{"sgx.intel.com/enclave", "sgx.k8s.io/sgx", "sgx.intel.com/epc"}
-}
+	"github.com/confidb/confidb/pkg/platform"
+)
 
 // ManifestError means that the rendered chart would start something that does not
 // run as promised.
@@ -160,7 +156,7 @@ func containerProblem(c *corev1.Container, session, casAddress string) string {
 		return fmt.Sprintf("SCONE_LAS_ADDR: got %s, want the address of a LAS", describe(las))
 	}
 	if sgxResource(c) == "" {
-		return "it has no SGX resource; want a limit of " + strings.Join(SGXResources(), " or ")
+		return "it has no SGX resource; want a limit of " + strings.Join(platform.SGXResources(), " or ")
 	}
 	return ""
 }
@@ -186,7 +182,7 @@ func describe(v *corev1.EnvVar) string {
 }
 
 func sgxResource(c *corev1.Container) string {
-	for _, name := range SGXResources() {
+	for _, name := range platform.SGXResources() {
 		if q, ok := c.Resources.Limits[corev1.ResourceName(name)]; ok && !q.IsZero() {
 			return name
 		}

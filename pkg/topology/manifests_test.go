@@ -51,6 +51,24 @@ func TestCheckManifests(t *testing.T) {
 	}
 }
 
+// Whatever device plugin a cluster has, a container may ask for SGX by its name.
+func TestCheckManifestsOfEachSGXResource(t *testing.T) {
+	for _, name := range []string{"sgx.intel.com/enclave", "sgx.intel.com/epc", "sgx.k8s.io/sgx", "sgx.k8s.io/dcap"} {
+		manifests := strings.ReplaceAll(rendered, "sgx.intel.com/enclave", name)
+		client, err := topology.CheckManifests([]byte(manifests), "ns/db", "cas")
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if client.SGXResource != name {
+			t.Errorf("a client gets %q, want %q as the database has", client.SGXResource, name)
+		}
+	}
+	if _, err := topology.CheckManifests([]byte(strings.ReplaceAll(rendered, "sgx.intel.com/enclave", "sgx.example/enclave")), "ns/db", "cas"); err == nil {
+		t.Error("a resource that nobody knows counts as SGX")
+	}
+}
+
 // What only "helm test" starts is not part of the installation; other hooks are.
 func TestCheckManifestsOfHooks(t *testing.T) {
 	hook := func(when string) []byte {

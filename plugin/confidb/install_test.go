@@ -12,7 +12,7 @@ import (
 
 	"github.com/confidb/confidb/internal/sgxmint"
 	"github.com/confidb/confidb/pkg/attest"
-	"github.com/confidb/confidb/pkg/platform/platformtest"
+	"github.com/confidb/confidb/pkg/machines/machinestest"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/pkg/topology"
@@ -20,7 +20,7 @@ import (
 
 // shop is a cluster that also lists secrets, of which there are none.
 type shop struct {
-	*platformtest.Cluster
+	*machinestest.Cluster
 	changes int
 }
 

@@ -11,13 +11,14 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/confidb/confidb/pkg/machines"
 	"github.com/confidb/confidb/pkg/platform"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
 func newPlatformsCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
-	o := verbs.Platforms{Flags: verbs.NewPlatformFlags(os.LookupEnv), Now: time.Now, Pace: platform.NewPace()}
+	o := verbs.Platforms{Flags: verbs.NewPlatformFlags(os.LookupEnv), Now: time.Now, Pace: machines.NewPace()}
 	c := &cobra.Command{
 		Use:   "platforms",
 		Short: "List the machines with SGX and their platform IDs",
@@ -148,7 +149,7 @@ one: its IDs are then declared.
 }
 
 func newPlatformsDiffCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
-	o := verbs.PlatformsDiff{Flags: verbs.NewPlatformFlags(os.LookupEnv), Now: time.Now, Pace: platform.NewPace()}
+	o := verbs.PlatformsDiff{Flags: verbs.NewPlatformFlags(os.LookupEnv), Now: time.Now, Pace: machines.NewPace()}
 	c := &cobra.Command{
 		Use:   "diff NAME",
 		Short: "Compare the machines with what the sessions of a release admit",

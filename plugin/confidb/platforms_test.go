@@ -14,8 +14,8 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"sigs.k8s.io/yaml"
 
+	"github.com/confidb/confidb/pkg/machines/machinestest"
 	"github.com/confidb/confidb/pkg/platform"
-	"github.com/confidb/confidb/pkg/platform/platformtest"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/plugin/confidb"
 )
@@ -29,8 +29,8 @@ const (
 
 // twoMachines is a cluster with two machines with SGX, one of them cordoned, and
 // one machine without.
-func twoMachines() *platformtest.Cluster {
-	c := &platformtest.Cluster{Nodes: []corev1.Node{platformtest.PlainNode("plain")}}
+func twoMachines() *machinestest.Cluster {
+	c := &machinestest.Cluster{Nodes: []corev1.Node{machinestest.PlainNode("plain")}}
 	c.AddSGX("node-2", "Intel QE ID: "+qe2)
 	c.AddSGX("node-1", "Intel QE ID: "+qe1)
 	c.Nodes[1].Spec.Unschedulable = true
@@ -127,25 +127,25 @@ func TestPlatformsFitsASession(t *testing.T) {
 
 func TestPlatformsRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
-		change    func(*platformtest.Cluster)
+		change    func(*machinestest.Cluster)
 		arguments []string
 		code      int
 		want      []string
 		table     bool
 	}{
-		"nodes are forbidden": {func(c *platformtest.Cluster) { c.Refuse = map[string]int{"/nodes": 403} }, nil, 1,
+		"nodes are forbidden": {func(c *machinestest.Cluster) { c.Refuse = map[string]int{"/nodes": 403} }, nil, 1,
 			[]string{"error: listing nodes: ", "hint: ask an administrator", platform.ClusterRole()}, false},
-		"logs are forbidden": {func(c *platformtest.Cluster) { c.Refuse = map[string]int{"/log": 403} }, nil, 1,
+		"logs are forbidden": {func(c *machinestest.Cluster) { c.Refuse = map[string]int{"/log": 403} }, nil, 1,
 			[]string{"SGX node without platform ID: node-1", "a source was refused: reading the log of pod scone-system/las-node-", platform.ClusterRole()}, true},
-		"no SGX": {func(c *platformtest.Cluster) { c.Nodes = c.Nodes[:1] }, nil, 1,
+		"no SGX": {func(c *machinestest.Cluster) { c.Nodes = c.Nodes[:1] }, nil, 1,
 			[]string{"empty: none of the cluster's 1 nodes has SGX"}, false},
-		"a contradiction": {func(c *platformtest.Cluster) {
-			c.LAS = []any{platformtest.LASResource(map[string]any{"node-1": qe1 + qe1})}
+		"a contradiction": {func(c *machinestest.Cluster) {
+			c.LAS = []any{machinestest.LASResource(map[string]any{"node-1": qe1 + qe1})}
 		}, nil, 1, []string{`sources disagree about node "node-1"`, "hint: kubectl confidb platforms -o wide"}, true},
-		"a contradiction, json": {func(c *platformtest.Cluster) {
-			c.LAS = []any{platformtest.LASResource(map[string]any{"node-1": qe1 + qe1})}
+		"a contradiction, json": {func(c *machinestest.Cluster) {
+			c.LAS = []any{machinestest.LASResource(map[string]any{"node-1": qe1 + qe1})}
 		}, []string{"-o", "json"}, 1, []string{`sources disagree about node "node-1"`}, false},
-		"one ID twice, session": {func(c *platformtest.Cluster) {
+		"one ID twice, session": {func(c *machinestest.Cluster) {
 			c.Logs["scone-system/las-node-1/las"] = "Intel QE ID: " + qe2
 		}, []string{"-o", "session"}, 1, []string{"one platform ID on 2 nodes: node-1, node-2: " + id2}, false},
 		"an unknown format":    {nil, []string{"-o", "xml"}, 2, []string{`-o: got "xml", want wide, json`}, false},
@@ -160,7 +160,7 @@ func TestPlatformsRefuses(t *testing.T) {
 		"another namespace":    {nil, []string{"--las-namespace", "default"}, 1, []string{"empty: no SGX node has a platform ID: node-1 (no LAS pod)"}, true},
 		"a list has no names":  {nil, []string{"--platform", id1, "-o", "name"}, 2, []string{"names no nodes"}, false},
 		"an unknown flag":      {nil, []string{"--no-such-flag"}, 2, []string{"unknown flag"}, false},
-		"a cluster that hangs": {func(c *platformtest.Cluster) { c.Hang = "/nodes" }, []string{"--timeout", "100ms"}, 124, []string{"listing nodes: "}, false},
+		"a cluster that hangs": {func(c *machinestest.Cluster) { c.Hang = "/nodes" }, []string{"--timeout", "100ms"}, 124, []string{"listing nodes: "}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cluster := twoMachines()
@@ -245,7 +245,7 @@ func TestPlatformsFile(t *testing.T) {
 }
 
 func TestPlatformsAsksManyMachinesQuickly(t *testing.T) {
-	c := &platformtest.Cluster{}
+	c := &machinestest.Cluster{}
 	for n := range 300 {
 		c.AddSGX(fmt.Sprintf("n%03d", n), fmt.Sprintf("Intel QE ID: %032x", n+1))
 	}

@@ -21,8 +21,9 @@ import (
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/inventory"
+	"github.com/confidb/confidb/pkg/machines"
+	"github.com/confidb/confidb/pkg/machines/machinestest"
 	"github.com/confidb/confidb/pkg/platform"
-	"github.com/confidb/confidb/pkg/platform/platformtest"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/pkg/topology"
@@ -80,13 +81,13 @@ func TestPlatformsInventory(t *testing.T) {
 
 func TestPlatformsInventoryAcceptsNothingUnseen(t *testing.T) {
 	for name, c := range map[string]struct {
-		change func(*platformtest.Cluster)
+		change func(*machinestest.Cluster)
 		node   string
 		want   string
 	}{
-		"another ID": {func(c *platformtest.Cluster) { c.Logs["scone-system/las-node-1/las"] = "Intel QE ID: " + id3[12:] }, "node-1", "it had another ID"},
-		"a clone":    {func(c *platformtest.Cluster) { c.AddSGX("node-3", "Intel QE ID: "+qe1) }, "node-3", "its ID is that of node-1"},
-		"renamed": {func(c *platformtest.Cluster) {
+		"another ID": {func(c *machinestest.Cluster) { c.Logs["scone-system/las-node-1/las"] = "Intel QE ID: " + id3[12:] }, "node-1", "it had another ID"},
+		"a clone":    {func(c *machinestest.Cluster) { c.AddSGX("node-3", "Intel QE ID: "+qe1) }, "node-3", "its ID is that of node-1"},
+		"renamed": {func(c *machinestest.Cluster) {
 			c.Nodes, c.Pods = c.Nodes[:2], c.Pods[:1]
 			c.AddSGX("node-9", "Intel QE ID: "+qe1)
 		}, "node-9", "its ID is that of node-1"},
@@ -156,7 +157,7 @@ func TestPlatformsInventoryRefuses(t *testing.T) {
 }
 
 // owner is a user with a release whose sessions admit these machines.
-func owner(t *testing.T, cluster *platformtest.Cluster, client, database string) *user {
+func owner(t *testing.T, cluster *machinestest.Cluster, client, database string) *user {
 	t.Helper()
 	u := newUser(t).attested(t)
 	url := cluster.Start(t)
@@ -230,7 +231,7 @@ func diff(t *testing.T, want int, arguments ...string) diffTest {
 
 func TestPlatformsDiff(t *testing.T) {
 	for name, c := range map[string]struct {
-		change           func(*platformtest.Cluster)
+		change           func(*machinestest.Cluster)
 		client, database string
 		code             int
 		verdict          string
@@ -238,15 +239,15 @@ func TestPlatformsDiff(t *testing.T) {
 	}{
 		"equal":    {nil, id1 + "," + id2, id2 + "," + id1, 0, "affirming", []string{}},
 		"an added": {nil, id1, id1, 4, "none", []string{"added node-2 " + id2}},
-		"a removed": {func(c *platformtest.Cluster) { c.Nodes, c.Pods = c.Nodes[:2], c.Pods[:1] }, id1 + "," + id2, id1 + "," + id2, 3, "contraindicated",
+		"a removed": {func(c *machinestest.Cluster) { c.Nodes, c.Pods = c.Nodes[:2], c.Pods[:1] }, id1 + "," + id2, id1 + "," + id2, 3, "contraindicated",
 			[]string{"removed  " + id1}},
 		"out of step": {nil, id1, id1 + "," + id2, 3, "contraindicated", []string{"out-of-step node-2 " + id2}},
-		"cloned": {func(c *platformtest.Cluster) { c.AddSGX("node-3", "Intel QE ID: "+qe1) }, id1 + "," + id2, id1 + "," + id2, 3, "contraindicated",
+		"cloned": {func(c *machinestest.Cluster) { c.AddSGX("node-3", "Intel QE ID: "+qe1) }, id1 + "," + id2, id1 + "," + id2, 3, "contraindicated",
 			[]string{"cloned node-1 " + id1, "cloned node-3 " + id1}},
-		"sources disagree": {func(c *platformtest.Cluster) {
-			c.LAS = []any{platformtest.LASResource(map[string]any{"node-1": strings.Repeat("ab", 32)})}
+		"sources disagree": {func(c *machinestest.Cluster) {
+			c.LAS = []any{machinestest.LASResource(map[string]any{"node-1": strings.Repeat("ab", 32)})}
 		}, id1 + "," + id2, id1 + "," + id2, 3, "contraindicated", []string{"contradiction node-1 ", "unattributed  " + id1, "unknown node-1 "}},
-		"LAS is down": {func(c *platformtest.Cluster) { c.Pods = c.Pods[:1] }, id1 + "," + id2, id1 + "," + id2, 4, "none",
+		"LAS is down": {func(c *machinestest.Cluster) { c.Pods = c.Pods[:1] }, id1 + "," + id2, id1 + "," + id2, 4, "none",
 			[]string{"unattributed  " + id1, "unknown node-1 "}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -362,14 +363,14 @@ type watched struct {
 }
 
 // watch starts run, which gets the pace and the clock.
-func watch(t *testing.T, run func(ctx context.Context, streams genericiooptions.IOStreams, now func() time.Time, pace platform.Pace) error) *watched {
+func watch(t *testing.T, run func(ctx context.Context, streams genericiooptions.IOStreams, now func() time.Time, pace machines.Pace) error) *watched {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	reader, writer := io.Pipe()
 	streams, _, _, _ := genericiooptions.NewTestIOStreams()
 	streams.Out = writer
 	w := &watched{t, make(chan string, 1000), make(chan chan<- time.Time, 100), make(chan error, 1), cancel}
-	pace := platform.Pace{Settle: 1, Most: 2, Every: 3, After: func(d time.Duration) <-chan time.Time {
+	pace := machines.Pace{Settle: 1, Most: 2, Every: 3, After: func(d time.Duration) <-chan time.Time {
 		c := make(chan time.Time, 1)
 		if d == 1 {
 			w.fire <- c
@@ -437,7 +438,7 @@ func noEnvironment(string) (string, bool) { return "", false }
 func TestPlatformsWatch(t *testing.T) {
 	cluster := twoMachines()
 	kubeconfig(t, cluster.Start(t))
-	w := watch(t, func(ctx context.Context, streams genericiooptions.IOStreams, now func() time.Time, pace platform.Pace) error {
+	w := watch(t, func(ctx context.Context, streams genericiooptions.IOStreams, now func() time.Time, pace machines.Pace) error {
 		return verbs.Platforms{Flags: verbs.NewPlatformFlags(noEnvironment), Watch: true, Timeout: time.Minute, Now: now, Pace: pace}.Run(ctx, genericclioptions.NewConfigFlags(true), streams)
 	})
 	w.until("node-2 ")
@@ -486,7 +487,7 @@ func TestPlatformsWatchRefuses(t *testing.T) {
 func TestPlatformsDiffWatch(t *testing.T) {
 	cluster := twoMachines()
 	u := owner(t, cluster, id1+","+id2, id1+","+id2)
-	w := watch(t, func(ctx context.Context, streams genericiooptions.IOStreams, _ func() time.Time, pace platform.Pace) error {
+	w := watch(t, func(ctx context.Context, streams genericiooptions.IOStreams, _ func() time.Time, pace machines.Pace) error {
 		return verbs.PlatformsDiff{ // the CAS has certificates of today
 			Flags: verbs.NewPlatformFlags(noEnvironment), Name: "db1", Home: filepath.Join(u.folder, "home"), Watch: true, AcceptSimulated: true, Timeout: time.Minute,
 			Now: time.Now, Pace: pace,

@@ -13,7 +13,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/confidb/confidb/internal/sgxmint"
-	"github.com/confidb/confidb/pkg/platform/platformtest"
+	"github.com/confidb/confidb/pkg/machines/machinestest"
 	"github.com/confidb/confidb/pkg/sgx"
 )
 
@@ -24,8 +24,8 @@ func runPlatforms(arguments ...string) (code int, out, errOut string) {
 }
 
 // clusterWith has the machines of a fleet only.
-func clusterWith(f mintFleet) *platformtest.Cluster {
-	c := &platformtest.Cluster{}
+func clusterWith(f mintFleet) *machinestest.Cluster {
+	c := &machinestest.Cluster{}
 	for i, p := range f.platforms {
 		c.AddSGX(fmt.Sprintf("node-%d", i+1), fmt.Sprintf("Intel QE ID: %x", p.QEID))
 	}
@@ -114,19 +114,19 @@ func TestPlatformsRefusesQuotes(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]struct {
-		prepare   func(*testing.T, mintFleet, *platformtest.Cluster)
+		prepare   func(*testing.T, mintFleet, *machinestest.Cluster)
 		arguments []string
 		without   string
 		code      int
 		want      string
 	}{
-		"a bit of the ID":     {func(t *testing.T, f mintFleet, _ *platformtest.Cluster) { change(t, f, 28) }, nil, "", 1, `quote of node "node-1" (`},
-		"a bit of the report": {func(t *testing.T, f mintFleet, _ *platformtest.Cluster) { change(t, f, 60) }, nil, "", 1, `quote of node "node-1" (`},
-		"another machine": {func(t *testing.T, f mintFleet, c *platformtest.Cluster) {
+		"a bit of the ID":     {func(t *testing.T, f mintFleet, _ *machinestest.Cluster) { change(t, f, 28) }, nil, "", 1, `quote of node "node-1" (`},
+		"a bit of the report": {func(t *testing.T, f mintFleet, _ *machinestest.Cluster) { change(t, f, 60) }, nil, "", 1, `quote of node "node-1" (`},
+		"another machine": {func(t *testing.T, f mintFleet, c *machinestest.Cluster) {
 			c.Logs["scone-system/las-node-1/las"] = "Intel QE ID: 85ffc69266c833546e5dca1c676a6151"
 		}, nil, "", 1, `sources disagree about node "node-1": quote `},
-		"a copy": {func(t *testing.T, f mintFleet, _ *platformtest.Cluster) { f.copyQuote(t, "node-1.bin", "node-2.bin") }, nil, "", 1, "cloned evidence: one machine is shown by node-1, node-2"},
-		"a stranger": {func(t *testing.T, f mintFleet, c *platformtest.Cluster) {
+		"a copy": {func(t *testing.T, f mintFleet, _ *machinestest.Cluster) { f.copyQuote(t, "node-1.bin", "node-2.bin") }, nil, "", 1, "cloned evidence: one machine is shown by node-1, node-2"},
+		"a stranger": {func(t *testing.T, f mintFleet, c *machinestest.Cluster) {
 			c.Nodes, c.Pods = c.Nodes[:1], c.Pods[:1]
 		}, nil, "", 1, `a platform ID for node "node-2", which the cluster does not have`},
 		"collateral that is too old": {nil, []string{"--at", mintTime.AddDate(1, 0, 0).Format(time.RFC3339)}, "", 1, `quote of node "node-1" (`},
@@ -135,7 +135,7 @@ func TestPlatformsRefusesQuotes(t *testing.T) {
 		"no quotes":                  {nil, nil, "--quotes", 2, "want --quotes as well"},
 		"a list":                     {nil, []string{"--platform", "INTEL_QE_ID:85ffc69266c833546e5dca1c676a6151"}, "", 2, "--quotes: want it without a list of platform IDs (from --platform)"},
 		"an unknown word":            {nil, []string{"--require-provenance", "certain"}, "", 2, `--require-provenance: provenance: got "certain", want quoted or declared`},
-		"only some": {func(t *testing.T, f mintFleet, _ *platformtest.Cluster) {
+		"only some": {func(t *testing.T, f mintFleet, _ *machinestest.Cluster) {
 			if err := os.Remove(filepath.Join(f.quotes, "node-2.bin")); err != nil {
 				t.Fatal(err)
 			}
@@ -181,7 +181,7 @@ func TestPlatformsQuotesAndFreshness(t *testing.T) {
 // Up to SCONE 6 the ID is a key that no quote of Intel's has.
 func TestPlatformsOfSCONE6AreOnlyClaimed(t *testing.T) {
 	f := mintNodes(t, 1, nil)
-	c := &platformtest.Cluster{}
+	c := &machinestest.Cluster{}
 	c.AddSGX("node-1", "SCONE QE has public key "+strings.Repeat("2C45C8294D491808", 4))
 	tcbCluster(t, c)
 	code, out, errOut := runPlatforms(f.arguments("--accept-simulated")...)
@@ -222,7 +222,7 @@ func TestPlatformsRequiresProvenance(t *testing.T) {
 // The table fits a terminal, whatever nodes are called and whatever keeps them.
 func TestPlatformsTableIsNarrow(t *testing.T) {
 	for name, line := range map[string]string{"SCONE 7": "Intel QE ID: %032x", "SCONE 6": "public key %064x"} {
-		c := &platformtest.Cluster{}
+		c := &machinestest.Cluster{}
 		for n, node := range []string{"a", "ip-10-0-113-23.eu-central-1.compute.internal", strings.Repeat("long.", 50) + "end"} {
 			c.AddSGX(node, fmt.Sprintf(line, n+1))
 			c.Nodes[n].Spec.Unschedulable = n > 0

@@ -28,7 +28,7 @@ import (
 
 	"github.com/confidb/confidb/internal/realquotes"
 	"github.com/confidb/confidb/internal/sgxmint"
-	"github.com/confidb/confidb/pkg/platform/platformtest"
+	"github.com/confidb/confidb/pkg/machines/machinestest"
 	"github.com/confidb/confidb/pkg/policy"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/sgx"
@@ -735,7 +735,7 @@ func TestTCBWithoutCollateral(t *testing.T) {
 }
 
 // tcbCluster serves a cluster that knows labels, and makes it the only one there is.
-func tcbCluster(t *testing.T, c *platformtest.Cluster) {
+func tcbCluster(t *testing.T, c *machinestest.Cluster) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))
@@ -743,7 +743,7 @@ func tcbCluster(t *testing.T, c *platformtest.Cluster) {
 			c.ServeHTTP(w, r)
 			return
 		}
-		some := &platformtest.Cluster{}
+		some := &machinestest.Cluster{}
 		for _, n := range c.Nodes {
 			if selector.Matches(labels.Set(n.Labels)) {
 				some.Nodes = append(some.Nodes, n)
@@ -758,8 +758,8 @@ func tcbCluster(t *testing.T, c *platformtest.Cluster) {
 }
 
 // clusterOf has the machines of a fleet, one more with SGX and one without.
-func clusterOf(f mintFleet) *platformtest.Cluster {
-	c := &platformtest.Cluster{Nodes: []corev1.Node{platformtest.PlainNode("plain")}}
+func clusterOf(f mintFleet) *machinestest.Cluster {
+	c := &machinestest.Cluster{Nodes: []corev1.Node{machinestest.PlainNode("plain")}}
 	for i, p := range f.platforms {
 		c.AddSGX(fmt.Sprintf("node-%d", i+1), fmt.Sprintf("Intel QE ID: %x", p.QEID))
 		c.Nodes[len(c.Nodes)-1].Labels["zone"] = "a"

@@ -17,6 +17,7 @@ import (
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/deploy"
 	"github.com/confidb/confidb/pkg/kube"
+	"github.com/confidb/confidb/pkg/machines"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/topology"
@@ -217,7 +218,7 @@ func (i *installation) findPlatforms(ctx context.Context) error {
 		return err
 	}
 	i.progress.Step("platforms: nodes with SGX and their platform IDs (from %s)", options.Origin)
-	inventory, err := FindPlatforms(ctx, i.getter, options)
+	inventory, err := machines.Find(ctx, i.getter, options.Options)
 	if err != nil {
 		return err
 	}

@@ -11,12 +11,9 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	kubeprinters "k8s.io/cli-runtime/pkg/printers"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 
-	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/inventory"
+	"github.com/confidb/confidb/pkg/machines"
 	"github.com/confidb/confidb/pkg/platform"
 	"github.com/confidb/confidb/plugin/internal/cli"
 )
@@ -48,19 +45,16 @@ func (f *PlatformFlags) AddQuotesFlag(flags *pflag.FlagSet) {
 
 // PlatformOptions are what the flags, the environment and the file say.
 type PlatformOptions struct {
-	platform.Options
-	// Origin is where the IDs come from: --platform, $PLATFORMS, --platforms-file
-	// (and the cluster), or cluster.
-	Origin string
-	// Require refuses IDs that are known less well; empty refuses none.
-	Require attest.Provenance
+	// Options have as Origin --platform, $PLATFORMS, --platforms-file (and the cluster),
+	// or cluster.
+	machines.Options
 	// Simulated is true if quotes are trusted that do not rest on Intel's root.
 	Simulated bool
 }
 
 // Resolve reads the flags, the environment and the file. Flags win.
 func (f *PlatformFlags) Resolve() (PlatformOptions, error) {
-	o := PlatformOptions{Origin: "cluster", Options: platform.Options{LASNamespace: f.lasNamespace}}
+	o := PlatformOptions{Options: machines.Options{Origin: "cluster", LASNamespace: f.lasNamespace}}
 	variable, _ := f.lookupEnv("PLATFORMS")
 	switch {
 	case len(f.ids) > 0 && f.file != "":
@@ -109,54 +103,6 @@ func parsePlatformsFile(path string, text []byte) ([]platform.Claim, error) {
 	return f.Claims(path), nil
 }
 
-// FindPlatforms returns the machines with SGX that the user or the cluster names.
-// A list of the user's needs no cluster.
-func FindPlatforms(ctx context.Context, getter genericclioptions.RESTClientGetter, o PlatformOptions) (*platform.Inventory, error) {
-	i, err := discover(ctx, getter, o)
-	if err != nil {
-		return nil, err
-	}
-	if err := platform.Require(i, o.Require); err != nil {
-		return nil, err
-	}
-	return i, nil
-}
-
-func discover(ctx context.Context, getter genericclioptions.RESTClientGetter, o PlatformOptions) (*platform.Inventory, error) {
-	if len(o.IDs) > 0 {
-		i, err := platform.Declare(o.IDs)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", o.Origin, err)
-		}
-		return i, nil
-	}
-	clientset, resources, err := clients(getter)
-	if err != nil {
-		return nil, err
-	}
-	return platform.Discover(ctx, clientset, resources, o.Options)
-}
-
-// clients are for what Kubernetes itself has, and for custom resources, which exist
-// as JSON only.
-func clients(getter genericclioptions.RESTClientGetter) (*kubernetes.Clientset, dynamic.Interface, error) {
-	config, err := getter.ToRESTConfig()
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading the kubeconfig: %w", err)
-	}
-	config = rest.CopyConfig(config)
-	config.QPS = -1 // discovery bounds its own concurrency; the default takes minutes for many nodes
-	resources, err := dynamic.NewForConfig(config)
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading the kubeconfig: %w", err)
-	}
-	clientset, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading the kubeconfig: %w", err)
-	}
-	return clientset, resources, nil
-}
-
 // Platforms are the options of listing the machines with SGX.
 type Platforms struct {
 	// Flags say where to look.
@@ -173,7 +119,7 @@ type Platforms struct {
 	Timeout time.Duration
 	// Now is the clock, and Pace says when a watcher looks again.
 	Now  func() time.Time
-	Pace platform.Pace
+	Pace machines.Pace
 }
 
 // PlatformFormats lists the output formats; those that end in = want a template.
@@ -210,7 +156,7 @@ func (o Platforms) options(ctx context.Context) (PlatformOptions, error) {
 }
 
 func (o Platforms) list(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams, options PlatformOptions, print printInventory) error {
-	found, err := FindPlatforms(ctx, getter, options)
+	found, err := machines.Find(ctx, getter, options.Options)
 	var inconsistent *platform.InconsistentError
 	if errors.As(err, &inconsistent) && (o.Output == "" || o.Output == "wide") {
 		return errors.Join(showContradiction(streams, print, inconsistent.Seen, options.Simulated), err)

@@ -20,6 +20,7 @@ import (
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/cas"
 	"github.com/confidb/confidb/pkg/diff"
+	"github.com/confidb/confidb/pkg/machines"
 	"github.com/confidb/confidb/pkg/platform"
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/session"
@@ -130,7 +131,7 @@ func (m *move) findIDs(ctx context.Context, flags *PlatformFlags, quotes *Proven
 	if err := quotes.resolve(ctx, &options, m.now); err != nil {
 		return nil, err
 	}
-	inventory, err := FindPlatforms(ctx, m.getter, options)
+	inventory, err := machines.Find(ctx, m.getter, options.Options)
 	if err != nil {
 		return nil, err
 	}

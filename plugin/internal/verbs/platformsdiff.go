@@ -15,6 +15,7 @@ import (
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/inventory"
+	"github.com/confidb/confidb/pkg/machines"
 	"github.com/confidb/confidb/pkg/platform"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/topology"
@@ -43,7 +44,7 @@ type PlatformsDiff struct {
 	Timeout time.Duration
 	// Now is the clock, and Pace says when a watcher looks again.
 	Now  func() time.Time
-	Pace platform.Pace
+	Pace machines.Pace
 }
 
 // Run compares, prints the result and ends with its code.
@@ -141,7 +142,7 @@ func (d *differ) compare(ctx context.Context) (*diffDocument, error) {
 // refused, and a file of the user's that names strangers, is an error: nothing that
 // is compared then would be right.
 func (d *differ) nodes(ctx context.Context) ([]platform.Node, []platform.Problem, error) {
-	found, err := FindPlatforms(ctx, d.getter, d.options)
+	found, err := machines.Find(ctx, d.getter, d.options.Options)
 	var inconsistent *platform.InconsistentError
 	if !errors.As(err, &inconsistent) {
 		if err != nil {

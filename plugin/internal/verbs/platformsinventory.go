@@ -15,6 +15,7 @@ import (
 	kubeprinters "k8s.io/cli-runtime/pkg/printers"
 
 	"github.com/confidb/confidb/pkg/inventory"
+	"github.com/confidb/confidb/pkg/machines"
 	"github.com/confidb/confidb/pkg/platform"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/printers"
@@ -107,7 +108,7 @@ func readInventory(path string) (*inventory.File, error) {
 // nodesOrClones returns the nodes of a cluster whose only fault may be that nodes
 // share an ID: the merge asks about those.
 func nodesOrClones(ctx context.Context, getter genericclioptions.RESTClientGetter, options PlatformOptions, errOut io.Writer) ([]platform.Node, error) {
-	found, err := FindPlatforms(ctx, getter, options)
+	found, err := machines.Find(ctx, getter, options.Options)
 	var inconsistent *platform.InconsistentError
 	if errors.As(err, &inconsistent) && inconsistent.Only(platform.Shared) {
 		found, err = inconsistent.Seen, platform.Require(inconsistent.Seen, options.Require)

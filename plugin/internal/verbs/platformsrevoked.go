@@ -15,6 +15,7 @@ import (
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/kube"
+	"github.com/confidb/confidb/pkg/machines"
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/topology"
@@ -92,7 +93,7 @@ func (o RevokedPlatform) platformID(ctx context.Context, getter genericclioption
 	if err != nil {
 		return attest.PlatformID{}, err
 	}
-	inventory, err := FindPlatforms(ctx, getter, options)
+	inventory, err := machines.Find(ctx, getter, options.Options)
 	if err != nil {
 		return attest.PlatformID{}, err
 	}

@@ -15,6 +15,7 @@ import (
 	kubeprinters "k8s.io/cli-runtime/pkg/printers"
 
 	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/machines"
 	"github.com/confidb/confidb/pkg/platform"
 	"github.com/confidb/confidb/plugin/internal/cli"
 )
@@ -92,12 +93,12 @@ type watcher struct {
 
 // watch looks until ctx ends. After the first look a failure is told and looked past,
 // unless a right is missing.
-func (w *watcher) watch(ctx context.Context, getter genericclioptions.RESTClientGetter, pace platform.Pace) error {
-	clientset, _, err := clients(getter)
+func (w *watcher) watch(ctx context.Context, getter genericclioptions.RESTClientGetter, pace machines.Pace) error {
+	cluster, err := machines.New(getter)
 	if err != nil {
 		return err
 	}
-	return platform.Watch(ctx, clientset, pace, w.step)
+	return cluster.Watch(ctx, pace, w.step)
 }
 
 func (w *watcher) step(ctx context.Context) error {
@@ -149,7 +150,7 @@ func (o Platforms) watch(ctx context.Context, getter genericclioptions.RESTClien
 	}
 	w := &watcher{out: streams.Out, now: o.Now, timeout: o.Timeout}
 	w.look = func(ctx context.Context, first bool) (picture, error) {
-		found, err := FindPlatforms(ctx, getter, options)
+		found, err := machines.Find(ctx, getter, options.Options)
 		var inconsistent *platform.InconsistentError
 		if errors.As(err, &inconsistent) {
 			found, err = inconsistent.Seen, nil

@@ -11,14 +11,13 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	kubeprinters "k8s.io/cli-runtime/pkg/printers"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/machines"
 	"github.com/confidb/confidb/pkg/nearest"
 	"github.com/confidb/confidb/pkg/platform"
 	"github.com/confidb/confidb/plugin/internal/cli"
@@ -145,7 +144,7 @@ func (o *TCB) machines(ctx context.Context, getter genericclioptions.RESTClientG
 // findNodes lists the nodes as the command platforms does. Platform IDs that
 // contradict each other are no reason to say nothing of the machines.
 func findNodes(ctx context.Context, getter genericclioptions.RESTClientGetter, errOut io.Writer) (*platform.Inventory, error) {
-	inventory, err := FindPlatforms(ctx, getter, PlatformOptions{Origin: "cluster"})
+	inventory, err := machines.Find(ctx, getter, machines.Options{Origin: "cluster"})
 	var inconsistent *platform.InconsistentError
 	if !errors.As(err, &inconsistent) {
 		return inventory, err
@@ -189,25 +188,9 @@ func (o *TCB) selected(ctx context.Context, getter genericclioptions.RESTClientG
 	if o.selector == "" {
 		return nil, nil
 	}
-	config, err := getter.ToRESTConfig()
+	cluster, err := machines.New(getter)
 	if err != nil {
-		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+		return nil, err
 	}
-	clientset, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
-	}
-	names := map[string]bool{}
-	for options := (metav1.ListOptions{LabelSelector: o.selector, Limit: 500}); ; {
-		page, err := clientset.CoreV1().Nodes().List(ctx, options)
-		if err != nil {
-			return nil, fmt.Errorf("listing nodes with labels %q: %w", o.selector, err)
-		}
-		for i := range page.Items {
-			names[page.Items[i].Name] = true
-		}
-		if options.Continue = page.Continue; options.Continue == "" {
-			return names, nil
-		}
-	}
+	return cluster.Labelled(ctx, o.selector)
 }

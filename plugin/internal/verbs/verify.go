@@ -15,6 +15,7 @@ import (
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/evidence"
 	"github.com/confidb/confidb/pkg/kube"
+	"github.com/confidb/confidb/pkg/machines"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/session"
@@ -140,7 +141,7 @@ func (v *verification) observePlatforms(ctx context.Context, seen *evidence.Obse
 		seen.Platforms = evidence.Got[[]attest.PlatformID](nil, err)
 		return options.Origin
 	}
-	inventory, err := FindPlatforms(ctx, v.getter, options)
+	inventory, err := machines.Find(ctx, v.getter, options.Options)
 	if err != nil {
 		seen.Platforms = evidence.Got[[]attest.PlatformID](nil, err)
 		return options.Origin

@@ -1,4 +1,4 @@
-package platform
+package machines
 
 import (
 	"context"
@@ -12,8 +12,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/confidb/confidb/pkg/platform"
 )
 
 // Pace says when a watcher looks again. The zero Pace is unusable.
@@ -37,11 +38,11 @@ func NewPace() Pace {
 // and settled. It ends with ctx, which is no error, or when look fails or the cluster
 // refuses to be watched. What nodes report all the time, such as heartbeats, is no
 // change, and only what matters here is kept of them.
-func Watch(ctx context.Context, clientset kubernetes.Interface, pace Pace, look func(context.Context) error) error {
+func (c *Cluster) Watch(ctx context.Context, pace Pace, look func(context.Context) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	changed := make(chan struct{}, 1)
-	ended, err := watchNodes(ctx, clientset, stop, func() {
+	ended, err := c.watchNodes(ctx, stop, func() {
 		select {
 		case changed <- struct{}{}:
 		default: // there is one that nobody has seen yet
@@ -98,18 +99,18 @@ func (p Pace) wait(ctx context.Context, changed <-chan struct{}) bool {
 
 // watchNodes lists the nodes, calls changed at each change from then on, and stops
 // the context when the cluster does not allow it. ended is closed when it is over.
-func watchNodes(ctx context.Context, clientset kubernetes.Interface, stop context.CancelCauseFunc, changed func()) (ended <-chan struct{}, err error) {
-	nodes := clientset.CoreV1().Nodes()
+func (c *Cluster) watchNodes(ctx context.Context, stop context.CancelCauseFunc, changed func()) (ended <-chan struct{}, err error) {
+	nodes := c.Clientset.CoreV1().Nodes()
 	informer := cache.NewSharedIndexInformer(cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return nodes.List(ctx, o) },
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			return nodes.Watch(ctx, o)
 		},
-	}, clientset), &corev1.Node{}, 0, cache.Indexers{})
+	}, c.Clientset), &corev1.Node{}, 0, cache.Indexers{})
 	failed := func(_ context.Context, _ *cache.Reflector, err error) {
 		switch {
 		case apierrors.IsForbidden(err):
-			stop(&ForbiddenError{Doing: "watching nodes", Watch: true, Err: err})
+			stop(&platform.ForbiddenError{Doing: "watching nodes", Watch: true, Err: err})
 		case !informer.HasSynced():
 			stop(fmt.Errorf("watching nodes: %w", err))
 		} // later, a watch that ended is begun again
@@ -143,7 +144,7 @@ func watchNodes(ctx context.Context, clientset kubernetes.Interface, stop contex
 // facts. Everything else of it is garbage at once.
 type watched struct {
 	metav1.ObjectMeta
-	facts NodeFacts
+	facts platform.NodeFacts
 }
 
 // trim makes a watched of a node. What it does not know passes unchanged.
@@ -155,9 +156,9 @@ func trim(object any) (any, error) {
 	return &watched{metav1.ObjectMeta{Name: node.Name, ResourceVersion: node.ResourceVersion}, nodeFacts(node)}, nil
 }
 
-func factsOf(object any) NodeFacts {
+func factsOf(object any) platform.NodeFacts {
 	if w, ok := object.(*watched); ok {
 		return w.facts
 	}
-	return NodeFacts{}
+	return platform.NodeFacts{}
 }

@@ -1,4 +1,4 @@
-package platform
+package machines
 
 import (
 	"bytes"
@@ -6,16 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/platform"
 )
 
 // Bounds of reading logs. LAS writes its ID when it starts, so the beginning
@@ -28,32 +27,6 @@ const (
 	logReadingMax = 20 * time.Second
 )
 
-// logPatterns match the two wordings of LAS: up to SCONE 6, and from 7 on. There
-// the log has the bare digits, to which a session needs the prefix.
-func logPatterns() map[*regexp.Regexp]string {
-	return map[*regexp.Regexp]string{
-		regexp.MustCompile(`public key\s+([0-9A-Fa-f]{64})\b`):   "",
-		regexp.MustCompile(`Intel QE ID:\s*([0-9A-Fa-f]{32})\b`): "INTEL_QE_ID:",
-	}
-}
-
-// ParseLog returns the platform IDs that a LAS wrote to its log: the last one of
-// each of the two wordings, because every start writes it again. More than one ID
-// means that the log contradicts itself.
-func ParseLog(log []byte) []attest.PlatformID {
-	var ids []attest.PlatformID
-	for pattern, prefix := range logPatterns() {
-		matches := pattern.FindAllSubmatch(log, -1)
-		if len(matches) == 0 {
-			continue
-		}
-		if id, err := attest.ParsePlatformID(prefix + string(matches[len(matches)-1][1])); err == nil {
-			ids = append(ids, id)
-		}
-	}
-	return distinct(ids)
-}
-
 // reading is what one log gave.
 type reading struct {
 	pod int // index
@@ -63,17 +36,17 @@ type reading struct {
 
 // fetchLogs reads the logs of all LAS pods, a few at a time. A log that cannot be
 // read is noted at its pod; only a refusal or the end of ctx ends it all.
-func (o *Observation) fetchLogs(ctx context.Context, clientset kubernetes.Interface) error {
+func (c *Cluster) fetchLogs(ctx context.Context, seen *platform.Observation, pods []lasPod) error {
 	stopped, stop := context.WithCancel(ctx)
 	defer stop()
 	var refusal error
-	for r := range o.readLogs(stopped, clientset) {
-		var forbidden *ForbiddenError
+	for r := range c.readLogs(stopped, pods) {
+		var forbidden *platform.ForbiddenError
 		if errors.As(r.err, &forbidden) && refusal == nil {
 			refusal = forbidden
 			stop() // the other nodes' logs would be refused as well
 		}
-		o.addReading(r)
+		addReading(seen, r)
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("reading the logs of LAS pods: %w", ctx.Err())
@@ -81,31 +54,32 @@ func (o *Observation) fetchLogs(ctx context.Context, clientset kubernetes.Interf
 	return refusal
 }
 
-func (o *Observation) addReading(r reading) {
-	pod := &o.Pods[r.pod]
+// addReading notes at its pod what a log gave.
+func addReading(seen *platform.Observation, r reading) {
+	pod := &seen.Pods[r.pod]
 	if r.err != nil {
 		pod.LogError = r.err.Error()
 		return
 	}
 	for _, id := range r.ids {
-		o.Claims = append(o.Claims, Claim{Node: pod.Node, ID: id, Source: SourceLog, Origin: "pod " + pod.String(), Namespace: pod.Namespace})
+		seen.Claims = append(seen.Claims, platform.Claim{Node: pod.Node, ID: id, Source: platform.SourceLog, Origin: "pod " + pod.String(), Namespace: pod.Namespace})
 	}
 }
 
 // readLogs yields one reading a pod, in no order.
-func (o *Observation) readLogs(ctx context.Context, clientset kubernetes.Interface) <-chan reading {
+func (c *Cluster) readLogs(ctx context.Context, pods []lasPod) <-chan reading {
 	jobs, readings := make(chan int), make(chan reading)
 	var readers sync.WaitGroup
 	for range logReaders {
 		readers.Go(func() {
 			for i := range jobs {
-				ids, err := podIDs(ctx, clientset, &o.Pods[i])
+				ids, err := c.podIDs(ctx, &pods[i])
 				readings <- reading{i, ids, err}
 			}
 		})
 	}
 	go func() {
-		for i := range o.Pods {
+		for i := range pods {
 			jobs <- i
 		}
 		close(jobs)
@@ -115,39 +89,41 @@ func (o *Observation) readLogs(ctx context.Context, clientset kubernetes.Interfa
 	return readings
 }
 
-func podIDs(ctx context.Context, clientset kubernetes.Interface, pod *PodFacts) ([]attest.PlatformID, error) {
+// podIDs returns the platform IDs in the logs of a pod's containers.
+func (c *Cluster) podIDs(ctx context.Context, pod *lasPod) ([]attest.PlatformID, error) {
 	ctx, cancel := context.WithTimeout(ctx, logReadingMax)
 	defer cancel()
 	var ids []attest.PlatformID
 	for _, container := range pod.containers {
-		log, err := readLog(ctx, clientset, pod, container)
+		log, err := c.readLog(ctx, pod, container)
 		if apierrors.IsForbidden(err) {
-			return nil, &ForbiddenError{Doing: "reading the log of pod " + pod.String(), Err: err}
+			return nil, &platform.ForbiddenError{Doing: "reading the log of pod " + pod.String(), Err: err}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading the log of container %s: %w", container, err)
 		}
-		ids = append(ids, ParseLog(log)...)
+		ids = append(ids, platform.ParseLog(log)...)
 	}
-	return distinct(ids), nil
+	slices.SortFunc(ids, attest.PlatformID.Compare)
+	return slices.Compact(ids), nil
 }
 
 // readLog returns the beginning of a log and, if there is more, its end.
-func readLog(ctx context.Context, clientset kubernetes.Interface, pod *PodFacts, container string) ([]byte, error) {
+func (c *Cluster) readLog(ctx context.Context, pod *lasPod, container string) ([]byte, error) {
 	limit, lines := int64(maxLogBytes), int64(tailLines)
-	head, err := readPart(ctx, clientset, pod, &corev1.PodLogOptions{Container: container, LimitBytes: &limit})
+	head, err := c.readPart(ctx, pod, &corev1.PodLogOptions{Container: container, LimitBytes: &limit})
 	if err != nil || len(head) < maxLogBytes {
 		return head, err
 	}
-	tail, err := readPart(ctx, clientset, pod, &corev1.PodLogOptions{Container: container, LimitBytes: &limit, TailLines: &lines})
+	tail, err := c.readPart(ctx, pod, &corev1.PodLogOptions{Container: container, LimitBytes: &limit, TailLines: &lines})
 	if err != nil {
 		return nil, err
 	}
 	return slices.Concat(wholeLines(head), wholeLines(tail)), nil
 }
 
-func readPart(ctx context.Context, clientset kubernetes.Interface, pod *PodFacts, options *corev1.PodLogOptions) ([]byte, error) {
-	stream, err := clientset.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, options).Stream(ctx)
+func (c *Cluster) readPart(ctx context.Context, pod *lasPod, options *corev1.PodLogOptions) ([]byte, error) {
+	stream, err := c.Clientset.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, options).Stream(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package platform_test
+package machines_test
 
 import (
 	"context"
@@ -16,8 +16,9 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
+	"github.com/confidb/confidb/pkg/machines"
+	"github.com/confidb/confidb/pkg/machines/machinestest"
 	"github.com/confidb/confidb/pkg/platform"
-	"github.com/confidb/confidb/pkg/platform/platformtest"
 )
 
 // Lengths by which the clock of a test tells timers apart.
@@ -45,7 +46,7 @@ type watching struct {
 
 func startWatching(t *testing.T, fails error, prepare func(*fake.Clientset)) *watching {
 	t.Helper()
-	node := platformtest.SGXNode("n1")
+	node := machinestest.SGXNode("n1")
 	w := &watching{t, fake.NewClientset(&node), make(chan timer, 100), make(chan struct{}), make(chan error, 1), nil}
 	if prepare != nil {
 		prepare(w.nodes)
@@ -53,13 +54,13 @@ func startWatching(t *testing.T, fails error, prepare func(*fake.Clientset)) *wa
 	ctx, cancel := context.WithCancel(t.Context())
 	w.stop = cancel
 	t.Cleanup(cancel)
-	pace := platform.Pace{Settle: settle, Most: most, Every: every, After: func(d time.Duration) <-chan time.Time {
+	pace := machines.Pace{Settle: settle, Most: most, Every: every, After: func(d time.Duration) <-chan time.Time {
 		c := make(chan time.Time, 1)
 		w.timers <- timer{d, c}
 		return c
 	}}
 	go func() {
-		w.ended <- platform.Watch(ctx, w.nodes, pace, func(ctx context.Context) error {
+		w.ended <- (&machines.Cluster{Clientset: w.nodes}).Watch(ctx, pace, func(ctx context.Context) error {
 			if fails != nil {
 				return fails
 			}
@@ -111,7 +112,7 @@ func (w *watching) quiet() {
 
 func (w *watching) change(name string, change func(*corev1.Node)) {
 	w.t.Helper()
-	node := platformtest.SGXNode(name)
+	node := machinestest.SGXNode(name)
 	change(&node)
 	if _, err := w.nodes.CoreV1().Nodes().Update(w.t.Context(), &node, metav1.UpdateOptions{}); err != nil {
 		w.t.Fatal(err)
@@ -158,7 +159,7 @@ func TestWatchSeesNewNodes(t *testing.T) {
 	w := startWatching(t, nil, nil)
 	w.looked()
 	w.timer(every)
-	node := platformtest.SGXNode("n2")
+	node := machinestest.SGXNode("n2")
 	if _, err := w.nodes.CoreV1().Nodes().Create(t.Context(), &node, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -221,8 +222,8 @@ func TestWatchEnds(t *testing.T) {
 func TestWatchEndsInTime(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
 	defer cancel()
-	node := platformtest.SGXNode("n1")
-	err := platform.Watch(ctx, fake.NewClientset(&node), platform.NewPace(), func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+	node := machinestest.SGXNode("n1")
+	err := (&machines.Cluster{Clientset: fake.NewClientset(&node)}).Watch(ctx, machines.NewPace(), func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}

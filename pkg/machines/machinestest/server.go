@@ -1,6 +1,6 @@
-// Package platformtest is an API server for tests: as much of Kubernetes as
+// Package machinestest is an API server for tests: as much of Kubernetes as
 // discovery reads, served from the test's own objects.
-package platformtest
+package machinestest
 
 import (
 	"cmp"

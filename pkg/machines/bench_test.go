@@ -1,4 +1,4 @@
-package platform_test
+package machines_test
 
 import (
 	"encoding/json"
@@ -18,15 +18,16 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 
+	"github.com/confidb/confidb/pkg/machines"
+	"github.com/confidb/confidb/pkg/machines/machinestest"
 	"github.com/confidb/confidb/pkg/platform"
-	"github.com/confidb/confidb/pkg/platform/platformtest"
 )
 
 const manyNodes = 5000
 
 // fullNode has about as much in it as one of a cloud.
 func fullNode(n int) corev1.Node {
-	node := platformtest.SGXNode(fmt.Sprintf("node-%04d", n))
+	node := machinestest.SGXNode(fmt.Sprintf("node-%04d", n))
 	node.Annotations = map[string]string{}
 	for i := range 25 {
 		node.Labels[fmt.Sprintf("label.example.org/%d", i)] = fmt.Sprintf("value-%d", n)
@@ -43,7 +44,7 @@ func fullNode(n int) corev1.Node {
 // once: what is measured is the client.
 func large(tb testing.TB) (config *rest.Config, claims []platform.Claim) {
 	tb.Helper()
-	cluster := &platformtest.Cluster{}
+	cluster := &machinestest.Cluster{}
 	for n := range manyNodes {
 		cluster.Nodes = append(cluster.Nodes, fullNode(n))
 		id := parse(tb, fmt.Sprintf("INTEL_QE_ID:%032x", n+1))
@@ -108,7 +109,7 @@ func plainList(tb testing.TB, clientset kubernetes.Interface) []corev1.Node {
 
 func discoverLarge(tb testing.TB, clientset kubernetes.Interface, resources dynamic.Interface, claims []platform.Claim) *platform.Inventory {
 	tb.Helper()
-	i, err := platform.Discover(tb.Context(), clientset, resources, platform.Options{File: claims})
+	i, err := (&machines.Cluster{Clientset: clientset, Resources: resources}).Discover(tb.Context(), machines.Options{File: claims})
 	if err != nil || len(i.Nodes) != manyNodes {
 		tb.Fatal(err)
 	}
@@ -138,8 +139,8 @@ func BenchmarkDiscover(b *testing.B) {
 // client-go asks for protobuf by itself, and custom resources exist as JSON only. A
 // large list takes a page at a time.
 func TestDiscoverAsksForProtobuf(t *testing.T) {
-	node := platformtest.SGXNode("n1")
-	cluster := &platformtest.Cluster{Nodes: []corev1.Node{node}}
+	node := machinestest.SGXNode("n1")
+	cluster := &machinestest.Cluster{Nodes: []corev1.Node{node}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		core := strings.HasPrefix(r.URL.Path, "/api/v1/")
 		if got := strings.HasPrefix(r.Header.Get("Accept"), kuberuntime.ContentTypeProtobuf); got != core || r.URL.Query().Get("limit") != "500" {
@@ -150,7 +151,7 @@ func TestDiscoverAsksForProtobuf(t *testing.T) {
 	defer server.Close()
 	clientset, resources := clientsOf(t, &rest.Config{Host: server.URL})
 	claims := []platform.Claim{{Node: "n1", ID: parse(t, idA), Source: platform.SourceFile}}
-	if _, err := platform.Discover(t.Context(), clientset, resources, platform.Options{File: claims}); err != nil {
+	if _, err := (&machines.Cluster{Clientset: clientset, Resources: resources}).Discover(t.Context(), machines.Options{File: claims}); err != nil {
 		t.Error(err)
 	}
 }

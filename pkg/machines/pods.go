@@ -1,14 +1,14 @@
-package platform
+package machines
 
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
+
+	"github.com/confidb/confidb/pkg/platform"
 )
 
 // lasLabel is what SCONE's charts give LAS pods; lasPrefix is how the pods are
@@ -18,28 +18,37 @@ const (
 	lasPrefix = "las"
 )
 
+// lasPod is a LAS pod, and the containers whose logs are read.
+type lasPod struct {
+	platform.PodFacts
+	containers []string
+}
+
 // fetchPods finds the LAS pods and reads their logs.
-func (o *Observation) fetchPods(ctx context.Context, clientset kubernetes.Interface, namespace string) error {
-	pods, err := listPods(ctx, clientset, namespace, lasLabel, "")
+func (c *Cluster) fetchPods(ctx context.Context, seen *platform.Observation, namespace string) error {
+	pods, err := c.listPods(ctx, namespace, lasLabel, "")
 	if err == nil && len(pods) == 0 {
-		pods, err = listPods(ctx, clientset, namespace, "", lasPrefix)
+		pods, err = c.listPods(ctx, namespace, "", lasPrefix)
 	}
 	if err != nil {
 		return err
 	}
-	o.Pods, o.PodsListed = pods, true
-	return o.fetchLogs(ctx, clientset)
+	seen.PodsListed = true
+	for _, p := range pods {
+		seen.Pods = append(seen.Pods, p.PodFacts)
+	}
+	return c.fetchLogs(ctx, seen, pods)
 }
 
-func listPods(ctx context.Context, clientset kubernetes.Interface, namespace, selector, prefix string) ([]PodFacts, error) {
+func (c *Cluster) listPods(ctx context.Context, namespace, selector, prefix string) ([]lasPod, error) {
 	what := "pods in " + cmp.Or(namespace, "all namespaces")
-	return each(ctx, what, func(options metav1.ListOptions) ([]PodFacts, string, error) {
+	return each(ctx, what, func(options metav1.ListOptions) ([]lasPod, string, error) {
 		options.LabelSelector = selector
-		page, err := clientset.CoreV1().Pods(namespace).List(ctx, options)
+		page, err := c.Clientset.CoreV1().Pods(namespace).List(ctx, options)
 		if err != nil {
 			return nil, "", err
 		}
-		var facts []PodFacts
+		var facts []lasPod
 		for i := range page.Items {
 			if pod := &page.Items[i]; strings.HasPrefix(pod.Name, prefix) && pod.Spec.NodeName != "" {
 				facts = append(facts, podFacts(pod))
@@ -51,8 +60,8 @@ func listPods(ctx context.Context, clientset kubernetes.Interface, namespace, se
 
 // podFacts reduces a pod. Only one that runs and stays has a log that is read: a
 // pod on its way out may have logged the ID of an earlier LAS.
-func podFacts(pod *corev1.Pod) PodFacts {
-	facts := PodFacts{Namespace: pod.Namespace, Name: pod.Name, Node: pod.Spec.NodeName, Trouble: podTrouble(pod)}
+func podFacts(pod *corev1.Pod) lasPod {
+	facts := lasPod{PodFacts: platform.PodFacts{Namespace: pod.Namespace, Name: pod.Name, Node: pod.Spec.NodeName, Trouble: podTrouble(pod)}}
 	if pod.Status.Phase != corev1.PodRunning || pod.DeletionTimestamp != nil {
 		return facts
 	}
@@ -82,5 +91,3 @@ func podTrouble(pod *corev1.Pod) string {
 	}
 	return ""
 }
-
-func (p PodFacts) String() string { return fmt.Sprintf("%s/%s", p.Namespace, p.Name) }

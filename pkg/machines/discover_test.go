@@ -1,4 +1,4 @@
-package platform_test
+package machines_test
 
 import (
 	"context"
@@ -22,14 +22,38 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/rest"
 	clienttesting "k8s.io/client-go/testing"
-	"sigs.k8s.io/yaml"
-
-	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/machines"
+	"github.com/confidb/confidb/pkg/machines/machinestest"
 	"github.com/confidb/confidb/pkg/platform"
-	"github.com/confidb/confidb/pkg/platform/platformtest"
 )
+
+const (
+	qeA  = "85ffc69266c833546e5dca1c676a6151"
+	qeB  = "eee9e58de65548e3778f4d5e42e30345"
+	idA  = "INTEL_QE_ID:" + qeA
+	idB  = "INTEL_QE_ID:" + qeB
+	keyA = "2C45C8294D491808AA9B2A6BCA01B8E185FFC69266C833546E5DCA1C676A6151"
+	keyB = "126C8098408FEB2002F5EB8B9E6C2AE26197E3617875633C5BD4EB4454278C34"
+)
+
+func parse(t testing.TB, text string) attest.PlatformID {
+	t.Helper()
+	id, err := attest.ParsePlatformID(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func texts(ids []attest.PlatformID) []string {
+	var texts []string
+	for _, id := range ids {
+		texts = append(texts, id.String())
+	}
+	return texts
+}
 
 const lineA = "2026-02-23T10:07:36.762576Z  INFO Intel QE ID: " + qeA
 
@@ -40,7 +64,7 @@ func line6(key string) string {
 // fill returns lines of this many bytes in all.
 func fill(size int) string { return strings.Repeat("\n", size%2) + strings.Repeat("-\n", size/2) }
 
-func discover(t *testing.T, c *platformtest.Cluster, o platform.Options) (*platform.Inventory, error) {
+func discover(t *testing.T, c *machinestest.Cluster, o machines.Options) (*platform.Inventory, error) {
 	t.Helper()
 	config := &rest.Config{Host: c.Start(t), QPS: -1}
 	clientset, err := kubernetes.NewForConfig(config)
@@ -53,7 +77,8 @@ func discover(t *testing.T, c *platformtest.Cluster, o platform.Options) (*platf
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	return platform.Discover(ctx, clientset, resources, o)
+	cluster := &machines.Cluster{Clientset: clientset, Resources: resources}
+	return cluster.Discover(ctx, o)
 }
 
 func wantIDs(t *testing.T, i *platform.Inventory, err error, want ...string) {
@@ -89,13 +114,13 @@ func TestDiscoverLogs(t *testing.T) {
 		"a start after 1 MiB":     {line6(keyB) + "\n" + strings.Repeat("served\n", 400_000) + line6(keyA), keyA},
 		"a start before 1 MiB":    {line6(keyB) + "\n" + strings.Repeat("served\n", 400_000), keyB},
 		"cut by the limit":        {fill(1<<20-len("starting\n")-len(lineA)) + lineA + "00\nnothing else", ""},
-		"upper case stays":        {"Intel QE ID: " + strings.ToUpper(qeA), "INTEL_QE_ID:" + strings.ToUpper(qeA)},
+		"upper case is the same":  {"Intel QE ID: " + strings.ToUpper(qeA), idA},
 		"CLI output, also a form": {"Intel QE ID:            " + qeA, idA},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cluster := &platformtest.Cluster{Nodes: []corev1.Node{platformtest.PlainNode("plain")}}
+			cluster := &machinestest.Cluster{Nodes: []corev1.Node{machinestest.PlainNode("plain")}}
 			cluster.AddSGX("n1", c.line)
-			i, err := discover(t, cluster, platform.Options{})
+			i, err := discover(t, cluster, machines.Options{})
 			if c.want == "" {
 				wantError(t, i, err, "the log of its LAS pod names none")
 				return
@@ -112,31 +137,31 @@ func TestDiscoverLogs(t *testing.T) {
 }
 
 func TestDiscoverReadsAllContainers(t *testing.T) {
-	c := &platformtest.Cluster{}
+	c := &machinestest.Cluster{}
 	c.AddSGX("n1", "nothing here")
 	c.Pods[0].Spec.Containers = append(c.Pods[0].Spec.Containers, corev1.Container{Name: "starter"})
 	c.Logs["scone-system/las-n1/starter"] = lineA
-	i, err := discover(t, c, platform.Options{})
+	i, err := discover(t, c, machines.Options{})
 	wantIDs(t, i, err, idA)
 	c.Logs["scone-system/las-n1/las"] = line6(keyA)
-	i, err = discover(t, c, platform.Options{})
+	i, err = discover(t, c, machines.Options{})
 	wantError(t, i, err, `two different platform IDs on node "n1"`)
 }
 
 func TestDiscoverFindsLASPods(t *testing.T) {
-	c := &platformtest.Cluster{}
+	c := &machinestest.Cluster{}
 	c.AddSGX("n1", lineA)
 	c.Pods[0].Labels = nil
 	c.AddLAS("n1", lineA)
 	c.Pods[1].Name, c.Pods[1].Labels = "database-0", nil
-	i, err := discover(t, c, platform.Options{})
+	i, err := discover(t, c, machines.Options{})
 	wantIDs(t, i, err, idA)
 	if diff := cmp.Diff([]string{"scone-system/las-n1"}, i.Nodes[0].LASPods); diff != "" {
 		t.Error(diff)
 	}
-	i, err = discover(t, c, platform.Options{LASNamespace: "elsewhere"})
+	i, err = discover(t, c, machines.Options{LASNamespace: "elsewhere"})
 	wantError(t, i, err, "n1 (no LAS pod)")
-	i, err = discover(t, c, platform.Options{LASNamespace: "scone-system"})
+	i, err = discover(t, c, machines.Options{LASNamespace: "scone-system"})
 	wantIDs(t, i, err, idA)
 }
 
@@ -149,14 +174,14 @@ func TestDiscoverPassesOverPodsThatDoNotCount(t *testing.T) {
 		"pending":     func(p *corev1.Pod) { p.Status.Phase = corev1.PodPending },
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := &platformtest.Cluster{}
+			c := &machinestest.Cluster{}
 			c.AddSGX("n1", lineA)
-			old := platformtest.LASPod("n1")
+			old := machinestest.LASPod("n1")
 			old.Name = "las-old"
 			change(&old)
 			c.Pods = append(c.Pods, old)
 			c.Logs["scone-system/las-old/las"] = "Intel QE ID: " + qeB
-			i, err := discover(t, c, platform.Options{})
+			i, err := discover(t, c, machines.Options{})
 			wantIDs(t, i, err, idA)
 			if !i.Nodes[0].Usable {
 				t.Errorf("got %+v", i.Nodes[0])
@@ -167,31 +192,31 @@ func TestDiscoverPassesOverPodsThatDoNotCount(t *testing.T) {
 
 func TestDiscoverSaysWhyANodeIsNotUsable(t *testing.T) {
 	for name, c := range map[string]struct {
-		change func(*platformtest.Cluster)
+		change func(*machinestest.Cluster)
 		want   string
 	}{
-		"not ready":    {func(c *platformtest.Cluster) { c.Nodes[1].Status.Conditions[0].Status = corev1.ConditionUnknown }, "not Ready"},
-		"no condition": {func(c *platformtest.Cluster) { c.Nodes[1].Status.Conditions = nil }, "not Ready"},
-		"cordoned":     {func(c *platformtest.Cluster) { c.Nodes[1].Spec.Unschedulable = true }, "cordoned"},
-		"device plugin gone": {func(c *platformtest.Cluster) {
+		"not ready":    {func(c *machinestest.Cluster) { c.Nodes[1].Status.Conditions[0].Status = corev1.ConditionUnknown }, "not Ready"},
+		"no condition": {func(c *machinestest.Cluster) { c.Nodes[1].Status.Conditions = nil }, "not Ready"},
+		"cordoned":     {func(c *machinestest.Cluster) { c.Nodes[1].Spec.Unschedulable = true }, "cordoned"},
+		"device plugin gone": {func(c *machinestest.Cluster) {
 			zero := corev1.ResourceList{"sgx.intel.com/enclave": resource.MustParse("0")}
 			c.Nodes[1].Labels, c.Nodes[1].Status.Capacity, c.Nodes[1].Status.Allocatable = nil, zero, zero
 		}, "no allocatable SGX resource"},
-		"only a label": {func(c *platformtest.Cluster) {
+		"only a label": {func(c *machinestest.Cluster) {
 			c.Nodes[1].Labels = map[string]string{"las.scontain.com/ok": "true"}
 			c.Nodes[1].Status.Capacity, c.Nodes[1].Status.Allocatable = nil, nil
 		}, "no allocatable SGX resource"},
-		"LAS not ready": {func(c *platformtest.Cluster) { c.Pods[1].Status.Conditions[0].Status = corev1.ConditionFalse }, "LAS pod not running (not ready)"},
-		"LAS crashes": {func(c *platformtest.Cluster) {
+		"LAS not ready": {func(c *machinestest.Cluster) { c.Pods[1].Status.Conditions[0].Status = corev1.ConditionFalse }, "LAS pod not running (not ready)"},
+		"LAS crashes": {func(c *machinestest.Cluster) {
 			c.Pods[1].Status.ContainerStatuses = []corev1.ContainerStatus{{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}}}
 		}, "LAS pod not running (CrashLoopBackOff)"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cluster := &platformtest.Cluster{}
+			cluster := &machinestest.Cluster{}
 			cluster.AddSGX("n1", lineA)
 			cluster.AddSGX("n2", "Intel QE ID: "+qeB)
 			c.change(cluster)
-			i, err := discover(t, cluster, platform.Options{})
+			i, err := discover(t, cluster, machines.Options{})
 			wantIDs(t, i, err, idA, idB) // n2 comes back, and must be admitted then
 			if n := i.Nodes[1]; n.Usable || n.Reason != c.want {
 				t.Errorf("got %+v, want %q", n, c.want)
@@ -202,11 +227,11 @@ func TestDiscoverSaysWhyANodeIsNotUsable(t *testing.T) {
 
 func TestSGXResources(t *testing.T) {
 	for _, name := range []corev1.ResourceName{"sgx.intel.com/enclave", "sgx.intel.com/epc", "sgx.k8s.io/sgx", "sgx.k8s.io/dcap"} {
-		c := &platformtest.Cluster{}
+		c := &machinestest.Cluster{}
 		c.AddSGX("n1", lineA)
 		one := corev1.ResourceList{name: resource.MustParse("1")}
 		c.Nodes[0].Labels, c.Nodes[0].Status.Capacity, c.Nodes[0].Status.Allocatable = map[string]string{"sgx.intel.com/capable": "false"}, one, one
-		i, err := discover(t, c, platform.Options{})
+		i, err := discover(t, c, machines.Options{})
 		wantIDs(t, i, err, idA)
 		if !i.Nodes[0].Usable {
 			t.Errorf("%s: got %+v", name, i.Nodes[0])
@@ -215,7 +240,7 @@ func TestSGXResources(t *testing.T) {
 }
 
 func TestDiscoverResource(t *testing.T) {
-	keys := func(n1 any) []any { return []any{platformtest.LASResource(map[string]any{"n1": n1})} }
+	keys := func(n1 any) []any { return []any{machinestest.LASResource(map[string]any{"n1": n1})} }
 	for name, c := range map[string]struct {
 		las     []any
 		warning string
@@ -229,12 +254,12 @@ func TestDiscoverResource(t *testing.T) {
 		"the word null":    {keys("null"), `LAS/las: node "n1": publicKey: platform ID: got "null"`},
 		"no text":          {keys(true), "publicKey: got true, want text"},
 		"32 digits":        {keys(qeA), "publicKey: platform ID"},
-		"a node that left": {[]any{platformtest.LASResource(map[string]any{"gone": keyB})}, `node "gone", which the cluster does not have`},
+		"a node that left": {[]any{machinestest.LASResource(map[string]any{"gone": keyB})}, `node "gone", which the cluster does not have`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cluster := &platformtest.Cluster{LAS: c.las}
+			cluster := &machinestest.Cluster{LAS: c.las}
 			cluster.AddSGX("n1", line6(keyA))
-			i, err := discover(t, cluster, platform.Options{})
+			i, err := discover(t, cluster, machines.Options{})
 			if err != nil || len(i.IDs()) != 1 || i.IDs()[0] != parse(t, keyA) {
 				t.Fatalf("got %+v and %v", i, err)
 			}
@@ -243,13 +268,13 @@ func TestDiscoverResource(t *testing.T) {
 			}
 		})
 	}
-	cluster := &platformtest.Cluster{LAS: keys(keyB)}
+	cluster := &machinestest.Cluster{LAS: keys(keyB)}
 	cluster.AddSGX("n1", line6(keyA))
-	i, err := discover(t, cluster, platform.Options{})
+	i, err := discover(t, cluster, machines.Options{})
 	wantError(t, i, err, `sources disagree about node "n1"`, "LAS/las says "+keyB, "pod scone-system/las-n1 says "+keyA)
-	cluster = &platformtest.Cluster{LAS: keys(nil), Nodes: []corev1.Node{platformtest.SGXNode("n1")}}
+	cluster = &machinestest.Cluster{LAS: keys(nil), Nodes: []corev1.Node{machinestest.SGXNode("n1")}}
 	cluster.AddLAS("n1", "a LAS that says nothing")
-	i, err = discover(t, cluster, platform.Options{})
+	i, err = discover(t, cluster, machines.Options{})
 	wantError(t, i, err, "SGX node without platform ID: n1: the log of its LAS pod names none")
 }
 
@@ -269,7 +294,7 @@ func TestDiscoverRefused(t *testing.T) {
 		"both":                 {map[string]int{"/pods": 403, "/las": 403}, true, -1, "listing LAS custom resources"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cluster := &platformtest.Cluster{}
+			cluster := &machinestest.Cluster{}
 			cluster.AddSGX("n1", line6(keyA))
 			if cluster.Refuse = c.refuse; c.refuse["/las"] != 0 { // the pod's name contains it, too
 				cluster.Refuse = map[string]int{"/v1beta1/las": 403, "/pods": c.refuse["/pods"]}
@@ -278,9 +303,9 @@ func TestDiscoverRefused(t *testing.T) {
 				}
 			}
 			if c.las {
-				cluster.LAS = []any{platformtest.LASResource(map[string]any{"n1": keyA})}
+				cluster.LAS = []any{machinestest.LASResource(map[string]any{"n1": keyA})}
 			}
-			i, err := discover(t, cluster, platform.Options{})
+			i, err := discover(t, cluster, machines.Options{})
 			if c.warnings < 0 {
 				wantError(t, i, err, c.want)
 				var forbidden *platform.ForbiddenError
@@ -310,16 +335,16 @@ func TestDiscoverFails(t *testing.T) {
 		"absent": {map[string]int{"/nodes": 404}, "listing nodes: "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cluster := &platformtest.Cluster{Refuse: c.refuse}
+			cluster := &machinestest.Cluster{Refuse: c.refuse}
 			cluster.AddSGX("n1", lineA)
-			i, err := discover(t, cluster, platform.Options{})
+			i, err := discover(t, cluster, machines.Options{})
 			wantError(t, i, err, c.want)
 		})
 	}
 }
 
 func TestDiscoverEndsInTime(t *testing.T) {
-	cluster := &platformtest.Cluster{Hang: "/log"}
+	cluster := &machinestest.Cluster{Hang: "/log"}
 	for n := range 50 {
 		cluster.AddSGX(fmt.Sprintf("n%02d", n), lineA)
 	}
@@ -330,7 +355,7 @@ func TestDiscoverEndsInTime(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	i, err := platform.Discover(ctx, clientset, nil, platform.Options{})
+	i, err := (&machines.Cluster{Clientset: clientset}).Discover(ctx, machines.Options{})
 	wantError(t, i, err, "reading the logs of LAS pods")
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want a deadline", err)
@@ -342,17 +367,17 @@ func TestDiscoverEndsInTime(t *testing.T) {
 
 func TestDiscoverManyNodes(t *testing.T) {
 	const many = 5000
-	c := &platformtest.Cluster{LAS: []any{}}
+	c := &machinestest.Cluster{LAS: []any{}}
 	keys := map[string]any{}
 	for n := range many {
 		name := fmt.Sprintf("n%04d", n)
-		c.Nodes = append(c.Nodes, platformtest.SGXNode(name))
-		c.Pods = append(c.Pods, platformtest.LASPod(name))
+		c.Nodes = append(c.Nodes, machinestest.SGXNode(name))
+		c.Pods = append(c.Pods, machinestest.LASPod(name))
 		c.Pods[n].Status.Phase = corev1.PodPending // no logs: 5,000 requests take too long here
 		keys[name] = fmt.Sprintf("%064x", n+1)
 	}
-	c.LAS = []any{platformtest.LASResource(keys)}
-	i, err := discover(t, c, platform.Options{})
+	c.LAS = []any{machinestest.LASResource(keys)}
+	i, err := discover(t, c, machines.Options{})
 	if err != nil || len(i.IDs()) != many {
 		t.Fatalf("got %v", err)
 	}
@@ -371,17 +396,17 @@ func TestDiscoverManyNodes(t *testing.T) {
 }
 
 func TestDiscoverManyLogs(t *testing.T) {
-	c := &platformtest.Cluster{}
+	c := &machinestest.Cluster{}
 	for n := range 100 {
 		c.AddSGX(fmt.Sprintf("n%03d", n), fmt.Sprintf("Intel QE ID: %032x", n+1))
 	}
-	i, err := discover(t, c, platform.Options{})
+	i, err := discover(t, c, machines.Options{})
 	if err != nil || len(i.IDs()) != 100 || i.Nodes[41].ID.String() != fmt.Sprintf("INTEL_QE_ID:%032x", 42) {
 		t.Errorf("got %v", err)
 	}
 	c.Refuse = map[string]int{"/log": 403}
 	before := len(c.Requests())
-	i, err = discover(t, c, platform.Options{})
+	i, err = discover(t, c, machines.Options{})
 	wantError(t, i, err, "a source was refused")
 	if asked := len(c.Requests()) - before; asked > 50 {
 		t.Errorf("asked %d times although the first answer was no", asked)
@@ -393,27 +418,27 @@ func TestDiscoverFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &platformtest.Cluster{}
+	c := &machinestest.Cluster{}
 	c.AddSGX("n1", lineA)
 	c.AddSGX("n2", "a LAS that says nothing")
-	i, err := discover(t, c, platform.Options{File: claims})
+	i, err := discover(t, c, machines.Options{File: claims})
 	wantIDs(t, i, err, idA, idB)
 	if i.Nodes[1].Provenance != attest.Declared || len(i.Nodes[0].Sources) != 2 {
 		t.Errorf("got %+v", i.Nodes)
 	}
 	c.Logs["scone-system/las-n2/las"] = line6(keyA)
-	i, err = discover(t, c, platform.Options{File: claims})
+	i, err = discover(t, c, machines.Options{File: claims})
 	wantError(t, i, err, `sources disagree about node "n2"`, "nodes.txt:2 says "+idB)
 }
 
 func TestDiscoverListDoesNotAskTheCluster(t *testing.T) {
-	i, err := platform.Discover(t.Context(), nil, nil, platform.Options{IDs: []attest.PlatformID{parse(t, idA)}})
+	i, err := machines.Find(t.Context(), nil, machines.Options{IDs: []attest.PlatformID{parse(t, idA)}})
 	wantIDs(t, i, err, idA)
 }
 
 // TestListAgain uses the fakes of client-go: a list that expires half way begins again.
 func TestListAgain(t *testing.T) {
-	node1, node2 := platformtest.SGXNode("n1"), platformtest.SGXNode("n2")
+	node1, node2 := machinestest.SGXNode("n1"), machinestest.SGXNode("n2")
 	clientset := fake.NewClientset()
 	expired := 0
 	clientset.PrependReactor("list", "nodes", func(action clienttesting.Action) (bool, runtime.Object, error) {
@@ -429,42 +454,15 @@ func TestListAgain(t *testing.T) {
 		}
 		return true, page, nil
 	})
-	las := &unstructured.Unstructured{Object: platformtest.LASResource(map[string]any{"n1": keyA, "n2": keyB})}
+	las := &unstructured.Unstructured{Object: machinestest.LASResource(map[string]any{"n1": keyA, "n2": keyB})}
 	gvr := schema.GroupVersionResource{Group: "base.scone.cloud", Version: "v1beta1", Resource: "las"}
 	resources := dynamicfake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{gvr: "LASList"})
 	if err := resources.Tracker().Create(gvr, las, ""); err != nil {
 		t.Fatal(err)
 	}
-	i, err := platform.Discover(t.Context(), clientset, resources, platform.Options{})
+	i, err := (&machines.Cluster{Clientset: clientset, Resources: resources}).Discover(t.Context(), machines.Options{})
 	wantIDs(t, i, err, keyB, keyA)
 	if len(i.Nodes) != 2 || expired != 1 {
 		t.Errorf("got %d nodes, want 2", len(i.Nodes))
 	}
-}
-
-func TestClusterRole(t *testing.T) {
-	var role rbacv1.ClusterRole
-	if err := yaml.UnmarshalStrict([]byte(platform.ClusterRole()), &role); err != nil {
-		t.Fatal(err)
-	}
-	if role.Kind != "ClusterRole" || role.Name == "" || len(role.Rules) != len(platform.Rights(false)) {
-		t.Errorf("got %+v", role)
-	}
-}
-
-func FuzzParseLog(f *testing.F) {
-	f.Add([]byte(lineA))
-	f.Add([]byte(line6(keyA) + "\n" + line6(keyB)))
-	f.Add([]byte("Intel QE ID: null\npublic key \n"))
-	f.Fuzz(func(t *testing.T, log []byte) {
-		ids := platform.ParseLog(log)
-		if len(ids) > 2 {
-			t.Fatalf("got %v", ids)
-		}
-		for _, id := range ids {
-			if _, err := attest.ParsePlatformID(id.String()); err != nil || !strings.Contains(string(log), strings.TrimPrefix(id.String(), "INTEL_QE_ID:")) {
-				t.Fatalf("got %v, %v", id, err)
-			}
-		}
-	})
 }

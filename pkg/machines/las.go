@@ -1,4 +1,4 @@
-package platform
+package machines
 
 import (
 	"context"
@@ -10,9 +10,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic"
 
 	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/platform"
 )
 
 // lasResource is the custom resource of SCONE's operator; it is cluster-scoped.
@@ -29,9 +29,9 @@ type nodeKey struct {
 
 // fetchResources reads status.nodes[].publicKey of the LAS custom resources. A
 // cluster without SCONE's operator has none.
-func (o *Observation) fetchResources(ctx context.Context, client dynamic.Interface) error {
+func (c *Cluster) fetchResources(ctx context.Context, seen *platform.Observation) error {
 	keys, err := each(ctx, "LAS custom resources (las.base.scone.cloud)", func(options metav1.ListOptions) ([]nodeKey, string, error) {
-		page, err := client.Resource(lasResource()).List(ctx, options)
+		page, err := c.Resources.Resource(lasResource()).List(ctx, options)
 		if apierrors.IsNotFound(err) {
 			return nil, "", nil
 		}
@@ -45,7 +45,7 @@ func (o *Observation) fetchResources(ctx context.Context, client dynamic.Interfa
 		return keys, page.GetContinue(), nil
 	})
 	for _, k := range keys {
-		o.addKey(k)
+		addKey(seen, k)
 	}
 	return err
 }
@@ -63,20 +63,21 @@ func nodeKeys(las *unstructured.Unstructured) []nodeKey {
 	return keys
 }
 
-func (o *Observation) addKey(k nodeKey) {
+// addKey notes what a resource says of a node: a claim, or a value that is no ID.
+func addKey(seen *platform.Observation, k nodeKey) {
 	if k.key == nil || k.key == "" {
 		return
 	}
 	origin := "LAS/" + k.resource
 	text, ok := k.key.(string)
 	if !ok {
-		o.Unreadable = append(o.Unreadable, fmt.Sprintf("%s: node %q: publicKey: got %.80v, want text", origin, k.node, k.key))
+		seen.Unreadable = append(seen.Unreadable, fmt.Sprintf("%s: node %q: publicKey: got %.80v, want text", origin, k.node, k.key))
 		return
 	}
 	id, err := attest.ParsePlatformID(text)
 	if err != nil {
-		o.Unreadable = append(o.Unreadable, fmt.Sprintf("%s: node %q: publicKey: %v", origin, k.node, err))
+		seen.Unreadable = append(seen.Unreadable, fmt.Sprintf("%s: node %q: publicKey: %v", origin, k.node, err))
 		return
 	}
-	o.Claims = append(o.Claims, Claim{Node: k.node, ID: id, Source: SourceResource, Origin: origin})
+	seen.Claims = append(seen.Claims, platform.Claim{Node: k.node, ID: id, Source: platform.SourceResource, Origin: origin})
 }
