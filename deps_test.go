@@ -27,7 +27,7 @@ func layers() [][]string {
 		{"pkg/inventory", "pkg/verify", "pkg/report"},
 		{"pkg/collateral", "pkg/cas", "pkg/release", "pkg/charts", "pkg/mysql", "pkg/record", "pkg/kube", "pkg/machines"},
 		{"pkg/mariadb"},
-		{"pkg/deploy", "pkg/probe"},
+		{"pkg/deploy", "pkg/probe", "pkg/contact"},
 		{"plugin"},
 		{"cmd"},
 	}
@@ -36,6 +36,7 @@ func layers() [][]string {
 // owners are the packages that alone may import what begins with the key.
 func owners() map[string][]string {
 	return map[string][]string{
+		"os/exec":                           {"pkg/contact", "pkg/lab", "test"},
 		"helm.sh/helm":                      {"pkg/release"},
 		"github.com/spf13/cobra":            {"plugin", "pkg/lab"},
 		"github.com/spf13/pflag":            {"plugin", "pkg/lab"},

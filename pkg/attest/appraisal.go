@@ -53,11 +53,23 @@ func (p Pin) Appraise(now time.Time) (*Appraisal, error) {
 	return &Appraisal{appraisal.Findings, Anchor{appraisal.Chain, appraisal.Key}, appraisal.Result, appraisal.Simulated, p}, nil
 }
 
-// PeerTitle is what is asked about the peer of a TLS connection.
-const PeerTitle = "the TLS peer is the attested CAS"
+// AppraiseAlone appraises evidence that was saved, where no CAS is asked. The missing
+// TLS peer is a warning: whoever leaves the address out chose it.
+func (p Pin) AppraiseAlone(now time.Time) (*Appraisal, error) {
+	a, err := p.Appraise(now)
+	if err != nil {
+		return nil, err
+	}
+	a.Findings = append(a.Findings, check.Finding{ID: "cas-tls-peer", Title: peerTitle, Outcome: check.Warn,
+		Reason: "a saved report without an address is appraised alone: no CAS was asked"})
+	return a, nil
+}
+
+// peerTitle is what is asked about the peer of a TLS connection.
+const peerTitle = "the TLS peer is the attested CAS"
 
 func peerFinding(peer []*x509.Certificate, anchor Anchor, now time.Time) check.Finding {
-	f := check.Finding{ID: "cas-tls-peer", Title: PeerTitle, Outcome: check.Pass}
+	f := check.Finding{ID: "cas-tls-peer", Title: peerTitle, Outcome: check.Pass}
 	if err := anchor.CheckPeer(peer, now); err != nil {
 		f.Outcome, f.Reason = check.Fail, err.Error()
 		f.Hint = "connect to the CAS without a proxy that ends TLS, or find out who answers at this address"

@@ -141,3 +141,14 @@ func (r Report) Find(id string) (Finding, bool) {
 	}
 	return r[i], true
 }
+
+// Obstacle returns what is in the way of accepting the report: the first failure, else
+// the first skip. ok is false when there is neither.
+func (r Report) Obstacle() (f Finding, ok bool) {
+	for _, o := range []Outcome{Fail, Skip} {
+		if found := r.With(o); len(found) > 0 {
+			return found[0], true
+		}
+	}
+	return Finding{}, false
+}

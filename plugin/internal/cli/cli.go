@@ -42,14 +42,20 @@ func (e *VerdictError) Error() string { return fmt.Sprintf("the verdict is exit 
 // Conclude turns a verdict into an error with its exit code, or nil.
 func Conclude(v check.Verdict, simulated, acceptSimulated bool) error {
 	switch {
-	case v == check.Contraindicated:
-		return &VerdictError{Contraindicated}
 	case !v.Accepted():
-		return &VerdictError{Unproven}
+		return &VerdictError{refusal(v)}
 	case simulated && !acceptSimulated:
 		return &VerdictError{Simulated}
 	}
 	return nil
+}
+
+// refusal is the exit code of a verdict that is not accepted.
+func refusal(v check.Verdict) int {
+	if v == check.Contraindicated {
+		return Contraindicated
+	}
+	return Unproven
 }
 
 // Report prints an error of a program, unless it was said already, and returns the exit
@@ -72,9 +78,15 @@ func Report(p Program, err error, errOut io.Writer) int {
 		Hint() string
 		ExitCode() int
 	}
+	var judged interface { // of somebody who was refused before anything was asked of them
+		Hint() string
+		Verdict() check.Verdict
+	}
 	switch {
 	case errors.As(err, &usage):
 		return Usage
+	case errors.As(err, &judged):
+		return refusal(judged.Verdict())
 	case errors.As(err, &coded):
 		return coded.ExitCode()
 	case errors.Is(err, context.DeadlineExceeded):

@@ -16,6 +16,14 @@ type hinted struct{ error }
 
 func (hinted) Hint() string { return "do that" }
 
+// refused is an error about somebody who was judged.
+type refused struct {
+	hinted
+	verdict check.Verdict
+}
+
+func (r refused) Verdict() check.Verdict { return r.verdict }
+
 func TestReport(t *testing.T) {
 	for name, c := range map[string]struct {
 		err  error
@@ -30,6 +38,9 @@ func TestReport(t *testing.T) {
 		"several lines":          {errors.New("one\ntwo\nhint: run this\n"), 1, "error: one\n  two\n  hint: run this\n"},
 		"what a peer could send": {fmt.Errorf("CAS: peer says: %s", "a\u009b2Jb\x1b[1Ac\u202ed\xff"), 1, "error: CAS: peer says: abc d\n"},
 		"a verdict":              {&cli.VerdictError{Code: 3}, 3, ""},
+		"unproven":               {fmt.Errorf("asking: %w", refused{hinted{errors.New("no")}, check.None}), 4, "error: asking: no\nhint: do that\n"},
+		"refuted":                {refused{hinted{errors.New("no")}, check.Contraindicated}, 3, "error: no\nhint: do that\n"},
+		"a mistake":              {refused{hinted{errors.New("no")}, check.Affirming}, 4, "error: no\nhint: do that\n"}, // an error is never a success
 	} {
 		var out bytes.Buffer
 		if code := cli.Report(cli.Kubectl, c.err, &out); code != c.code || out.String() != c.text {

@@ -2,136 +2,81 @@ package verbs
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"strings"
 	"time"
 
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/cas"
-	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/contact"
+	"github.com/confidb/confidb/pkg/kube"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/plugin/internal/cli"
 )
 
-// connection is a CAS that was attested and is talked to.
+// NewDesk is where the user whose records are in home meets CASes: those of the cluster
+// through a port-forward, all others directly.
+func NewDesk(getter genericclioptions.RESTClientGetter, home string, now func() time.Time) contact.Desk {
+	return contact.Desk{Store: record.Store{Dir: home}, Now: now, Dial: func(ctx context.Context, address string) (cas.Dialer, func(), error) {
+		return dialCAS(ctx, getter, address)
+	}}
+}
+
+// dialCAS returns a dialer for a CAS. The cluster is only asked when the address is
+// that of a Service.
+func dialCAS(ctx context.Context, getter genericclioptions.RESTClientGetter, address string) (cas.Dialer, func(), error) {
+	if _, _, inCluster := kube.ServiceAddress(address); !inCluster {
+		dial, err := kube.Direct(address, cas.ClientPort)
+		return dial, func() {}, err
+	}
+	c, err := kube.New(getter)
+	if err != nil {
+		return nil, nil, err
+	}
+	dial, close, err := c.DialService(ctx, address, cas.ClientPort)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reaching the CAS: %w", err)
+	}
+	return dial, close, nil
+}
+
+// askResource has SCONE's operator answer a nonce, through the custom resource that has
+// the name of the CAS's Service.
+func askResource(getter genericclioptions.RESTClientGetter) func(context.Context, string, [16]byte) ([]byte, error) {
+	return func(ctx context.Context, address string, nonce [16]byte) ([]byte, error) {
+		name, namespace, inCluster := kube.ServiceAddress(address)
+		if !inCluster {
+			return nil, cli.NewUsageError("--evidence %s: got the address %s, want NAME.NAMESPACE.svc, the name of the custom resource", attest.BackendResource, address)
+		}
+		c, err := kube.New(getter)
+		if err != nil {
+			return nil, err
+		}
+		return c.CASReport(ctx, namespace, name, nonce)
+	}
+}
+
+// connection is a contact.Connection as the verbs still use it.
 type connection struct {
-	*cas.Client
+	*contact.Connection
 	attested *attest.Appraisal
 	close    func()
 }
 
-// CASError means that a CAS is not proven to be the one that the policy accepts.
-type CASError struct {
-	Address  string
-	Findings check.Report
+func adapt(c *contact.Connection, err error) (*connection, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &connection{c, c.Appraisal, c.Close}, nil
 }
 
-func (e *CASError) worst() check.Finding {
-	for _, outcome := range []check.Outcome{check.Fail, check.Skip} {
-		if found := e.Findings.With(outcome); len(found) > 0 {
-			return found[0]
-		}
-	}
-	return check.Finding{ID: "cas-attested", Reason: "nothing was asked"}
-}
-
-func (e *CASError) Error() string {
-	f := e.worst()
-	parts := []string{fmt.Sprintf("CAS %s is not proven: %s", e.Address, f.ID)}
-	if f.Got != "" || f.Want != "" {
-		parts = append(parts, fmt.Sprintf("got %s, want %s", f.Got, f.Want))
-	}
-	if f.Reason != "" {
-		parts = append(parts, f.Reason)
-	}
-	return strings.Join(parts, ": ")
-}
-
-// Hint is that of the first finding that is in the way.
-func (e *CASError) Hint() string { return e.worst().Hint }
-
-// ExitCode is that of the verdict.
-func (e *CASError) ExitCode() int {
-	if e.Findings.Verdict() == check.Contraindicated {
-		return cli.Contraindicated
-	}
-	return cli.Unproven
-}
-
-// connectCAS attests the CAS afresh, keeps the evidence and returns a client that
-// talks to this CAS only. Nothing was sent to a CAS that is not proven.
+// connectCAS is contact.Desk.Connect.
 func connectCAS(ctx context.Context, getter genericclioptions.RESTClientGetter, store record.Store, address string, trust attest.Trust, now func() time.Time) (*connection, error) {
-	dial, close, err := dialCAS(ctx, getter, address)
-	if err != nil {
-		return nil, err
-	}
-	attested, _, err := attestNow(ctx, dial, store, address, trust, now)
-	if err == nil && !attested.Findings.Verdict().Accepted() {
-		err = &CASError{address, attested.Findings}
-	}
-	if err == nil {
-		err = store.SavePin(&attested.Pin)
-	}
-	if err != nil {
-		close()
-		return nil, err
-	}
-	return newConnection(dial, close, attested, store, now)
+	return adapt(NewDesk(getter, store.Dir, now).Connect(ctx, address, trust))
 }
 
-func newConnection(dial cas.Dialer, close func(), attested *attest.Appraisal, store record.Store, now func() time.Time) (*connection, error) {
-	identity, err := store.Identity(now())
-	if err != nil {
-		close()
-		return nil, err
-	}
-	client, err := cas.NewClient(dial, attested.Anchor, identity)
-	if err != nil {
-		close()
-		return nil, err
-	}
-	return &connection{client, attested, func() { client.Close(); close() }}, nil
-}
-
-// reconnectCAS relies on the evidence that was kept for a CAS. It is appraised
-// again, so that an edited file, or evidence that is no longer good, is noticed.
+// reconnectCAS is contact.Desk.Reconnect.
 func reconnectCAS(ctx context.Context, getter genericclioptions.RESTClientGetter, store record.Store, address string, now func() time.Time) (*connection, error) {
-	pin, err := store.Pin(address)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &UnknownCASError{address}
-	}
-	if err != nil {
-		return nil, err
-	}
-	attested, err := pin.Appraise(now())
-	if err != nil {
-		return nil, err
-	}
-	if err := remember(store, attested, now()); err != nil {
-		return nil, err
-	}
-	if !attested.Findings.Verdict().Accepted() {
-		return nil, &CASError{address, attested.Findings}
-	}
-	dial, close, err := dialCAS(ctx, getter, address)
-	if err != nil {
-		return nil, err
-	}
-	return newConnection(dial, close, attested, store, now)
-}
-
-// UnknownCASError means that a CAS was not attested yet.
-type UnknownCASError struct{ Address string }
-
-func (e *UnknownCASError) Error() string {
-	return fmt.Sprintf("CAS %s was not attested yet", e.Address)
-}
-
-// Hint says how to attest it.
-func (e *UnknownCASError) Hint() string {
-	return fmt.Sprintf("kubectl confidb attest cas %s --policy FILE --collateral FOLDER", e.Address)
+	return adapt(NewDesk(getter, store.Dir, now).Reconnect(ctx, address))
 }

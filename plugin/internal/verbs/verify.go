@@ -158,31 +158,20 @@ func (v *verification) observeCAS(ctx context.Context, seen *evidence.Observatio
 		seen.DatabaseCA, seen.StatementKey = evidence.Missing[string](problem), evidence.Missing[string](problem)
 	}
 	seen.Sessions = map[string]evidence.Fetched[session.Stored]{}
-	dial, close, err := dialCAS(ctx, v.getter, v.promised.CASAddress)
+	met, err := NewDesk(v.getter, v.store.Dir, v.Now).Meet(ctx, v.promised.CASAddress, v.promised.Trust)
 	if err != nil {
 		seen.CAS = evidence.Missing[evidence.CAS](err.Error())
 		fail(err.Error())
 		return
 	}
-	attested, peer, err := attestNow(ctx, dial, v.store, v.promised.CASAddress, v.promised.Trust, v.Now)
-	if err != nil {
-		close()
-		seen.CAS = evidence.Missing[evidence.CAS](err.Error())
-		fail(err.Error())
-		return
-	}
-	seen.CAS = evidence.Got(evidence.CAS{Pin: attested.Pin, Peer: peer}, nil)
-	if !attested.Findings.Verdict().Accepted() {
-		close()
-		fail("the CAS is not proven, so it was not asked")
-		return
-	}
-	c, err := newConnection(dial, close, attested, v.store, v.Now)
+	defer met.Close()
+	seen.CAS = evidence.Got(evidence.CAS{Pin: met.Appraisal.Pin, Peer: met.Peer}, nil)
+	c, err := met.Connect()
 	if err != nil {
 		fail(err.Error())
 		return
 	}
-	defer c.close()
+	defer c.Client.Close()
 	for _, m := range v.promised.Members {
 		stored, err := c.Session(ctx, m.Session.Name)
 		if err != nil {
