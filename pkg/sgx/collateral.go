@@ -108,11 +108,7 @@ func claimedPlatform(raw []byte) *PCK {
 	if err != nil {
 		return nil
 	}
-	chain, err := parseChain(q.CertificationData)
-	if err != nil {
-		return nil
-	}
-	p, err := ParsePCK(chain[0])
+	p, err := q.PCK()
 	if err != nil {
 		return nil
 	}

@@ -37,6 +37,20 @@ type attribute struct {
 	Value asn1.RawValue
 }
 
+// PCK is what the PCK certificate in the quote claims about the platform. Nothing is
+// verified: it only helps to choose collateral. A quote without its certificate is an
+// error.
+func (q *Quote) PCK() (*PCK, error) {
+	if q.CertificationType != PCKChain && q.CertificationType != PCKLeaf {
+		return nil, refuse(QuoteWithoutPCK, "the quote does not hold its PCK certificate (certification data of type %d)", q.CertificationType)
+	}
+	chain, err := parseChain(q.CertificationData)
+	if err != nil {
+		return nil, refuse(PCKChainInvalid, "PCK certificate: %w", err)
+	}
+	return ParsePCK(chain[0])
+}
+
 // ParsePCK reads the SGX extension of a PCK certificate.
 func ParsePCK(c *x509.Certificate) (*PCK, error) {
 	for _, e := range c.Extensions {
