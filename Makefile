@@ -3,11 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-<<<<<<< HEAD
-RACE := ./pkg/lab/... ./pkg/mariadb/... ./pkg/mysql ./pkg/platform/... ./pkg/probe/... ./plugin/internal/cluster/... ./plugin/internal/verbs
-=======
-RACE := ./pkg/lab/... ./pkg/mariadb/... ./pkg/platform/... ./pkg/probe/... ./pkg/kube/... ./plugin/internal/verbs
->>>>>>> 76126e3 (x)
+RACE := ./pkg/fleet ./pkg/lab/... ./pkg/mariadb/... ./pkg/mysql ./pkg/platform/... ./pkg/probe/... ./pkg/kube/... ./plugin/internal/verbs
 GOTEST := go test -trimpath
 export CGO_ENABLED ?= 0
 # Tests know from this variable where real quotes are; Go's cache of test results, too.

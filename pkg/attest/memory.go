@@ -29,7 +29,7 @@ func (m Memory) Judge(r *sgx.Result, rootCA []byte, now time.Time) check.Report 
 	clock := check.Finding{ID: "clock", Title: "the clock is not behind that of an earlier run", Outcome: check.Pass}
 	if m.Latest.Sub(now) > maxClockSkew {
 		clock.Outcome, clock.Got, clock.Want = check.Fail, now.UTC().Format(time.RFC3339), "at least "+m.Latest.UTC().Format(time.RFC3339)
-		clock.Reason, clock.Hint = "with a clock that was set back, expired collateral and revoked keys look good", "set the clock; if it was wrong earlier, remove memory.json from $CONFIDB_HOME"
+		clock.Reason, clock.Hint = "with a clock that was set back, expired collateral and revoked keys look good", "Set the clock; if it was wrong earlier, remove memory.json from $CONFIDB_HOME."
 	}
 	report := check.Report{clock}
 	for _, seen := range evaluations(r, rootCA) {
@@ -45,12 +45,12 @@ func (m Memory) judgeEvaluation(seen evaluation) check.Finding {
 		return f
 	}
 	if seen.number == 0 {
-		f.Outcome, f.Reason, f.Hint = check.Skip, "the collateral does not say it", "fetch current collateral: kubectl confidb collateral fetch"
+		f.Outcome, f.Reason, f.Hint = check.Skip, "the collateral does not say it", "Fetch current collateral with {collateral fetch}."
 		return f
 	}
 	f.Outcome, f.Got, f.Want = check.Fail, fmt.Sprintf("evaluation %d", seen.number), fmt.Sprintf("evaluation %d or later", before)
 	f.Reason = "newer collateral was used before: this one does not know what Intel found since"
-	f.Hint = "fetch current collateral: kubectl confidb collateral fetch; if you went back on purpose, remove memory.json from $CONFIDB_HOME"
+	f.Hint = "Fetch current collateral with {collateral fetch}; if you went back on purpose, remove memory.json from $CONFIDB_HOME."
 	return f
 }
 

@@ -66,13 +66,13 @@ func tcbStatus(r *sgx.Result, p Policy) check.Finding {
 	f := check.Finding{ID: "tcb-status", Title: "the platform's TCB is up to date", Got: string(r.Status), Want: string(sgx.UpToDate), Outcome: check.Pass}
 	switch {
 	case r.Status == "":
-		f.Outcome, f.Reason, f.Hint = check.Skip, "the collateral does not say it", "fetch current collateral: kubectl confidb collateral fetch"
+		f.Outcome, f.Reason, f.Hint = check.Skip, "the collateral does not say it", "Fetch current collateral with {collateral fetch}."
 	case r.Status == sgx.UpToDate:
 	case r.Status != sgx.Revoked && slices.Contains(p.AcceptTCB, r.Status):
 		f.Outcome, f.Reason = check.Warn, "the policy accepts "+string(r.Status)
 	default:
 		f.Outcome, f.Reason = check.Fail, "the policy does not accept this status"
-		f.Hint = "update BIOS and microcode, or name the status under accept-tcb of the policy if you can live with it"
+		f.Hint = "Update BIOS and microcode, or name the status under accept-tcb of the policy if you can live with it."
 	}
 	return f
 }
@@ -88,7 +88,7 @@ func tcbAdvisories(r *sgx.Result, p Policy) check.Finding {
 	switch {
 	case len(open) > 0:
 		f.Outcome, f.Reason = check.Fail, "the policy does not accept "+strings.Join(open, " ")
-		f.Hint = "read the advisories, and name each under accept-advisories of the policy if you can live with it"
+		f.Hint = "Read the advisories, and name each under accept-advisories of the policy if you can live with it."
 	case len(r.Advisories) > 0:
 		f.Outcome, f.Reason = check.Warn, "the policy accepts them by name"
 	}
@@ -99,11 +99,11 @@ func enclaveState(r *sgx.Result, p Policy) check.Finding {
 	f := check.Finding{ID: "enclave-state", Title: "the enclave is initialized and not a debug enclave", Outcome: check.Pass}
 	switch report := r.Quote.Report; {
 	case !report.Initialized():
-		f.Outcome, f.Reason, f.Hint = check.Fail, "the INIT attribute is not set", "do not trust this evidence"
+		f.Outcome, f.Reason, f.Hint = check.Fail, "the INIT attribute is not set", "Do not trust this evidence."
 	case report.Debug() && p.AllowDebugEnclave:
 		f.Outcome, f.Reason = check.Warn, "it is a debug enclave, which the policy allows"
 	case report.Debug():
-		f.Outcome, f.Reason, f.Hint = check.Fail, "it is a debug enclave: the host can read its memory", "use an enclave that is built for production"
+		f.Outcome, f.Reason, f.Hint = check.Fail, "it is a debug enclave: the host can read its memory", "Use an enclave that is built for production."
 	}
 	return f
 }
@@ -113,7 +113,7 @@ func enclaveIdentity(r *sgx.Result, p Policy) check.Finding {
 	f := check.Finding{ID: "enclave-identity", Title: "the enclave is the one that the policy expects", Outcome: check.Pass}
 	if len(v.MRENCLAVEs) == 0 && v.Signer == nil {
 		f.Outcome, f.Got, f.Reason = check.Fail, report.MRENCLAVE.String(), "the policy names no MRENCLAVE and no signer"
-		f.Hint = "get the measurement from whoever builds the enclave, not from the cluster, and give it"
+		f.Hint = "Get the measurement from whoever builds the enclave, not from the cluster, and give it."
 		return f
 	}
 	if len(v.MRENCLAVEs) > 0 {
@@ -134,7 +134,7 @@ func enclaveIdentity(r *sgx.Result, p Policy) check.Finding {
 
 func unexpected(f check.Finding) check.Finding {
 	f.Outcome, f.Reason = check.Fail, "another enclave"
-	f.Hint = "compare with the reference value of whoever builds the enclave; do not take it from the cluster"
+	f.Hint = "Compare with the reference value of whoever builds the enclave; do not take it from the cluster."
 	return f
 }
 

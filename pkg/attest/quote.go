@@ -102,7 +102,7 @@ func AppraiseQuote(raw []byte, files map[string][]byte, o sgx.Options, p Policy)
 	result, err := verify(raw, files, o)
 	if err != nil {
 		genuine.Outcome, genuine.Reason = check.Fail, err.Error()
-		genuine.Hint = "do not believe this quote; kubectl confidb explain says what the code means"
+		genuine.Hint = "Do not believe this quote; {explain} says what the code means."
 		a.Findings = check.Report{genuine}
 		return a
 	}

@@ -214,7 +214,7 @@ func (o Options) current(v Validity, id, title string, late, early Code) check.F
 }
 
 // fetchHint is the next step for collateral that is not as it should be.
-const fetchHint = "fetch current collateral: kubectl confidb collateral fetch"
+const fetchHint = "Fetch current collateral with {collateral fetch}."
 
 // missing is what could not be asked.
 func missing(id, title string, code Code, reason string) check.Finding {
@@ -228,7 +228,7 @@ func failed(id, title string, code Code, reason string) check.Finding {
 // revoked is the worst that a list can say, whatever it said before.
 func revoked(f check.Finding, code Code, c *x509.Certificate) check.Finding {
 	f = failed(f.ID, f.Title, code, fmt.Sprintf("%s with serial number %x is revoked", c.Subject.CommonName, c.SerialNumber))
-	f.Hint = "do not use this platform, or ask Intel why"
+	f.Hint = "Do not use this platform, or ask Intel why."
 	return f
 }
 

@@ -16,40 +16,6 @@ func newAttestCommand(getter genericclioptions.RESTClientGetter, streams generic
 	return newGroup("attest", "Prove what a CAS is, or whose a quote is", newAttestCASCommand(getter, streams), newAttestQuoteCommand(streams))
 }
 
-func newAttestQuoteCommand(streams genericiooptions.IOStreams) *cobra.Command {
-	o := &verbs.AttestQuote{Now: time.Now}
-	c := &cobra.Command{
-		Use:   "quote FILE",
-		Short: "Appraise an SGX quote in a file: genuine, current, the expected enclave",
-		Long: `Verifies an SGX quote (ECDSA, version 3; with or without the header of Open
-Enclave) with Intel's collateral, and compares the enclave with what you expect.
-Nothing is fetched: without collateral nothing is known of the platform's TCB.
-
-FILE holds the quote's bytes; - reads standard input. The folder of --collateral
-holds tcbInfo.json, qeIdentity.json, tcbSignChain.pem, rootCaCrl.der and
-pckCaCrl.der, for quotes without them pckCert.pem and pckSignChain.pem, or
-bundles as kubectl confidb collateral fetch writes them.
-
-Needs no rights in a cluster.`,
-		Example: `  # which enclave is this, and what does Intel say of its platform?
-  kubectl confidb attest quote quote.bin --collateral collateral/
-
-  # accept one measurement, and one deviation of the TCB by name
-  kubectl confidb attest quote quote.bin --collateral bundle.json --mrenclave 0123…cdef \
-    --accept-tcb SWHardeningNeeded --accept-advisory INTEL-SA-00615,INTEL-SA-00657`,
-		Args: exactlyOne("file with a quote"),
-		RunE: func(c *cobra.Command, arguments []string) error {
-			if err := verbs.CheckFormat(o.Output); err != nil {
-				return err
-			}
-			return o.Run(c.Context(), arguments[0], streams)
-		},
-	}
-	o.AddFlags(c.Flags())
-	verbs.AddResultFlags(c.Flags(), &o.Output, &o.AcceptSimulated)
-	return c
-}
-
 func newAttestCASCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
 	o := verbs.AttestCAS{Trust: verbs.NewTrust(os.LookupEnv), Now: time.Now}
 	var timeout time.Duration

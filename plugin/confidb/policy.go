@@ -6,7 +6,10 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/confidb/confidb/pkg/files"
 	"github.com/confidb/confidb/pkg/policy"
+	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/printers"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
@@ -15,7 +18,7 @@ func newPolicyCommand(streams genericiooptions.IOStreams) *cobra.Command {
 }
 
 func newPolicyCheckCommand(streams genericiooptions.IOStreams) *cobra.Command {
-	var o verbs.PolicyCheck
+	var o policyCheck
 	c := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Say what a policy accepts and where it is weak",
@@ -28,17 +31,41 @@ Asks nobody: needs no cluster, no CAS and no RBAC verbs.`,
 		Example: `  kubectl confidb policy check policy.yaml
   kubectl confidb policy check policy.yaml --strict -o json`,
 		Args: exactlyOne("file, or -"),
-		RunE: func(_ *cobra.Command, arguments []string) error {
-			o.File = arguments[0]
-			if err := verbs.CheckFormat(o.Output); err != nil {
-				return err
-			}
-			return o.Run(streams)
-		},
+		RunE: func(_ *cobra.Command, arguments []string) error { return o.run(arguments[0], streams) },
 	}
-	c.Flags().StringVarP(&o.Output, "output", "o", "", "output format: json or yaml (default: text)")
-	c.Flags().BoolVar(&o.Strict, "strict", false, "exit 3 when the policy is weak somewhere")
+	c.Flags().StringVarP(&o.output, "output", "o", "", "output format: json or yaml (default: text)")
+	c.Flags().BoolVar(&o.strict, "strict", false, "exit 3 when the policy is weak somewhere")
 	return c
+}
+
+// policyCheck are the options of checking a policy file.
+type policyCheck struct {
+	output string
+	// strict makes weaknesses the exit code of something contraindicated.
+	strict bool
+}
+
+// run prints what a policy accepts and where it is weak; - is standard input.
+func (o policyCheck) run(path string, streams genericiooptions.IOStreams) error {
+	if err := verbs.CheckFormat(o.output); err != nil {
+		return err
+	}
+	text, name, err := files.ReadInput(path, streams.In)
+	if err != nil {
+		return fmt.Errorf("reading the policy: %w", err)
+	}
+	p, err := policy.Parse(name, text)
+	if err != nil {
+		return err
+	}
+	document := printers.NewPolicy(name, p)
+	if err := printers.Print(streams.Out, o.output, document); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	if o.strict && len(document.Weaknesses) > 0 {
+		return &cli.VerdictError{Code: cli.Contraindicated}
+	}
+	return nil
 }
 
 func newPolicyExampleCommand(streams genericiooptions.IOStreams) *cobra.Command {

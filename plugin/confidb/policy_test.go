@@ -217,7 +217,7 @@ func TestPolicyCheckCodes(t *testing.T) {
 
 func TestPolicyCheckReadsOnlySoMuch(t *testing.T) {
 	code, out, errOut := runPolicy(t, strings.Repeat("#\n", 3<<20), "check", "-")
-	if code != 1 || out != "" || !strings.HasPrefix(errOut, "error: standard input:1:1: got 4194304 bytes, want at most 1048576") {
+	if code != 1 || out != "" || !strings.HasPrefix(errOut, "error: reading the policy: standard input: longer than 4194304 bytes") {
 		t.Errorf("exit %d: %s%.200s", code, out, errOut)
 	}
 }

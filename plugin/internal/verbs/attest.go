@@ -56,7 +56,7 @@ func (o AttestCAS) Run(ctx context.Context, getter genericclioptions.RESTClientG
 	verdict := attested.Findings.Verdict()
 	if err := printers.Print(streams.Out, o.Output, printers.Result{
 		Head: printers.Head{Kind: "confidb.attestation/v1", Simulated: attested.Simulated}, Subject: "CAS " + resolved.cas, Verdict: verdict,
-		Findings: attested.Findings, Origins: resolved.origins, Evidence: attested.Label(), Claims: claims(attested),
+		Findings: cli.Kubectl.Findings(attested.Findings), Origins: resolved.origins, Evidence: attested.Label(), Claims: claims(attested),
 	}); err != nil {
 		return err
 	}

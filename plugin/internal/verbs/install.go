@@ -22,6 +22,7 @@ import (
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/flags"
 )
 
 // Values of --dry-run.
@@ -210,9 +211,9 @@ func (i *installation) findPlatforms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	proof := ProvenanceFlags{require: string(i.trusted.trust.RequireProvenance)}
+	proof := ProvenanceFlags{flags.Provenance{Require: string(i.trusted.trust.RequireProvenance)}}
 	if i.Platforms.quotes != "" {
-		proof.quoteFlags = quoteFlags{quotes: i.Platforms.quotes, collateral: i.Trust.collateral, policy: i.Trust.policy, rootCA: i.Trust.rootCA}
+		proof.Quotes = flags.Quotes{Folder: i.Platforms.quotes, Collateral: i.Trust.collateral, Policy: i.Trust.policy, Root: flags.Root{File: i.Trust.rootCA}}
 	}
 	if err := proof.resolve(ctx, &options, i.Now); err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	kubeprinters "k8s.io/cli-runtime/pkg/printers"
 
+	"github.com/confidb/confidb/pkg/files"
 	"github.com/confidb/confidb/pkg/inventory"
 	"github.com/confidb/confidb/pkg/machines"
 	"github.com/confidb/confidb/pkg/platform"
@@ -85,7 +86,7 @@ func (o PlatformsInventory) conclude(streams genericiooptions.IOStreams, after *
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target // of a link the file is replaced, not the link
 	}
-	if err := replaceFile(path, after.Render()); err != nil {
+	if err := files.Replace(path, after.Render(), files.Public); err != nil {
 		return fmt.Errorf("writing the inventory: %w", err)
 	}
 	return nil

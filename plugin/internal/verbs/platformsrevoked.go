@@ -74,7 +74,7 @@ func (o RevokedPlatform) Run(ctx context.Context, getter genericclioptions.RESTC
 	verdict, simulated := findings.Verdict(), m.attested.Simulated
 	if err := printers.Print(streams.Out, o.Output, printers.Result{
 		Head: printers.Head{Kind: "confidb.revocation/v1", Simulated: simulated}, Subject: fmt.Sprintf("node %s (%s) and release %s/%s", o.Node, id, m.promised.Namespace, o.Name),
-		Verdict: verdict, Findings: findings,
+		Verdict: verdict, Findings: cli.Kubectl.Findings(findings),
 	}); err != nil {
 		return err
 	}

@@ -7,8 +7,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
-	"slices"
 
 	"github.com/spf13/pflag"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/confidb/confidb/pkg/policy"
 	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/pkg/topology"
+	"github.com/confidb/confidb/plugin/internal/flags"
 )
 
 // DefaultCAS is where SCONE's operator and charts put a CAS.
@@ -175,47 +174,12 @@ func readBounded(path string) ([]byte, error) {
 
 // readCollateral reads a folder or one bundle, and refuses what is no collateral.
 func readCollateral(path string) (map[string][]byte, error) {
-	files, err := readCollateralFiles(path)
+	files, err := flags.ReadCollateral(path)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := sgx.CollateralFromFiles(files); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return files, nil
-}
-
-// maxCollateralFiles bounds the number of bundles in one folder.
-const maxCollateralFiles = 64
-
-// readCollateralFiles reads a bundle, or a folder in the form of Intel's sample data,
-// of bundles, or of both.
-func readCollateralFiles(path string) (map[string][]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	names := map[string]string{"bundle.json": path}
-	if info.IsDir() {
-		names = map[string]string{}
-		entries, err := os.ReadDir(path)
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range entries {
-			if filepath.Ext(e.Name()) == ".json" || slices.Contains(sgx.CollateralFileNames(), e.Name()) {
-				names[e.Name()] = filepath.Join(path, e.Name())
-			}
-		}
-	}
-	if len(names) > maxCollateralFiles {
-		return nil, fmt.Errorf("%s: got %d files, want at most %d", path, len(names), maxCollateralFiles)
-	}
-	files := map[string][]byte{}
-	for name, file := range names {
-		if files[name], err = readBounded(file); err != nil {
-			return nil, err
-		}
 	}
 	return files, nil
 }

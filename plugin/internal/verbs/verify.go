@@ -64,7 +64,7 @@ func (o Verify) run(ctx context.Context, getter genericclioptions.RESTClientGett
 	verdict := result.Findings.Verdict()
 	if err := printers.Print(streams.Out, o.Output, printers.Result{
 		Head: printers.Head{Kind: "confidb.verification/v1", Simulated: result.Simulated}, Subject: "release " + known.promised.Namespace + "/" + o.Name, Verdict: verdict,
-		Findings: result.Findings, Origins: origins, Limitations: result.Limitations,
+		Findings: cli.Kubectl.Findings(result.Findings), Origins: origins, Limitations: result.Limitations,
 	}); err != nil {
 		return err
 	}

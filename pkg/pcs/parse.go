@@ -1,4 +1,4 @@
-package collateral
+package pcs
 
 import (
 	"bytes"
@@ -28,7 +28,7 @@ func (a *answer) chain(names ...string) ([]byte, error) {
 }
 
 // parseIssuerChain reads PEM certificates from a URL-encoded header, and writes
-// them anew, so that equal chains are equal texts.
+// them again, so that equal chains are equal texts.
 func parseIssuerChain(text string) ([]byte, error) {
 	if len(text) > maxHeader {
 		return nil, fmt.Errorf("got %d bytes, want at most %d", len(text), maxHeader)

@@ -1,13 +1,12 @@
-// Package collateral fetches what Intel signs about platforms, from Intel's
-// Provisioning Certification Service (PCS, API v4) or from a cache of it (PCCS).
-// It trusts neither and verifies nothing: the caller gives what it returns to
-// pkg/sgx, which refuses whatever Intel did not sign.
-package collateral
+// Package pcs fetches what Intel signs about platforms, from Intel's Provisioning
+// Certification Service (PCS, API v4) or from a cache of it (PCCS). It trusts neither
+// and decides nothing: pkg/collateral judges what it returns, and pkg/sgx refuses
+// whatever Intel did not sign.
+package pcs
 
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -15,11 +14,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/confidb/confidb/pkg/collateral"
 	"github.com/confidb/confidb/pkg/sgx"
 )
 
-// IntelPCS is the base of Intel's own service.
-const IntelPCS = "https://api.trustedservices.intel.com"
+// Intel is the base of Intel's own service.
+const Intel = "https://api.trustedservices.intel.com"
 
 // intelRootCRL is where Intel's root puts its revocation list, despite the name.
 const intelRootCRL = "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der"
@@ -27,54 +27,23 @@ const intelRootCRL = "https://certificates.trustedservices.intel.com/IntelSGXRoo
 // certification is the path below which both services answer.
 const certification = "/sgx/certification/v4/"
 
-// CAs are the values of Request.CA.
-func CAs() []string { return []string{"platform", "processor"} }
-
 // Source is a service that serves collateral.
 type Source struct {
-	// BaseURL is the service without the path /sgx/certification/v4; IntelPCS when
+	// BaseURL is the service without the path /sgx/certification/v4; Intel when
 	// empty.
 	BaseURL string
 	// RootCRLURL is where the root's revocation list is. When empty it is Intel's own
-	// for IntelPCS, and below BaseURL as a PCCS serves it for everything else.
+	// for Intel, and below BaseURL as a PCCS serves it for everything else.
 	RootCRLURL string
-	// Client makes the requests; http.DefaultClient when nil. Redirects to another
+	// Client makes the requests, such as one of NewClient; http.DefaultClient when nil. Redirects to another
 	// host are not followed, whatever it says.
 	Client *http.Client
 	// Wait waits between tries, until the context is done; Sleep when nil.
 	Wait func(context.Context, time.Duration) error
 }
 
-// Request says which collateral.
-type Request struct {
-	// FMSPC is the family of processors.
-	FMSPC [6]byte
-	// CA is one of CAs.
-	CA string
-	// Update is standard, early or empty, which is what the service takes as standard.
-	Update string
-	// EvaluationDataNumber asks for one evaluation of Intel's; zero is the one that
-	// Update says. Only one of both may be given.
-	EvaluationDataNumber int
-}
-
-// Check refuses values that no service understands.
-func (r Request) Check() error {
-	switch {
-	case r.CA != "platform" && r.CA != "processor":
-		return fmt.Errorf("CA: got %.20q, want platform or processor", r.CA)
-	case r.Update != "" && r.Update != "standard" && r.Update != "early":
-		return fmt.Errorf("update: got %.20q, want standard or early", r.Update)
-	case r.EvaluationDataNumber < 0:
-		return fmt.Errorf("evaluation data number: got %d, want at least 1", r.EvaluationDataNumber)
-	case r.Update != "" && r.EvaluationDataNumber != 0:
-		return errors.New("got an update and an evaluation data number, want one of them: an update is a choice of the number")
-	}
-	return nil
-}
-
-// query adds the choice of the evaluation.
-func (r Request) query(q url.Values) string {
+// query writes the parameters of a request, with the choice of the evaluation.
+func query(r collateral.Request, q url.Values) string {
 	if r.Update != "" {
 		q.Set("update", r.Update)
 	}
@@ -89,7 +58,7 @@ func (r Request) query(q url.Values) string {
 
 // Fetch gets the TCB info, the QE identity, both revocation lists and the chains
 // of their issuers. Nothing of it is verified yet.
-func (s Source) Fetch(ctx context.Context, r Request) (*sgx.Collateral, error) {
+func (s Source) Fetch(ctx context.Context, r collateral.Request) (*sgx.Collateral, error) {
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
@@ -110,7 +79,7 @@ func (s Source) Fetch(ctx context.Context, r Request) (*sgx.Collateral, error) {
 	return c, nil
 }
 
-// Check refuses addresses that are none.
+// Check refuses malformed addresses.
 func (s Source) Check() error {
 	if _, err := s.base(); err != nil {
 		return err
@@ -127,7 +96,7 @@ func (s Source) Check() error {
 func (s Source) base() (string, error) {
 	text := s.BaseURL
 	if text == "" {
-		text = IntelPCS
+		text = Intel
 	}
 	u, err := parseAddress("the service", text)
 	if err != nil {
@@ -139,8 +108,8 @@ func (s Source) base() (string, error) {
 	return strings.TrimSuffix(strings.TrimSuffix(text, "/"), strings.TrimSuffix(certification, "/")) + certification, nil
 }
 
-// parseAddress refuses what is no address of a web server. A name or password in
-// it would end in messages, and is never needed.
+// parseAddress refuses malformed addresses. A name or password in one would end up in
+// messages, and is never needed.
 func parseAddress(of, text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil {
@@ -152,12 +121,12 @@ func parseAddress(of, text string) (*url.URL, error) {
 	return u, nil
 }
 
-func (s Source) fetchDocuments(ctx context.Context, base string, r Request, c *sgx.Collateral) error {
-	tcb, err := s.get(ctx, "the TCB info of "+hex.EncodeToString(r.FMSPC[:]), base+"tcb"+r.query(url.Values{"fmspc": {hex.EncodeToString(r.FMSPC[:])}}))
+func (s Source) fetchDocuments(ctx context.Context, base string, r collateral.Request, c *sgx.Collateral) error {
+	tcb, err := s.get(ctx, "the TCB info of "+hex.EncodeToString(r.FMSPC[:]), base+"tcb"+query(r, url.Values{"fmspc": {hex.EncodeToString(r.FMSPC[:])}}))
 	if err != nil {
 		return err
 	}
-	qe, err := s.get(ctx, "the QE identity", base+"qe/identity"+r.query(url.Values{}))
+	qe, err := s.get(ctx, "the QE identity", base+"qe/identity"+query(r, url.Values{}))
 	if err != nil {
 		return err
 	}
@@ -200,7 +169,7 @@ func (s Source) rootCRL(base string) string {
 	switch {
 	case s.RootCRLURL != "":
 		return s.RootCRLURL
-	case base == IntelPCS+certification:
+	case base == Intel+certification:
 		return intelRootCRL
 	}
 	return base + "rootcacrl"
@@ -216,5 +185,5 @@ func (*differentSignersError) Error() string {
 
 // Hint says what to do.
 func (*differentSignersError) Hint() string {
-	return "fetch again; when a PCCS serves them, refresh its cache, or fetch from Intel: --from " + IntelPCS
+	return "Fetch again; when a PCCS serves them, refresh its cache, or fetch from Intel, " + Intel + "."
 }

@@ -1,4 +1,4 @@
-package collateral_test
+package pcs_test
 
 import (
 	"bytes"
@@ -19,6 +19,7 @@ import (
 
 	"github.com/confidb/confidb/internal/sgxmint"
 	"github.com/confidb/confidb/pkg/collateral"
+	"github.com/confidb/confidb/pkg/pcs"
 	"github.com/confidb/confidb/pkg/sgx"
 )
 
@@ -95,8 +96,8 @@ func (s *service) answer(w http.ResponseWriter, header, chain string, body []byt
 	w.Write(body)
 }
 
-func (s *service) source() collateral.Source {
-	return collateral.Source{BaseURL: s.URL, Wait: func(context.Context, time.Duration) error { return errors.New("nothing may be waited for here") }}
+func (s *service) source() pcs.Source {
+	return pcs.Source{BaseURL: s.URL, Wait: func(context.Context, time.Duration) error { return errors.New("nothing may be waited for here") }}
 }
 
 // open verifies what was fetched.
@@ -114,16 +115,16 @@ func (s *service) open(t testing.TB, c *sgx.Collateral) (sgx.Contents, error) {
 }
 
 func TestFetchWhatVerifies(t *testing.T) {
-	for name, change := range map[string]func(*service, *collateral.Source){
-		"PCS":                    func(s *service, o *collateral.Source) { o.RootCRLURL = s.URL + "/IntelSGXRootCA.der" },
-		"a PCCS":                 func(s *service, _ *collateral.Source) { s.hexCRLs = true },
-		"a client of the user's": func(s *service, o *collateral.Source) { o.Client = s.Client() },
-		"a slash":                func(s *service, o *collateral.Source) { o.BaseURL += "/" },
-		"the whole path":         func(s *service, o *collateral.Source) { o.BaseURL += path },
-		"the older header's name": func(s *service, _ *collateral.Source) {
+	for name, change := range map[string]func(*service, *pcs.Source){
+		"PCS":                    func(s *service, o *pcs.Source) { o.RootCRLURL = s.URL + "/IntelSGXRootCA.der" },
+		"a PCCS":                 func(s *service, _ *pcs.Source) { s.hexCRLs = true },
+		"a client of the user's": func(s *service, o *pcs.Source) { o.Client = s.Client() },
+		"a slash":                func(s *service, o *pcs.Source) { o.BaseURL += "/" },
+		"the whole path":         func(s *service, o *pcs.Source) { o.BaseURL += path },
+		"the older header's name": func(s *service, _ *pcs.Source) {
 			s.names = map[string]string{"TCB-Info-Issuer-Chain": "SGX-TCB-Info-Issuer-Chain"}
 		},
-		"a redirect to itself": func(s *service, _ *collateral.Source) {
+		"a redirect to itself": func(s *service, _ *pcs.Source) {
 			s.instead = func(w http.ResponseWriter, r *http.Request) bool {
 				if r.URL.Path != path+"tcb" || r.URL.Query().Has("again") {
 					return false
@@ -185,7 +186,7 @@ func TestFetchFromIntelByDefault(t *testing.T) {
 		s.ServeHTTP(w, r)
 		return w.Result(), nil
 	})}
-	if _, err := (collateral.Source{Client: client}).Fetch(t.Context(), family); err != nil {
+	if _, err := (pcs.Source{Client: client}).Fetch(t.Context(), family); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"https://api.trustedservices.intel.com/sgx/certification/v4/tcb", "https://api.trustedservices.intel.com/sgx/certification/v4/qe/identity",
@@ -196,19 +197,19 @@ func TestFetchFromIntelByDefault(t *testing.T) {
 }
 
 func TestFetchRefusesRequests(t *testing.T) {
-	for want, change := range map[string]func(*collateral.Request, *collateral.Source){
-		"CA: got \"root\", want platform or processor": func(r *collateral.Request, _ *collateral.Source) { r.CA = "root" },
-		"CA: got \"\"": func(r *collateral.Request, _ *collateral.Source) { r.CA = "" },
-		"update: got \"late\", want standard or early": func(r *collateral.Request, _ *collateral.Source) { r.Update = "late" },
-		"number: got -1":                          func(r *collateral.Request, _ *collateral.Source) { r.EvaluationDataNumber = -1 },
-		"want one of them":                        func(r *collateral.Request, _ *collateral.Source) { r.Update, r.EvaluationDataNumber = "standard", 17 },
-		"address of the service: got \"ftp://x\"": func(_ *collateral.Request, s *collateral.Source) { s.BaseURL = "ftp://x" },
-		"address of the service: got \"https:\"":  func(_ *collateral.Request, s *collateral.Source) { s.BaseURL = "https://" },
-		"got \"https://u:xxxxx@x\", want https://HOST[:PORT] without a user": func(_ *collateral.Request, s *collateral.Source) { s.BaseURL = "https://u:hidden@x" },
-		"without a question mark":                          func(_ *collateral.Request, s *collateral.Source) { s.BaseURL = "https://x?" },
-		"got \"https://x#y\"":                              func(_ *collateral.Request, s *collateral.Source) { s.BaseURL = "https://x#y" },
-		"address of the service: it cannot be read":        func(_ *collateral.Request, s *collateral.Source) { s.BaseURL = "https://u:hidden@x:y" },
-		"address of the root's revocation list: got \"x\"": func(_ *collateral.Request, s *collateral.Source) { s.RootCRLURL = "x" },
+	for want, change := range map[string]func(*collateral.Request, *pcs.Source){
+		"CA: got \"root\", want platform or processor": func(r *collateral.Request, _ *pcs.Source) { r.CA = "root" },
+		"CA: got \"\"": func(r *collateral.Request, _ *pcs.Source) { r.CA = "" },
+		"update: got \"late\", want standard or early": func(r *collateral.Request, _ *pcs.Source) { r.Update = "late" },
+		"number: got -1":                          func(r *collateral.Request, _ *pcs.Source) { r.EvaluationDataNumber = -1 },
+		"want one of them":                        func(r *collateral.Request, _ *pcs.Source) { r.Update, r.EvaluationDataNumber = "standard", 17 },
+		"address of the service: got \"ftp://x\"": func(_ *collateral.Request, s *pcs.Source) { s.BaseURL = "ftp://x" },
+		"address of the service: got \"https:\"":  func(_ *collateral.Request, s *pcs.Source) { s.BaseURL = "https://" },
+		"got \"https://u:xxxxx@x\", want https://HOST[:PORT] without a user": func(_ *collateral.Request, s *pcs.Source) { s.BaseURL = "https://u:hidden@x" },
+		"without a question mark":                          func(_ *collateral.Request, s *pcs.Source) { s.BaseURL = "https://x?" },
+		"got \"https://x#y\"":                              func(_ *collateral.Request, s *pcs.Source) { s.BaseURL = "https://x#y" },
+		"address of the service: it cannot be read":        func(_ *collateral.Request, s *pcs.Source) { s.BaseURL = "https://u:hidden@x:y" },
+		"address of the root's revocation list: got \"x\"": func(_ *collateral.Request, s *pcs.Source) { s.RootCRLURL = "x" },
 	} {
 		s := serve(t)
 		r, source := family, s.source()
@@ -243,16 +244,16 @@ func TestFetchRefusals(t *testing.T) {
 		instead    func(http.ResponseWriter, *http.Request) bool
 		want, hint string
 	}{
-		"an unknown FMSPC":      {answering("tcb", 404, "", ""), "fetching the TCB info of c0ffee000000: ", "does not know it: check the FMSPC"},
-		"a retired evaluation":  {answering("tcb", 410, "", ""), "answered 410 Gone, want 200", "has retired this TCB evaluation number"},
+		"an unknown FMSPC":      {answering("tcb", 404, "", ""), "fetching the TCB info of c0ffee000000: ", "does not know it. A PCCS"},
+		"a retired evaluation":  {answering("tcb", 410, "", ""), "answered 410 Gone, want 200", "has retired this number"},
 		"a bad request":         {answering("qe", 400, "", ""), "fetching the QE identity: ", "does not understand"},
 		"a login":               {answering("tcb", 401, "", ""), "answered 401 Unauthorized", "collateral is public"},
-		"a teapot":              {answering("tcb", 418, "", ""), "answered 418", "check the address"},
-		"nothing":               {answering("tcb", 204, "", ""), "answered 204", "check the address"},
+		"a teapot":              {answering("tcb", 418, "", ""), "answered 418", "Check the address"},
+		"nothing":               {answering("tcb", 204, "", ""), "answered 204", "Check the address"},
 		"a huge body":           {answering("tcb", 200, "TCB-Info-Issuer-Chain: "+chain, strings.Repeat("x", 1<<20+1)), "the answer is longer than 1048576 bytes", ""},
 		"no chain":              {answering("tcb", 200, "", "{}"), "the answer has no header TCB-Info-Issuer-Chain", ""},
 		"a chain of nothing":    {answering("tcb", 200, "TCB-Info-Issuer-Chain: x", "{}"), "header TCB-Info-Issuer-Chain: got no PEM certificate", ""},
-		"two signers":           {answering("qe", 200, "SGX-Enclave-Identity-Issuer-Chain: "+url.PathEscape(string(other.files["tcbSignChain.pem"])), "{}"), "come with different certificate chains", "fetch again"},
+		"two signers":           {answering("qe", 200, "SGX-Enclave-Identity-Issuer-Chain: "+url.PathEscape(string(other.files["tcbSignChain.pem"])), "{}"), "come with different certificate chains", "Fetch again"},
 		"no list":               {answering("pckcrl", 200, "SGX-PCK-CRL-Issuer-Chain: "+chain, "<html>"), "reading the CRL of the platform CA: got 6 bytes that are no revocation list", ""},
 		"no chain of the list":  {answering("pckcrl", 200, "", "x"), "the answer has no header SGX-PCK-CRL-Issuer-Chain", ""},
 		"no list of the root":   {answering("rootcacrl", 200, "", "abcd"), "reading the CRL of the root: got 4 bytes", ""},
@@ -279,7 +280,7 @@ func TestFetchRefusals(t *testing.T) {
 
 // waits answers so many times with a status, then as usual, and remembers for how long
 // it was left alone.
-func waits(s *service, times, status int, header, date string) (collateral.Source, *[]time.Duration) {
+func waits(s *service, times, status int, header, date string) (pcs.Source, *[]time.Duration) {
 	var waited []time.Duration
 	source := s.source()
 	source.Wait = func(_ context.Context, d time.Duration) error {
@@ -316,10 +317,10 @@ func TestFetchTriesAgain(t *testing.T) {
 		"a date without clock": {1, 503, now.Format(http.TimeFormat), "yesterday", []time.Duration{time.Second}, "", ""},
 		"no time":              {2, 500, "", "", []time.Duration{time.Second, 2 * time.Second}, "", ""},
 		"no number":            {1, 502, "soon", "", []time.Duration{time.Second}, "", ""},
-		"for ever":             {1000, 503, "60", "", []time.Duration{time.Minute, time.Minute}, "answered 503 Service Unavailable, want 200, and to come back after 1m0s", "try again later"},
+		"for ever":             {1000, 503, "60", "", []time.Duration{time.Minute, time.Minute}, "answered 503 Service Unavailable, want 200, and to come back after 1m0s", "Try again later"},
 		"too long":             {1, 429, "61", "", nil, "to come back after 1m1s", "wants fewer requests"},
 		"absurdly long":        {1, 429, "99999999999999999999", "", []time.Duration{time.Second}, "", ""},
-		"not again":            {1, 404, "7", "", nil, "404", "check the FMSPC"},
+		"not again":            {1, 404, "7", "", nil, "404", "Check the FMSPC"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t)
@@ -328,7 +329,7 @@ func TestFetchTriesAgain(t *testing.T) {
 			if diff := cmp.Diff(c.want, *waited); diff != "" {
 				t.Error(diff)
 			}
-			var status *collateral.StatusError
+			var status *pcs.StatusError
 			switch {
 			case c.err == "" && (err != nil || got == nil):
 				t.Error(err)
@@ -354,7 +355,7 @@ func TestFetchEndsWithTheContext(t *testing.T) {
 	if c, err := source.Fetch(ctx, family); !errors.Is(err, context.Canceled) || c != nil {
 		t.Errorf("got %v and %v, want the end of the context", c, err)
 	}
-	if err := collateral.Sleep(t.Context(), time.Nanosecond); err != nil {
+	if err := pcs.Sleep(t.Context(), time.Nanosecond); err != nil {
 		t.Error(err)
 	}
 }

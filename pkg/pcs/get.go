@@ -1,4 +1,4 @@
-package collateral
+package pcs
 
 import (
 	"context"
@@ -19,7 +19,7 @@ const (
 	maxRedirects   = 3
 )
 
-// answer is what a service said about a what.
+// answer is what a service said; what names it in messages.
 type answer struct {
 	what   string
 	header http.Header
@@ -48,19 +48,19 @@ func (e *StatusError) Error() string {
 func (e *StatusError) Hint() string {
 	switch {
 	case e.Code == http.StatusBadRequest:
-		return "the service does not understand the request: check the FMSPC, the CA and the evaluation number"
+		return "Check the FMSPC, the CA and the evaluation number: the service does not understand the request."
 	case e.Code == http.StatusNotFound:
-		return "the service does not know it: check the FMSPC (kubectl confidb attest quote prints it); a PCCS that is offline only knows what was put into it"
+		return "Check the FMSPC ({attest quote FILE} prints it): the service does not know it. A PCCS that is offline only knows what was put into it."
 	case e.Code == http.StatusGone:
-		return "Intel has retired this TCB evaluation number: ask for a newer one, or for --update standard"
+		return "Ask for a newer TCB evaluation number, or for the standard update: Intel has retired this number."
 	case e.Code == http.StatusTooManyRequests:
-		return "the service wants fewer requests: try again later, or fetch from a PCCS with --from"
+		return "Try again later, or fetch from a PCCS: the service wants fewer requests."
 	case e.Code == http.StatusUnauthorized || e.Code == http.StatusForbidden:
-		return "collateral is public: check the address of the service, and a proxy on the way"
+		return "Check the address of the service, and a proxy on the way: collateral is public."
 	case e.Code >= 500:
-		return "the service is out of order: try again later, or fetch from another one with --from"
+		return "Try again later, or fetch from another service: this one is out of order."
 	}
-	return "check the address of the service (--from)"
+	return "Check the address of the service."
 }
 
 // again reports whether the same request may succeed later.

@@ -1,4 +1,4 @@
-package collateral
+package pcs
 
 import (
 	"bytes"

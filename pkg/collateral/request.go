@@ -1,0 +1,72 @@
+package collateral
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/confidb/confidb/pkg/sgx"
+)
+
+// CAs are the values of Request.CA.
+func CAs() []string { return []string{"platform", "processor"} }
+
+// Request says which collateral.
+type Request struct {
+	// FMSPC is the family of processors.
+	FMSPC [6]byte
+	// CA is one of CAs.
+	CA string
+	// Update is standard, early or empty, which is what the service takes as standard.
+	Update string
+	// EvaluationDataNumber asks for one evaluation of Intel's; zero is the one that
+	// Update says. Only one of both may be given.
+	EvaluationDataNumber int
+}
+
+// Check refuses values that no service understands.
+func (r Request) Check() error {
+	switch {
+	case !slices.Contains(CAs(), r.CA):
+		return fmt.Errorf("CA: got %.20q, want %s", r.CA, strings.Join(CAs(), " or "))
+	case r.Update != "" && r.Update != "standard" && r.Update != "early":
+		return fmt.Errorf("update: got %.20q, want standard or early", r.Update)
+	case r.EvaluationDataNumber < 0:
+		return fmt.Errorf("evaluation data number: got %d, want at least 1", r.EvaluationDataNumber)
+	case r.Update != "" && r.EvaluationDataNumber != 0:
+		return errors.New("got an update and an evaluation data number, want one of them: an update is a choice of the number")
+	}
+	return nil
+}
+
+// Name is the name of the bundle that is asked for, as sgx.Contents.Name.
+func (r Request) Name() string {
+	c := sgx.Contents{FMSPC: r.FMSPC, CA: r.CA}
+	return c.Name()
+}
+
+// RequestFor reads which collateral a quote needs. Nothing is verified: it only
+// chooses, and what does not fit is found when the quote is appraised.
+func RequestFor(quote []byte) (Request, error) {
+	q, err := sgx.ParseQuote(quote)
+	if err != nil {
+		return Request{}, err
+	}
+	p, err := q.PCK()
+	if err != nil {
+		return Request{}, fmt.Errorf("%w; name its family of processors instead", err)
+	}
+	ca, ok := map[string]string{"Intel SGX PCK Platform CA": "platform", "Intel SGX PCK Processor CA": "processor"}[p.CA]
+	if !ok {
+		return Request{}, fmt.Errorf("the PCK certificate was issued by %.80q, want Intel's platform or processor CA", p.CA)
+	}
+	return Request{FMSPC: p.FMSPC, CA: ca}, nil
+}
+
+// Unique orders requests by their names, and leaves out those that come twice.
+func Unique(all []Request) []Request {
+	all = slices.Clone(all)
+	slices.SortFunc(all, func(a, b Request) int { return strings.Compare(a.Name(), b.Name()) })
+	return slices.Compact(all)
+}

@@ -1,0 +1,118 @@
+package printers
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/fleet"
+	"github.com/confidb/confidb/pkg/sgx"
+	"github.com/confidb/confidb/plugin/internal/cli"
+)
+
+// TCB is what Intel knows of a fleet's machines.
+type TCB struct {
+	Head
+	Verdict check.Verdict `json:"verdict"`
+	Nodes   []fleet.Node  `json:"nodes"`
+	// Groups are nodes of which the same is to be said, the worst first.
+	Groups []fleet.Group `json:"groups"`
+}
+
+// NewTCB makes the document of a report.
+func NewTCB(r *fleet.Report, simulated bool) TCB {
+	d := TCB{Head: Head{Kind: "confidb.tcb/v1", Simulated: simulated}, Verdict: r.Verdict, Nodes: slices.Clone(r.Nodes), Groups: slices.Clone(r.Groups)}
+	for i := range d.Nodes {
+		d.Nodes[i].Findings = cli.Kubectl.Findings(d.Nodes[i].Findings)
+	}
+	for i := range d.Groups {
+		d.Groups[i].Do = cli.Kubectl.Say(d.Groups[i].Do)
+	}
+	return d
+}
+
+// Text counts the nodes and writes a paragraph for each group.
+func (d TCB) Text(p *Page) {
+	p.Wrap("", d.summary())
+	for i := range d.Groups {
+		p.group(&d.Groups[i])
+	}
+	p.Verdict("fleet", d.Verdict, d.Simulated)
+}
+
+// summary counts the nodes by status, the best first.
+func (d TCB) summary() string {
+	count := map[string]int{}
+	for _, n := range d.Nodes {
+		count[n.Status]++
+	}
+	var parts []string
+	for _, s := range append(sgx.Statuses(), fleet.Unknown) {
+		if n := count[string(s)]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, s))
+		}
+	}
+	return Count(len(d.Nodes), "node") + ": " + strings.Join(parts, ", ")
+}
+
+func (p *Page) group(g *fleet.Group) {
+	title := g.Status
+	if g.Reason != "" {
+		title += ": " + g.Reason
+	}
+	p.Gap()
+	p.Wrap("", fmt.Sprintf("%s %s (%s)", strings.ToUpper(g.Outcome.String()), title, Count(len(g.Nodes), "node")))
+	p.part("nodes", fleet.Some(g.Nodes))
+	if g.FMSPC != "" {
+		p.part("platform", fmt.Sprintf("FMSPC %s, Intel's TCB evaluation %d", g.FMSPC, g.EvaluationDataNumber))
+		p.part("advisories", cmp.Or(strings.Join(g.Advisories, " "), "none"))
+	}
+	if len(g.EndOfServicing) > 0 {
+		p.part("servicing", "has ended: "+strings.Join(g.EndOfServicing, " "))
+	}
+	for _, f := range g.Open {
+		p.part(f.Outcome.String(), f.ID+": "+f.Reason)
+	}
+	p.part("means", g.Meaning)
+	label := "do"
+	for line := range strings.Lines(g.Do) {
+		p.part(label, line)
+		label = ""
+	}
+	if g.Tolerate != nil {
+		p.toleration(g.Tolerate)
+	}
+}
+
+// part writes one labelled part of a paragraph.
+func (p *Page) part(label, text string) { p.Wrap(fmt.Sprintf("  %-11s ", label), text) }
+
+// toleration writes the lines as they stand in the files.
+func (p *Page) toleration(t *fleet.Toleration) {
+	p.Wrap("  ", "If you can live with it, add these to the lists that are in policy.yaml:")
+	flow(p, "    ", "accept-tcb", t.Policy.AcceptTCB)
+	flow(p, "    ", "accept-advisories", t.Policy.AcceptAdvisories)
+	if len(t.Session.Tolerate)+len(t.Session.IgnoreAdvisories) == 0 {
+		p.Wrap("  ", "SCONE documents no word for it in a session.")
+		return
+	}
+	p.Wrap("  ", "and in each session that these nodes are to serve:")
+	p.Line("    security:")
+	p.Line("      attestation:")
+	flow(p, "        ", "tolerate", t.Session.Tolerate)
+	flow(p, "        ", "ignore_advisories", t.Session.IgnoreAdvisories)
+}
+
+// flow writes a list of YAML in brackets, which may go on below.
+func flow[T ~string](p *Page, indent, key string, all []T) {
+	if len(all) == 0 {
+		return
+	}
+	var items []string
+	for _, item := range all {
+		items = append(items, string(item))
+	}
+	p.Wrap(indent+key+": [", strings.Join(items, ", ")+"]")
+}
