@@ -9,11 +9,14 @@ import (
 // ParseProvenance reads the least provenance that somebody asks for. Empty asks
 // for none.
 func ParseProvenance(text string) (attest.Provenance, error) {
-	switch p := attest.Provenance(text); p {
-	case "", attest.Quoted, attest.Declared:
-		return p, nil
+	if text == "" {
+		return "", nil
 	}
-	return "", fmt.Errorf("provenance: got %.40q, want %s or %s", text, attest.Quoted, attest.Declared)
+	p, err := attest.ParseProvenance(text)
+	if err != nil || p == attest.Claimed { // the cluster's word is what there is anyway
+		return "", fmt.Errorf("provenance: got %.40q, want %s or %s", text, attest.Quoted, attest.Declared)
+	}
+	return p, nil
 }
 
 // strength orders provenances. What is not known at all is weakest, and what nobody
