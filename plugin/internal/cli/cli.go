@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/confidb/confidb/pkg/check"
@@ -69,9 +70,8 @@ func Report(p Program, err error, errOut io.Writer) int {
 		return OK
 	}
 	fmt.Fprintf(errOut, "error: %s\n", clean(err.Error(), "  "))
-	var hinted interface{ Hint() string }
-	if errors.As(err, &hinted) && hinted.Hint() != "" {
-		fmt.Fprintf(errOut, "hint: %s\n", clean(p.Say(hinted.Hint()), ""))
+	for _, hint := range hints(err) {
+		fmt.Fprintf(errOut, "hint: %s\n", clean(p.Say(hint), ""))
 	}
 	var usage *UsageError
 	var coded interface { // of our own errors, not of a program that was run
@@ -104,4 +104,28 @@ func clean(text, indent string) string {
 		lines = append(lines, blanks+check.Printable(line))
 	}
 	return strings.Join(lines, "\n"+indent)
+}
+
+// hints are the hint of an error or, where several errors were joined, those of each,
+// once.
+func hints(err error) []string {
+	switch e := err.(type) {
+	case interface{ Hint() string }:
+		if e.Hint() != "" {
+			return []string{e.Hint()}
+		}
+	case interface{ Unwrap() error }:
+		return hints(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		var all []string
+		for _, one := range e.Unwrap() {
+			for _, hint := range hints(one) {
+				if !slices.Contains(all, hint) {
+					all = append(all, hint)
+				}
+			}
+		}
+		return all
+	}
+	return nil
 }

@@ -24,6 +24,14 @@ type refused struct {
 
 func (r refused) Verdict() check.Verdict { return r.verdict }
 
+type other struct{ error }
+
+func (other) Hint() string { return "do this as well" }
+
+type mute struct{ error }
+
+func (mute) Hint() string { return "" }
+
 func TestReport(t *testing.T) {
 	for name, c := range map[string]struct {
 		err  error
@@ -41,6 +49,10 @@ func TestReport(t *testing.T) {
 		"unproven":               {fmt.Errorf("asking: %w", refused{hinted{errors.New("no")}, check.None}), 4, "error: asking: no\nhint: do that\n"},
 		"refuted":                {refused{hinted{errors.New("no")}, check.Contraindicated}, 3, "error: no\nhint: do that\n"},
 		"a mistake":              {refused{hinted{errors.New("no")}, check.Affirming}, 4, "error: no\nhint: do that\n"}, // an error is never a success
+		"hints": {
+			fmt.Errorf("doing: %w", errors.Join(mute{errors.New("a")}, hinted{errors.New("b")}, fmt.Errorf("c: %w", other{errors.New("d")}), hinted{errors.New("e")})), 1,
+			"error: doing: a\n  b\n  c: d\n  e\nhint: do that\nhint: do this as well\n",
+		},
 	} {
 		var out bytes.Buffer
 		if code := cli.Report(cli.Kubectl, c.err, &out); code != c.code || out.String() != c.text {
