@@ -1,5 +1,3 @@
-// Package document says what is wrong with a document that somebody wrote, at which
-// place of it. It knows no language and reads nothing.
 package document
 
 import (
@@ -33,8 +31,8 @@ func (e *Error) Error() string {
 // Hint is the Advice.
 func (e *Error) Hint() string { return e.Advice }
 
-// Compare orders problems by their place.
-func Compare(a, b *Error) int {
+// compare orders problems by their place.
+func compare(a, b *Error) int {
 	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 }
 
@@ -49,13 +47,10 @@ type Errors struct {
 	More int
 }
 
-// Join returns nil, or an *Errors of all problems.
-func Join(all []*Error) error {
-	if len(all) == 0 {
-		return nil
-	}
+// join puts problems into the order of their lines.
+func join(all []*Error) *Errors {
 	all = slices.Clone(all)
-	slices.SortStableFunc(all, Compare)
+	slices.SortStableFunc(all, compare)
 	told := min(len(all), maxProblems)
 	return &Errors{Problems: all[:told], More: len(all) - told}
 }

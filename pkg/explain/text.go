@@ -7,7 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/confidb/confidb/pkg/nearest"
+	"github.com/confidb/confidb/pkg/document"
 )
 
 // clip cuts a text for display.
@@ -122,7 +122,7 @@ func (b book) candidates(prefix, name string) []candidate {
 	var found []candidate
 	for _, code := range b.names() {
 		other := strings.ToLower(code)
-		c := candidate{prefix + code, nearest.Distance(name, other)}
+		c := candidate{prefix + code, document.Distance(name, other)}
 		switch {
 		case c.distance <= max(1, len(name)/3):
 			found = append(found, c)

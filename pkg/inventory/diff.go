@@ -16,10 +16,10 @@ import (
 // ChangeKind says how the machines and what sessions admit differ.
 type ChangeKind string
 
-// The kinds of changes. Those that end in None are work to be done; the others
-// contradict what was promised.
+// The kinds of changes. A kind whose comment ends in "Work." yields the verdict none;
+// every other kind contradicts what was promised.
 const (
-	// NodeAdded means that no session admits the node yet. None.
+	// NodeAdded means that no session admits the node yet. Work.
 	NodeAdded ChangeKind = "added"
 	// NodeRemoved means that sessions admit a machine that no node is.
 	NodeRemoved ChangeKind = "removed"
@@ -28,15 +28,15 @@ const (
 	// IDCloned means that several nodes have one ID.
 	IDCloned ChangeKind = "cloned"
 	// NodeRenamed means that the inventory has the ID under another node's name,
-	// which the cluster no longer has. None.
+	// which the cluster no longer has. Work.
 	NodeRenamed ChangeKind = "renamed"
 	// NodeUnlisted means that sessions admit a node that the inventory does not have,
-	// or has as retired. None.
+	// or has as retired. Work.
 	NodeUnlisted ChangeKind = "unlisted"
-	// IDUnknown means that no source knows the ID of a node. None.
+	// IDUnknown means that no source knows the ID of a node. Work.
 	IDUnknown ChangeKind = "unknown"
 	// IDUnattributed means that sessions admit an ID that may be that of a node
-	// whose ID is not known. None.
+	// whose ID is not known. Work.
 	IDUnattributed ChangeKind = "unattributed"
 	// SourcesDisagree means that sources contradict each other.
 	SourcesDisagree ChangeKind = "contradiction"

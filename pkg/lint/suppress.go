@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/confidb/confidb/pkg/nearest"
+	"github.com/confidb/confidb/pkg/document"
 	"github.com/confidb/confidb/pkg/session"
 )
 
@@ -63,7 +63,7 @@ func (b book) readSuppression(c session.Comment, text string, now time.Time) (p 
 		return p, codeIncomplete, fmt.Sprintf("until=%.20q, which is not a date", p.until), ""
 	}
 	if !slices.Contains(b.suppressible(), p.code) {
-		if near := nearest.Word(p.code, b.suppressible()); near != "" {
+		if near := document.Nearest(p.code, b.suppressible()); near != "" {
 			fix = fmt.Sprintf("Did you mean %s?", near)
 		}
 		return p, codeUnknown, fmt.Sprintf("%.20q", p.code), fix

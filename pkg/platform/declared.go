@@ -4,14 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"regexp"
-	"strconv"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
+	"unicode/utf8"
 
 	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/document"
 )
 
 // ParseList reads a plain list of platform IDs as people have it: separated by
@@ -53,16 +50,21 @@ func unquote(item string) string {
 	return item
 }
 
+// maxFile bounds a file of platform IDs, in bytes; a node takes about 100.
+const maxFile = 4 << 20
+
 // ParseFile reads the platform IDs of nodes: lines of NODE and ID, or a YAML or
 // JSON map from node to ID. Empty lines and lines after # do not count. name is
-// the file's, for errors and origins.
+// the file's, for errors and origins. What is wrong with the file is a
+// *document.Errors.
 func ParseFile(name string, text []byte) ([]Claim, error) {
-	f := file{name: name, lines: map[string]int{}}
-	parse := f.parseLines
-	if looksLikeMap(text) {
-		parse = f.parseMap
+	f := file{Decoder: document.NewDecoder(name), lines: map[string]int{}}
+	if looksLikeMap(document.WithoutMark(text)) {
+		f.readMap(text)
+	} else {
+		f.readLines(text)
 	}
-	if err := parse(text); err != nil {
+	if err := f.Err(); err != nil {
 		return nil, err
 	}
 	if len(f.claims) == 0 {
@@ -73,35 +75,34 @@ func ParseFile(name string, text []byte) ([]Claim, error) {
 
 // file is a file while it is read.
 type file struct {
-	name   string
+	*document.Decoder
 	lines  map[string]int // where a node was named
 	claims []Claim
 }
 
-func (f *file) errorf(line int, format string, arguments ...any) error {
-	return fmt.Errorf("%s:%d: %w", f.name, line, fmt.Errorf(format, arguments...))
-}
-
-func (f *file) add(line int, node, text string) error {
-	if node == "" {
-		return f.errorf(line, "the node has no name")
+// add takes the ID of a node; both have their places in the file.
+func (f *file) add(node, id *document.Node) {
+	if node.Value == "" {
+		f.Fail(node, "", "the node has no name")
+		return
 	}
-	if earlier := f.lines[node]; earlier != 0 {
-		return f.errorf(line, "node %q was named in line %d already", node, earlier)
+	if earlier := f.lines[node.Value]; earlier != 0 {
+		f.Fail(node, "", "node %.80q was named in line %d already", node.Value, earlier)
+		return
 	}
-	id, err := attest.ParsePlatformID(text)
+	f.lines[node.Value] = node.Line
+	parsed, err := attest.ParsePlatformID(id.Value)
 	if err != nil {
-		return f.errorf(line, "node %q: %w", node, err)
+		f.Fail(id, "", "node %.80q: %v", node.Value, err)
+		return
 	}
-	f.lines[node] = line
-	f.claims = append(f.claims, Claim{Node: node, ID: id, Source: SourceFile, Origin: fmt.Sprintf("%s:%d", f.name, line)})
-	return nil
+	f.claims = append(f.claims, Claim{Node: node.Value, ID: parsed, Source: SourceFile, Origin: fmt.Sprintf("%s:%d", f.File, node.Line)})
 }
 
 // looksLikeMap tells a map from lines by the first line that counts.
 func looksLikeMap(text []byte) bool {
 	for line := range bytes.Lines(text) {
-		fields := significant(line)
+		fields := significant(string(line))
 		if len(fields) == 0 || fields[0] == "---" {
 			continue
 		}
@@ -111,8 +112,8 @@ func looksLikeMap(text []byte) bool {
 }
 
 // significant returns the fields of a line before a comment.
-func significant(line []byte) []string {
-	fields := strings.Fields(string(line))
+func significant(line string) []string {
+	fields := strings.Fields(line)
 	for i, field := range fields {
 		if strings.HasPrefix(field, "#") {
 			return fields[:i]
@@ -121,55 +122,53 @@ func significant(line []byte) []string {
 	return fields
 }
 
-func (f *file) parseLines(text []byte) error {
+// readLines passes the text through the same gate as a map, but for what only YAML has.
+func (f *file) readLines(text []byte) {
+	text, ok := f.Characters(text, maxFile)
+	if !ok {
+		return
+	}
 	number := 0
-	for line := range bytes.Lines(text) {
+	for line := range strings.Lines(string(text)) {
 		number++
-		fields := significant(line)
-		if len(fields) == 0 {
-			continue
-		}
-		if len(fields) != 2 {
-			return f.errorf(number, "got %d words, want NODE ID", len(fields))
-		}
-		if err := f.add(number, fields[0], fields[1]); err != nil {
-			return err
+		words := wordsOf(line, number)
+		switch len(words) {
+		case 0:
+		case 2:
+			f.add(words[0], words[1])
+		default:
+			f.Fail(words[0], "", "got %d words, want NODE ID", len(words))
 		}
 	}
-	return nil
 }
 
-func (f *file) parseMap(text []byte) error {
-	var document, more yaml.Node
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	if err := decoder.Decode(&document); err != nil {
-		return f.yamlError(err)
+// wordsOf are the fields of a line with their places.
+func wordsOf(line string, number int) []*document.Node {
+	var words []*document.Node
+	at := 0
+	for _, field := range significant(line) {
+		at += strings.Index(line[at:], field)
+		words = append(words, &document.Node{Kind: document.Scalar, Value: field, Line: number, Column: 1 + utf8.RuneCountInString(line[:at])})
+		at += len(field)
 	}
-	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
-		return f.errorf(max(1, more.Line), "want one map and nothing behind it")
-	}
-	if len(document.Content) != 1 || document.Content[0].Kind != yaml.MappingNode {
-		return f.errorf(1, "want a map from node to platform ID")
-	}
-	entries := document.Content[0].Content
-	for i := 0; i+1 < len(entries); i += 2 {
-		node, id := entries[i], entries[i+1]
-		if node.Kind != yaml.ScalarNode || id.Kind != yaml.ScalarNode {
-			return f.errorf(id.Line, "node %.80q: want one platform ID", node.Value)
-		}
-		if err := f.add(node.Line, node.Value, id.Value); err != nil {
-			return err
-		}
-	}
-	return nil
+	return words
 }
 
-// yamlError puts the line that the YAML parser names where editors look for it.
-func (f *file) yamlError(err error) error {
-	line := 1
-	if match := regexp.MustCompile(`line (\d+): (.*)`).FindStringSubmatch(err.Error()); match != nil {
-		line, _ = strconv.Atoi(match[1]) // digits, or 0
-		return f.errorf(line, "%s", match[2])
+func (f *file) readMap(text []byte) {
+	whole := f.Read(text, document.Gate{Most: maxFile})
+	if whole == nil {
+		return
 	}
-	return f.errorf(line, "%w", err)
+	root := whole.Content[0]
+	if root.Kind != document.Mapping {
+		f.Fail(root, "", "got %s, want a map from node to platform ID", document.KindOf(root))
+		return
+	}
+	f.Pairs(root, "", func(node, id *document.Node) {
+		if id.Kind != document.Scalar {
+			f.Fail(id, "", "node %.80q: got %s, want one platform ID", node.Value, document.KindOf(id))
+			return
+		}
+		f.add(node, id)
+	})
 }

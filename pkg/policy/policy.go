@@ -6,7 +6,14 @@ package policy
 
 import (
 	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/document"
 	"github.com/confidb/confidb/pkg/sgx"
+)
+
+// Error says what is wrong at one place of a policy, and Errors everything.
+type (
+	Error  = document.Error
+	Errors = document.Errors
 )
 
 // Kind is the kind of the document.

@@ -7,9 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
-	"github.com/confidb/confidb/pkg/nearest"
+	"github.com/confidb/confidb/pkg/document"
 )
 
 // AccessPolicy says who may do what. An empty list means CREATOR; for
@@ -64,53 +62,53 @@ func (r AccessRule) String() string {
 	return string(r.Kind)
 }
 
-func (d *decoder) accessPolicy(p *AccessPolicy) field {
-	return d.byKind(map[yaml.Kind]field{
-		yaml.ScalarNode: d.fragment(&p.Fragment),
-		yaml.MappingNode: d.object(fields{
-			"read":            then(d.rules(&p.Read), d.refuseSigner(&p.Read)),
+func (d *decoder) accessPolicy(p *AccessPolicy) document.Field {
+	return d.ByKind(map[document.Kind]document.Field{
+		document.Scalar: d.fragment(&p.Fragment),
+		document.Mapping: d.Object(document.Fields{
+			"read":            document.Then(d.rules(&p.Read), d.refuseSigner(&p.Read)),
 			"update":          d.rules(&p.Update),
 			"create_sessions": d.rules(&p.CreateSessions),
-			"list_sessions":   since(12, d.rules(&p.ListSessions)),
+			"list_sessions":   d.since(12, d.rules(&p.ListSessions)),
 		}, nil),
 	})
 }
 
 // refuseSigner is for reading: a reader signs nothing.
-func (d *decoder) refuseSigner(rules *[]AccessRule) reader {
-	return func(n *yaml.Node, path string) {
+func (d *decoder) refuseSigner(rules *[]AccessRule) document.Reader {
+	return func(n *document.Node, path string) {
 		if slices.ContainsFunc(*rules, func(r AccessRule) bool { return r.Any(AccessSigner) }) {
-			d.fail(n, path, "got a signer, want none: reading is not signed")
+			d.Fail(n, path, "got a signer, want none: reading is not signed")
 		}
 	}
 }
 
 // rules reads a list of rules. ANY and NONE make sense alone only.
-func (d *decoder) rules(into *[]AccessRule) field {
-	return then(each(d, into, d.rule), func(n *yaml.Node, path string) {
-		if n.Kind == yaml.SequenceNode && len(n.Content) == 0 {
-			d.fail(n, path, "got an empty list, want NONE, CREATOR or a certificate")
+func (d *decoder) rules(into *[]AccessRule) document.Field {
+	return document.Then(document.Each(d.Decoder, into, d.rule), func(n *document.Node, path string) {
+		if n.Kind == document.List && len(n.Content) == 0 {
+			d.Fail(n, path, "got an empty list, want NONE, CREATOR or a certificate")
 		}
 		for _, r := range *into {
 			if len(*into) > 1 && (r.Kind == AccessAny || r.Kind == AccessNone) {
-				d.fail(n, path, "got %s beside others, want it alone", r.Kind)
+				d.Fail(n, path, "got %s beside others, want it alone", r.Kind)
 			}
 		}
 	})
 }
 
-func (d *decoder) rule(r *AccessRule) field {
-	read := func(n *yaml.Node, path string) {
+func (d *decoder) rule(r *AccessRule) document.Field {
+	read := func(n *document.Node, path string) {
 		switch {
-		case n.Kind == yaml.MappingNode && len(n.Content) == 2:
+		case n.Kind == document.Mapping && len(n.Content) == 2:
 			d.condition(n.Content[0], n.Content[1], path, r)
-		case n.Kind == yaml.ScalarNode:
+		case n.Kind == document.Scalar:
 			d.principal(n, path, r)
 		default:
-			d.fail(n, path, "got %s, want a word, certificate or key hash, or one of signer, require-all and require-at-least-N", kindOf(n))
+			d.Fail(n, path, "got %s, want a word, certificate or key hash, or one of signer, require-all and require-at-least-N", document.KindOf(n))
 		}
 	}
-	return field{read: read, shape: fixed(shape{"$ref": "#/definitions/accessRule"})}
+	return document.Field{Read: read, Shape: document.Fixed(document.Shape{"$ref": "#/definitions/accessRule"})}
 }
 
 const (
@@ -121,23 +119,21 @@ const (
 	publicKeyPEM = "PUBLIC KEY"
 )
 
-func (d *decoder) principal(n *yaml.Node, path string, r *AccessRule) {
+func (d *decoder) principal(n *document.Node, path string, r *AccessRule) {
 	text := d.scalar(n, path)
 	r.Text = text
 	switch {
 	case text == string(AccessCreator), text == string(AccessAny), text == string(AccessNone):
 		*r = AccessRule{Kind: AccessKind(text)}
-	case d.matches(hex64, text):
+	case d.Matches(hex64, text):
 		r.Kind = AccessKeyHash
-	case d.matches(reference, text):
+	case d.Matches(reference, text):
 		r.Kind = AccessFragment
 	case isPEM(text, certificate):
 		r.Kind = AccessCertificate
 	default:
-		e := d.fail(n, path, "got %q, want CREATOR, ANY, NONE, a certificate (PEM), a key hash (%s) or %s", clip(text), hex64Words, referenceWords)
-		if near := nearest.Word(text, []string{"CREATOR", "ANY", "NONE"}); near != "" {
-			e.Advice = fmt.Sprintf("write %q", near)
-		}
+		d.Fail(n, path, "got %q, want CREATOR, ANY, NONE, a certificate (PEM), a key hash (%s) or %s", document.Clip(text), hex64Words, referenceWords).Advice =
+			document.Suggest(text, []string{"CREATOR", "ANY", "NONE"})
 	}
 }
 
@@ -147,39 +143,39 @@ func isPEM(text, kind string) bool {
 }
 
 // condition reads a rule that has a key.
-func (d *decoder) condition(key, value *yaml.Node, path string, r *AccessRule) {
-	path = join(path, key.Value)
+func (d *decoder) condition(key, value *document.Node, path string, r *AccessRule) {
+	path = document.Member(path, key.Value)
 	some, isSome := strings.CutPrefix(key.Value, requireSome)
 	switch {
 	case key.Value == signerKey:
 		r.Kind, r.Text = AccessSigner, d.scalar(value, path)
-		if !isPEM(r.Text, publicKeyPEM) && !d.matches(reference, r.Text) {
-			d.fail(value, path, "got %s, want a public key (PEM)", kindOf(value))
+		if !isPEM(r.Text, publicKeyPEM) && !d.Matches(reference, r.Text) {
+			d.Fail(value, path, "got %s, want a public key (PEM)", document.KindOf(value))
 		}
 	case key.Value == requireAll:
-		d.rules(&r.Of).read(value, path)
+		d.rules(&r.Of).Read(value, path)
 		r.Kind, r.AtLeast = AccessThreshold, len(r.Of)
-	case isSome && d.matches(`^[1-9][0-9]{0,3}$`, some):
-		d.rules(&r.Of).read(value, path)
+	case isSome && d.Matches(`^[1-9][0-9]{0,3}$`, some):
+		d.rules(&r.Of).Read(value, path)
 		r.Kind = AccessThreshold
 		r.AtLeast, _ = strconv.Atoi(some) // digits, as the expression says
 		if r.AtLeast > len(r.Of) {
-			d.fail(value, path, "got %d entries, want at least %d", len(r.Of), r.AtLeast)
+			d.Fail(value, path, "got %d entries, want at least %d", len(r.Of), r.AtLeast)
 		}
 	default:
-		d.unknown(key, strings.TrimSuffix(path, "."+key.Value), fields{signerKey: {}, requireAll: {}, requireSome + "N": {}})
+		d.Unknown(key, strings.TrimSuffix(path, "."+key.Value), []string{signerKey, requireAll, requireSome + "N"})
 	}
 }
 
 // accessRuleShape is recursive, so it has a name in the schema.
-func accessRuleShape() shape {
-	list := shape{"type": "array", "minItems": 1, "items": shape{"$ref": "#/definitions/accessRule"}}
-	return shape{"anyOf": []shape{
+func accessRuleShape() document.Shape {
+	list := document.Shape{"type": "array", "minItems": 1, "items": document.Shape{"$ref": "#/definitions/accessRule"}}
+	return document.Shape{"anyOf": []document.Shape{
 		{"type": []string{"string", "number"}},
 		{
 			"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": false,
-			"properties":        shape{signerKey: shape{"type": "string"}, requireAll: list},
-			"patternProperties": shape{"^" + requireSome + "[1-9][0-9]{0,3}$": list},
+			"properties":        document.Shape{signerKey: document.Shape{"type": "string"}, requireAll: list},
+			"patternProperties": document.Shape{"^" + requireSome + "[1-9][0-9]{0,3}$": list},
 		},
 	}}
 }

@@ -5,23 +5,24 @@ import (
 	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/confidb/confidb/pkg/document"
+	"github.com/confidb/confidb/pkg/sgx"
 )
 
 // Parse reads a document. What is wrong with it is an *Errors, whose Problems are
-// of type *Error.
+// of type *Error. A byte order mark at its beginning is left out of the Source.
 func Parse(file string, text []byte) (*Session, error) {
 	d := newDecoder(file)
-	document := d.document(text)
-	if document == nil {
-		return nil, d.err()
+	whole := d.Read(text, document.Gate{})
+	if whole == nil {
+		return nil, d.Err()
 	}
-	root := document.Content[0]
-	s := &Session{file: file, source: slices.Clone(text), root: root}
+	root := whole.Content[0]
+	s := &Session{file: file, source: slices.Clone(document.WithoutMark(text)), root: root}
 	d.readVersion(root)
-	d.session(s).read(root, "")
+	d.session(s).Read(root, "")
 	s.checkReferences(d)
-	if err := d.err(); err != nil {
+	if err := d.Err(); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -53,126 +54,124 @@ const (
 func either(a, b string) string { return "(" + a + "|" + b + ")" }
 
 // readVersion comes before everything else, since it says what is known.
-func (d *decoder) readVersion(root *yaml.Node) {
-	_, value := lookup(root, "version")
-	if value == nil || !d.matches(version, value.Value) {
+func (d *decoder) readVersion(root *document.Node) {
+	_, value := document.Lookup(root, "version")
+	if value == nil || !d.Matches(version, value.Value) {
 		return // reported where it is read
 	}
 	d.minor, _ = strconv.Atoi(strings.TrimPrefix(strings.TrimPrefix(value.Value, "0.3"), ".")) // "" is 0.3.0
 }
 
-// lookup finds a key of a mapping.
-func lookup(n *yaml.Node, name string) (key, value *yaml.Node) {
-	if n.Kind != yaml.MappingNode {
-		return nil, nil
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == name {
-			return n.Content[i], n.Content[i+1]
-		}
-	}
-	return nil, nil
-}
-
-func (d *decoder) session(s *Session) field {
-	versionField := d.matching(&s.Version, version, "0.3 to 0.3.12")
-	versionField.missing = "it is missing: CAS would read the document as language 0.1"
-	return d.object(fields{
+func (d *decoder) session(s *Session) document.Field {
+	versionField := d.Matching(&s.Version, version, "0.3 to 0.3.12")
+	versionField.Missing = "it is missing: CAS would read the document as language 0.1"
+	return d.Object(document.Fields{
 		"version":        versionField,
-		"name":           required(then(d.matching(&s.Name, names, namesWords), d.absolute(&s.Name))),
-		"namespace_hash": since(11, d.matching(&s.NamespaceHash, hex64, hex64Words)),
+		"name":           document.Required(document.Then(d.Matching(&s.Name, names, namesWords), d.absolute(&s.Name))),
+		"namespace_hash": d.since(11, d.Matching(&s.NamespaceHash, hex64, hex64Words)),
 		"predecessor":    d.predecessor(&s.Predecessor),
-		"salt":           since(12, d.matching(&s.Salt, hex32, hex32Words)),
-		"creator":        d.text(&s.Creator),
-		"services":       each(d, &s.Services, d.service),
-		"secrets":        each(d, &s.Secrets, d.secret),
-		"secret_config":  d.value(&s.SecretConfig),
-		"volumes":        each(d, &s.Volumes, d.volume),
-		"images":         each(d, &s.Images, d.image),
+		"salt":           d.since(12, d.Matching(&s.Salt, hex32, hex32Words)),
+		"creator":        d.Text(&s.Creator),
+		"services":       document.Each(d.Decoder, &s.Services, d.service),
+		"secrets":        document.Each(d.Decoder, &s.Secrets, d.secret),
+		"secret_config":  d.Any(&s.SecretConfig),
+		"volumes":        document.Each(d.Decoder, &s.Volumes, d.volume),
+		"images":         document.Each(d.Decoder, &s.Images, d.image),
 		"access_policy":  d.accessPolicy(&s.AccessPolicy),
 		"security":       d.security(&s.Security),
-	}, func(n *yaml.Node, path string) {
+	}, func(n *document.Node, path string) {
 		if s.NamespaceHash != "" && s.Predecessor != "" {
-			key, _ := lookup(n, "namespace_hash")
-			d.fail(key, "namespace_hash", "got it beside predecessor: it is for new sessions only").Advice = "remove one of them"
+			key, _ := document.Lookup(n, "namespace_hash")
+			d.Fail(key, "namespace_hash", "got it beside predecessor: it is for new sessions only").Advice = "remove one of them"
 		}
 	})
 }
 
 // absolute refuses names that lead elsewhere.
-func (d *decoder) absolute(name *string) reader {
-	return func(n *yaml.Node, path string) {
+func (d *decoder) absolute(name *string) document.Reader {
+	return func(n *document.Node, path string) {
 		parts := strings.Split(*name, "/")
 		switch {
 		case len(*name) > maxName:
-			d.fail(n, path, "got %d characters, want at most %d", len(*name), maxName)
+			d.Fail(n, path, "got %d characters, want at most %d", len(*name), maxName)
 		case slices.Contains(parts, ".") || slices.Contains(parts, ".."):
-			d.fail(n, path, "got %q, want no part that is . or ..", clip(*name))
+			d.Fail(n, path, "got %q, want no part that is . or ..", document.Clip(*name))
 		}
 	}
 }
 
-func (d *decoder) predecessor(into *string) field {
-	hash := d.matching(into, hex64, hex64Words)
-	read := func(n *yaml.Node, path string) {
-		if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
+func (d *decoder) predecessor(into *string) document.Field {
+	hash := d.Matching(into, hex64, hex64Words)
+	read := func(n *document.Node, path string) {
+		if n.Kind == document.Scalar && n.Tag == "!!null" {
 			return // ~ means none
 		}
-		hash.read(n, path)
+		hash.Read(n, path)
 	}
-	return field{read: read, shape: fixed(shape{"anyOf": []shape{{"type": "null"}, hash.shape()}})}
+	return document.Field{Read: read, Shape: document.Fixed(document.Shape{"anyOf": []document.Shape{{"type": "null"}, hash.Shape()}})}
 }
 
-func (d *decoder) security(s *Security) field {
-	return d.byKind(map[yaml.Kind]field{
-		yaml.ScalarNode: d.fragment(&s.Fragment),
-		yaml.MappingNode: d.object(fields{
+func (d *decoder) security(s *Security) document.Field {
+	return d.ByKind(map[document.Kind]document.Field{
+		document.Scalar: d.fragment(&s.Fragment),
+		document.Mapping: d.Object(document.Fields{
 			"attestation":          d.securityAttestation(s),
-			"singleton_enclaves":   d.flag(&s.SingletonEnclaves),
-			"service_access_token": d.hidden(&s.ServiceAccessToken, `^.+$`, "a word"),
+			"singleton_enclaves":   d.Flag(&s.SingletonEnclaves),
+			"service_access_token": d.Hidden(&s.ServiceAccessToken, `^.+$`, "a word"),
 		}, nil),
 	})
 }
 
-func (d *decoder) securityAttestation(s *Security) field {
-	advisory := either(`^INTEL-(SA|DOC)-[0-9]{5}$`, reference)
-	return d.byKind(map[yaml.Kind]field{
-		yaml.ScalarNode: d.fragment(&s.AttestationFragment),
-		yaml.MappingNode: d.object(fields{
-			"mode":     oneOf(d, &s.Mode, "hardware", "none", "maa"),
-			"tolerate": each(d, &s.Tolerate, d.tolerance),
-			"ignore_advisories": d.byKind(map[yaml.Kind]field{
-				yaml.ScalarNode: d.allAdvisories(&s.IgnoreAdvisories),
-				yaml.SequenceNode: each(d, &s.IgnoreAdvisories, func(id *string) field {
-					return d.matching(id, advisory, "an ID such as INTEL-SA-00615")
-				}),
+func (d *decoder) securityAttestation(s *Security) document.Field {
+	return d.ByKind(map[document.Kind]document.Field{
+		document.Scalar: d.fragment(&s.AttestationFragment),
+		document.Mapping: d.Object(document.Fields{
+			"mode":     document.OneOf(d.Decoder, &s.Mode, "hardware", "none", "maa"),
+			"tolerate": document.Each(d.Decoder, &s.Tolerate, d.tolerance),
+			"ignore_advisories": d.ByKind(map[document.Kind]document.Field{
+				document.Scalar: d.allAdvisories(&s.IgnoreAdvisories),
+				document.List:   document.Each(d.Decoder, &s.IgnoreAdvisories, d.advisory),
 			}),
-			"trusted_scone_qe_pubkeys": each(d, &s.TrustedSCONEQEPubkeys, func(key *string) field {
-				return d.matching(key, either(hex64, reference), hex64Words)
+			"trusted_scone_qe_pubkeys": document.Each(d.Decoder, &s.TrustedSCONEQEPubkeys, func(key *string) document.Field {
+				return d.Matching(key, either(hex64, reference), hex64Words)
 			}),
-			"must_be_sgx_local":               d.flag(&s.MustBeSGXLocal),
+			"must_be_sgx_local":               d.Flag(&s.MustBeSGXLocal),
 			"one_time_password_shared_secret": d.oneTimePassword(&s.OneTimePassword),
 		}, nil),
 	})
 }
 
-func (d *decoder) tolerance(into *string) field {
-	word := oneOf(d, into, "debug-mode", "hyperthreading", "insecure-igpu", "software-hardening-needed", "aepic-leak",
+func (d *decoder) advisory(into *string) document.Field {
+	read := func(n *document.Node, path string) {
+		text := d.scalar(n, path)
+		*into = text
+		if d.Matches(reference, text) {
+			return
+		}
+		if _, err := sgx.ParseAdvisory(text); err != nil {
+			d.Fail(n, path, "%v", err)
+		}
+	}
+	return document.Field{Read: read, Shape: document.Fixed(document.Shape{"type": []string{"string", "number"}, "pattern": either(sgx.AdvisoryPattern, reference)})}
+}
+
+func (d *decoder) tolerance(into *string) document.Field {
+	word := document.OneOf(d.Decoder, into, "debug-mode", "hyperthreading", "insecure-igpu", "software-hardening-needed", "aepic-leak",
 		"insecure-configuration", "outdated-tcb", "local-attestation-trust-cas-tcb", "maa-managed-tcb")
-	read := func(n *yaml.Node, path string) {
-		if d.matches(reference, n.Value) {
+	read := func(n *document.Node, path string) {
+		if d.Matches(reference, n.Value) {
 			*into = n.Value
 			return
 		}
-		word.read(n, path)
+		word.Read(n, path)
 	}
-	return field{read: read, shape: fixed(shape{"anyOf": []shape{word.shape(), {"type": "string", "pattern": reference}}})}
+	return document.Field{Read: read, Shape: document.Fixed(document.Shape{"anyOf": []document.Shape{word.Shape(), {"type": "string", "pattern": reference}}})}
 }
 
 // allAdvisories reads the form that accepts all advisories, or leaves it to a secret.
-func (d *decoder) allAdvisories(into *[]string) field {
+func (d *decoder) allAdvisories(into *[]string) document.Field {
 	var one string
-	return then(d.matching(&one, either(`^\*$`, reference), `a list of advisories or "*"`), func(*yaml.Node, string) {
+	return document.Then(d.Matching(&one, either(`^\*$`, reference), `a list of advisories or "*"`), func(*document.Node, string) {
 		*into = []string{one}
 	})
 }

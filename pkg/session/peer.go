@@ -4,24 +4,24 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/confidb/confidb/pkg/document"
 )
 
 // peerFields are the keys that name another session.
-func (d *decoder) peerFields(p *Peer) fields {
-	return fields{
+func (d *decoder) peerFields(p *Peer) document.Fields {
+	return document.Fields{
 		"session":          d.peerSession(p),
-		"session_hash":     d.matching(&p.SessionHash, hex64, hex64Words),
-		"cas_url":          d.text(&p.CASURL),
-		"cas_key":          d.text(&p.CASKey),
-		"cas_software_key": d.text(&p.CASSoftwareKey),
+		"session_hash":     d.Matching(&p.SessionHash, hex64, hex64Words),
+		"cas_url":          d.Text(&p.CASURL),
+		"cas_key":          d.Text(&p.CASKey),
+		"cas_software_key": d.Text(&p.CASSoftwareKey),
 	}
 }
 
 // peerSession reads a name, or the URL form.
-func (d *decoder) peerSession(p *Peer) field {
+func (d *decoder) peerSession(p *Peer) document.Field {
 	var text string
-	return then(d.text(&text), func(n *yaml.Node, path string) {
+	return document.Then(d.Text(&text), func(n *document.Node, path string) {
 		if strings.Contains(text, "=") {
 			d.parseURL(n, path, text, p, nil, "")
 			return
@@ -31,15 +31,15 @@ func (d *decoder) peerSession(p *Peer) field {
 }
 
 // reference reads the name of another session, which may be relative.
-func (d *decoder) reference(into *string) reader {
-	return func(n *yaml.Node, path string) {
+func (d *decoder) reference(into *string) document.Reader {
+	return func(n *document.Node, path string) {
 		*into = d.scalar(n, path)
 		rest, relative := stripRelative(*into)
 		if relative {
 			d.needs(n, path, 10)
 		}
-		if !d.matches(names, rest) {
-			d.fail(n, path, "got %q, want %s", clip(*into), namesWords)
+		if !d.Matches(names, rest) {
+			d.Fail(n, path, "got %q, want %s", document.Clip(*into), namesWords)
 			return
 		}
 		d.absolute(&rest)(n, path)
@@ -59,14 +59,14 @@ func stripRelative(reference string) (rest string, relative bool) {
 }
 
 // checkPeer sees that a peer in another CAS can be recognised.
-func (d *decoder) checkPeer(p *Peer) reader {
-	return func(n *yaml.Node, path string) {
+func (d *decoder) checkPeer(p *Peer) document.Reader {
+	return func(n *document.Node, path string) {
 		keyed := p.CASKey != "" || p.CASSoftwareKey != ""
 		switch {
 		case p.CASURL != "" && !keyed:
-			d.fail(n, path, "got another CAS without cas_key or cas_software_key, want one of them")
+			d.Fail(n, path, "got another CAS without cas_key or cas_software_key, want one of them")
 		case p.CASURL == "" && keyed:
-			d.fail(n, path, "got the key of another CAS without cas_url")
+			d.Fail(n, path, "got the key of another CAS without cas_url")
 		}
 	}
 }
@@ -74,16 +74,16 @@ func (d *decoder) checkPeer(p *Peer) reader {
 // url reads a peer in its URL form: host/cas_key=KEY,session=NAME, or
 // /session=NAME,session_hash=HASH for this CAS. more are further words with their
 // places; needed, unless empty, must be there.
-func (d *decoder) url(p *Peer, more map[string]*string, needed string) field {
+func (d *decoder) url(p *Peer, more map[string]*string, needed string) document.Field {
 	var text string
-	return then(d.text(&text), func(n *yaml.Node, path string) { d.parseURL(n, path, text, p, more, needed) })
+	return document.Then(d.Text(&text), func(n *document.Node, path string) { d.parseURL(n, path, text, p, more, needed) })
 }
 
-func (d *decoder) parseURL(n *yaml.Node, path, text string, p *Peer, more map[string]*string, needed string) {
+func (d *decoder) parseURL(n *document.Node, path, text string, p *Peer, more map[string]*string, needed string) {
 	const want = "/session=NAME or HOST/cas_key=KEY,session=NAME"
 	host, rest, ok := strings.Cut(text, "/")
 	if !ok {
-		d.fail(n, path, "got %q, want %s", clip(text), want)
+		d.Fail(n, path, "got %q, want %s", document.Clip(text), want)
 		return
 	}
 	p.CASURL = host
@@ -95,7 +95,7 @@ func (d *decoder) parseURL(n *yaml.Node, path, text string, p *Peer, more map[st
 		word, value, _ := strings.Cut(part, "=")
 		into, known := words[word]
 		if !known || value == "" || *into != "" {
-			d.fail(n, path, "got %q in a URL, want %s", clip(part), want)
+			d.Fail(n, path, "got %q in a URL, want %s", document.Clip(part), want)
 			return
 		}
 		*into = value
@@ -104,64 +104,64 @@ func (d *decoder) parseURL(n *yaml.Node, path, text string, p *Peer, more map[st
 	d.checkPeer(p)(n, path)
 }
 
-func (d *decoder) checkURL(n *yaml.Node, path string, words map[string]*string, needed string) {
+func (d *decoder) checkURL(n *document.Node, path string, words map[string]*string, needed string) {
 	session, hash := *words["session"], *words["session_hash"]
 	parts := strings.Split(session, "/")
 	switch {
 	case session == "":
 		namespace, ok := words["namespace"]
 		if !ok || *namespace == "" {
-			d.fail(n, path, "got a URL without session")
+			d.Fail(n, path, "got a URL without session")
 		}
-	case !d.matches(names, session) || len(session) > maxName || slices.Contains(parts, ".") || slices.Contains(parts, ".."):
-		d.fail(n, path, "got the session %q in a URL, want its whole name", clip(session))
-	case hash != "" && !d.matches(hex64, hash):
-		d.fail(n, path, "got the session_hash %q in a URL, want %s", clip(hash), hex64Words)
-	case needed != "" && !d.matches(name, *words[needed]):
-		d.fail(n, path, "got a URL without %s", needed)
+	case !d.Matches(names, session) || len(session) > maxName || slices.Contains(parts, ".") || slices.Contains(parts, ".."):
+		d.Fail(n, path, "got the session %q in a URL, want its whole name", document.Clip(session))
+	case hash != "" && !d.Matches(hex64, hash):
+		d.Fail(n, path, "got the session_hash %q in a URL, want %s", document.Clip(hash), hex64Words)
+	case needed != "" && !d.Matches(name, *words[needed]):
+		d.Fail(n, path, "got a URL without %s", needed)
 	}
 }
 
-func (d *decoder) importFrom(i *Import) field {
+func (d *decoder) importFrom(i *Import) document.Field {
 	known := d.peerFields(&i.Peer)
-	known["secret"] = required(d.matching(&i.Secret, name, nameWords))
-	known["session"] = required(known["session"])
-	return d.byKind(map[yaml.Kind]field{
-		yaml.ScalarNode:  d.url(&i.Peer, map[string]*string{"secret": &i.Secret}, "secret"),
-		yaml.MappingNode: d.object(known, d.checkPeer(&i.Peer)),
+	known["secret"] = document.Required(d.Matching(&i.Secret, name, nameWords))
+	known["session"] = document.Required(known["session"])
+	return d.ByKind(map[document.Kind]document.Field{
+		document.Scalar:  d.url(&i.Peer, map[string]*string{"secret": &i.Secret}, "secret"),
+		document.Mapping: d.Object(known, d.checkPeer(&i.Peer)),
 	})
 }
 
-func (d *decoder) exportFields(e *Export) fields {
+func (d *decoder) exportFields(e *Export) document.Fields {
 	known := d.peerFields(&e.Peer)
-	known["namespace"] = then(d.text(&e.Namespace), d.reference(&e.Namespace))
+	known["namespace"] = document.Then(d.Text(&e.Namespace), d.reference(&e.Namespace))
 	return known
 }
 
-func (d *decoder) checkExport(e *Export) reader {
-	return func(n *yaml.Node, path string) {
+func (d *decoder) checkExport(e *Export) document.Reader {
+	return func(n *document.Node, path string) {
 		if (e.Session == "") == (e.Namespace == "") {
-			d.fail(n, path, "want either session or namespace")
+			d.Fail(n, path, "want either session or namespace")
 		}
 		d.checkPeer(&e.Peer)(n, path)
 	}
 }
 
-func (d *decoder) export(e *Export) field {
-	return d.byKind(map[yaml.Kind]field{
-		yaml.ScalarNode:  d.url(&e.Peer, nil, ""),
-		yaml.MappingNode: d.object(d.exportFields(e), d.checkExport(e)),
+func (d *decoder) export(e *Export) document.Field {
+	return d.ByKind(map[document.Kind]document.Field{
+		document.Scalar:  d.url(&e.Peer, nil, ""),
+		document.Mapping: d.Object(d.exportFields(e), d.checkExport(e)),
 	})
 }
 
-func (d *decoder) exports(into *[]Export) field {
+func (d *decoder) exports(into *[]Export) document.Field {
 	var one Export
-	single := func(*yaml.Node, string) { *into = append(*into, one) }
+	single := func(*document.Node, string) { *into = append(*into, one) }
 	object := d.export(&one)
-	return d.byKind(map[yaml.Kind]field{
-		yaml.ScalarNode:   then(object, single),
-		yaml.MappingNode:  then(object, single),
-		yaml.SequenceNode: each(d, into, d.export),
+	return d.ByKind(map[document.Kind]document.Field{
+		document.Scalar:  document.Then(object, single),
+		document.Mapping: document.Then(object, single),
+		document.List:    document.Each(d.Decoder, into, d.export),
 	})
 }
 

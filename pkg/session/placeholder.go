@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/confidb/confidb/pkg/document"
 )
 
 // Placeholder is $$SCONE::secret:encoding$$ in a text.
@@ -35,7 +37,7 @@ func Placeholders(text string) ([]Placeholder, error) {
 		text = text[at:]
 		match := form.FindStringSubmatch(text)
 		if match == nil {
-			return nil, fmt.Errorf("got %q, want $$SCONE::secret$$ or $$SCONE::secret:encoding$$", clip(text[:min(len(text), 60)]))
+			return nil, fmt.Errorf("got %q, want $$SCONE::secret$$ or $$SCONE::secret:encoding$$", document.Clip(text[:min(len(text), 60)]))
 		}
 		p := Placeholder{Text: match[0], Secret: match[1], EscapeJSON: match[4] != ""}
 		if match[2] != "" {

@@ -6,9 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/document"
 )
 
 // Print writes the document as it was parsed or set, in one layout: indented by
@@ -19,11 +18,11 @@ func (s *Session) Print() []byte {
 	if s.root == nil {
 		return nil
 	}
-	document := newDecoder(s.file).document(s.source)
-	if document == nil {
+	whole := newDecoder(s.file).Read(s.source, document.Gate{})
+	if whole == nil {
 		return slices.Clone(s.source) // not possible: it was read before
 	}
-	text, err := layOut(document)
+	text, err := document.Print(whole)
 	if err != nil {
 		return slices.Clone(s.source)
 	}
@@ -31,24 +30,14 @@ func (s *Session) Print() []byte {
 	if err != nil || !same(s, again) {
 		return slices.Clone(s.source)
 	}
-	if settled, err := layOut(newDecoder(s.file).document(text)); err != nil || !bytes.Equal(settled, text) {
+	if settled, err := document.Print(newDecoder(s.file).Read(text, document.Gate{})); err != nil || !bytes.Equal(settled, text) {
 		return slices.Clone(s.source)
 	}
 	return text
 }
 
-// Source is the text of the document, as it was parsed or set.
+// Source is the text of the document, as it was parsed or set, without byte order mark.
 func (s *Session) Source() []byte { return slices.Clone(s.source) }
-
-func layOut(document *yaml.Node) ([]byte, error) {
-	var out bytes.Buffer
-	e := yaml.NewEncoder(&out)
-	e.SetIndent(2)
-	if err := e.Encode(document); err != nil {
-		return nil, fmt.Errorf("printing the session: %w", err)
-	}
-	return out.Bytes(), e.Close()
-}
 
 // same is stricter than Equal: comments and what Equal ignores count as well.
 func same(a, b *Session) bool {
@@ -73,10 +62,10 @@ func sameComments(a, b *Session, except string) bool {
 // SetPredecessor writes the hash of the version that the document replaces; empty
 // removes it by writing ~.
 func (s *Session) SetPredecessor(hash string) error {
-	if hash != "" && !newDecoder("").matches(hex64, hash) {
-		return fmt.Errorf("setting the predecessor: got %q, want %s", clip(hash), hex64Words)
+	if hash != "" && !newDecoder("").Matches(hex64, hash) {
+		return fmt.Errorf("setting the predecessor: got %q, want %s", document.Clip(hash), hex64Words)
 	}
-	text := plain(hash)
+	text := document.Word(hash)
 	if hash == "" {
 		text = "~"
 	}
@@ -97,16 +86,16 @@ func (s *Session) DropCreator() error {
 
 // spliceOut removes the one line of a key.
 func (s *Session) spliceOut(key string) []byte {
-	node, value := lookup(s.root, key)
+	node, value := document.Lookup(s.root, key)
 	src := newSource(s.source)
-	if value == nil || value.Kind != yaml.ScalarNode || src.scalar(value, -1).endLine != node.Line-1 || s.root.Style&yaml.FlowStyle != 0 {
+	if value == nil || value.Kind != document.Scalar || src.scalar(value, -1).endLine != node.Line-1 || s.root.Style&document.Flow != 0 {
 		return nil
 	}
 	return slices.Delete(src, node.Line-1, node.Line).text()
 }
 
 func (s *Session) graftOut(key string) []byte {
-	return s.graft(func(root *yaml.Node) {
+	return s.graft(func(root *document.Node) {
 		for i := 0; i+1 < len(root.Content); i += 2 {
 			if root.Content[i].Value == key {
 				root.Content = slices.Delete(root.Content, i, i+2)
@@ -118,21 +107,12 @@ func (s *Session) graftOut(key string) []byte {
 
 // SetName writes another name.
 func (s *Session) SetName(name string) error {
-	if d := newDecoder(""); !d.matches(names, name) {
-		return fmt.Errorf("setting the name: got %q, want %s", clip(name), namesWords)
+	if d := newDecoder(""); !d.Matches(names, name) {
+		return fmt.Errorf("setting the name: got %q, want %s", document.Clip(name), namesWords)
 	}
 	want := *s
 	want.Name = name
-	return s.setTop("name", plain(name), &want)
-}
-
-// plain writes a word so that YAML takes it for a text.
-func plain(word string) string {
-	var n yaml.Node
-	if err := yaml.Unmarshal([]byte(word), &n); err != nil || len(n.Content) != 1 || n.Content[0].Tag != "!!str" || n.Content[0].Value != word {
-		return `"` + word + `"`
-	}
-	return word
+	return s.setTop("name", document.Word(name), &want)
 }
 
 func (s *Session) setTop(key, text string, want *Session) error {
@@ -155,9 +135,9 @@ func (s *Session) change(path string, want *Session, texts ...[]byte) error {
 // spliceTop changes one line of the text: that of the key, or a new one below version.
 func (s *Session) spliceTop(key, text string) []byte {
 	src := newSource(s.source)
-	if _, value := lookup(s.root, key); value != nil {
+	if _, value := document.Lookup(s.root, key); value != nil {
 		p := src.scalar(value, -1)
-		if value.Kind != yaml.ScalarNode || p.line != p.endLine {
+		if value.Kind != document.Scalar || p.line != p.endLine {
 			return nil
 		}
 		line := src[p.line]
@@ -167,7 +147,7 @@ func (s *Session) spliceTop(key, text string) []byte {
 		src[p.line] = line[:p.column] + text + line[p.endColumn:]
 		return src.text()
 	}
-	_, value := lookup(s.root, "version")
+	_, value := document.Lookup(s.root, "version")
 	if value == nil {
 		return nil
 	}
@@ -188,26 +168,27 @@ func (s source) insert(line int, text string) source {
 
 // graftTop changes the tree and prints it, for documents of an unusual form.
 func (s *Session) graftTop(key, text string) []byte {
-	return s.graft(func(root *yaml.Node) {
-		node := &yaml.Node{}
-		if err := yaml.Unmarshal([]byte(text), node); err != nil || len(node.Content) != 1 {
+	return s.graft(func(root *document.Node) {
+		whole := newDecoder(s.file).Read([]byte(key+": "+text), document.Gate{})
+		if whole == nil {
 			return
 		}
-		if _, value := lookup(root, key); value != nil {
-			value.Kind, value.Style, value.Tag, value.Value = yaml.ScalarNode, node.Content[0].Style, node.Content[0].Tag, node.Content[0].Value
+		member := whole.Content[0].Content
+		if _, value := document.Lookup(root, key); value != nil {
+			value.Kind, value.Style, value.Tag, value.Value = document.Scalar, member[1].Style, member[1].Tag, member[1].Value
 			return
 		}
-		root.Content = append(root.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: key}, node.Content[0])
+		root.Content = append(root.Content, member...)
 	})
 }
 
-func (s *Session) graft(change func(root *yaml.Node)) []byte {
-	document := newDecoder(s.file).document(s.source)
-	if document == nil {
+func (s *Session) graft(change func(root *document.Node)) []byte {
+	whole := newDecoder(s.file).Read(s.source, document.Gate{})
+	if whole == nil {
 		return nil
 	}
-	change(document.Content[0])
-	text, err := layOut(document)
+	change(whole.Content[0])
+	text, err := document.Print(whole)
 	if err != nil {
 		return nil
 	}
@@ -219,7 +200,7 @@ func (s *Session) SetPlatforms(service string, ids []attest.PlatformID) error {
 	at := slices.IndexFunc(s.Services, func(v Service) bool { return v.Name == service })
 	switch {
 	case at < 0:
-		return fmt.Errorf("setting platforms: session %q has no service %q", s.Name, clip(service))
+		return fmt.Errorf("setting platforms: session %q has no service %q", s.Name, document.Clip(service))
 	case len(ids) == 0:
 		return fmt.Errorf("setting platforms of service %q: got none: the service could run anywhere", service)
 	}
@@ -235,7 +216,7 @@ func (s *Session) splicePlatforms(at int, path string, ids []attest.PlatformID) 
 	key, value, rest := descend(s.root, path)
 	switch {
 	case rest != "":
-		nameKey, _ := lookup(s.root, "services")
+		nameKey, _ := document.Lookup(s.root, "services")
 		if nameKey == nil {
 			return nil
 		}
@@ -245,7 +226,7 @@ func (s *Session) splicePlatforms(at int, path string, ids []attest.PlatformID) 
 		}
 		line := strings.Repeat(" ", nameKey.Column-1) + "platforms: [" + strings.Join(idTexts(ids), ", ") + "]"
 		return src.insert(name.Line, line).text()
-	case value.Style&yaml.FlowStyle == 0:
+	case value.Style&document.Flow == 0:
 		return src.replaceItems(value, ids)
 	}
 	from, line := src.offset(value), src[value.Line-1]
@@ -258,10 +239,10 @@ func (s *Session) splicePlatforms(at int, path string, ids []attest.PlatformID) 
 }
 
 // replaceItems keeps the lines of the items that stay.
-func (s source) replaceItems(list *yaml.Node, ids []attest.PlatformID) []byte {
-	stay := func(n *yaml.Node) bool { return secretOf(n.Value) != "" || indexID(ids, n.Value) >= 0 }
+func (s source) replaceItems(list *document.Node, ids []attest.PlatformID) []byte {
+	stay := func(n *document.Node) bool { return secretOf(n.Value) != "" || indexID(ids, n.Value) >= 0 }
 	fresh := slices.DeleteFunc(slices.Clone(ids), func(id attest.PlatformID) bool {
-		return slices.ContainsFunc(list.Content, func(n *yaml.Node) bool { return indexID([]attest.PlatformID{id}, n.Value) >= 0 })
+		return slices.ContainsFunc(list.Content, func(n *document.Node) bool { return indexID([]attest.PlatformID{id}, n.Value) >= 0 })
 	})
 	last := list.Content[len(list.Content)-1].Line
 	for i := len(fresh) - 1; i >= 0; i-- {
@@ -276,24 +257,24 @@ func (s source) replaceItems(list *yaml.Node, ids []attest.PlatformID) []byte {
 }
 
 func (s *Session) graftPlatforms(at int, ids []attest.PlatformID) []byte {
-	return s.graft(func(root *yaml.Node) {
+	return s.graft(func(root *document.Node) {
 		_, service, _ := descend(root, fmt.Sprintf("services[%d]", at))
-		list := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
-		_, value := lookup(service, "platforms")
+		list := &document.Node{Kind: document.List, Style: document.Flow}
+		_, value := document.Lookup(service, "platforms")
 		if value == nil {
-			service.Content = append(service.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "platforms"}, list)
+			service.Content = append(service.Content, &document.Node{Kind: document.Scalar, Value: "platforms"}, list)
 			value = list
 		}
 		texts := append(idTexts(ids), references(value)...)
 		value.Content = nil
 		for _, text := range texts {
-			value.Content = append(value.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text})
+			value.Content = append(value.Content, &document.Node{Kind: document.Scalar, Tag: "!!str", Value: text})
 		}
 	})
 }
 
 // references are the items of platforms that are no IDs.
-func references(list *yaml.Node) []string {
+func references(list *document.Node) []string {
 	var all []string
 	for _, n := range list.Content {
 		if secretOf(n.Value) != "" {
@@ -306,7 +287,7 @@ func references(list *yaml.Node) []string {
 func idTexts(ids []attest.PlatformID) []string {
 	var all []string
 	for _, id := range ids {
-		all = append(all, plain(id.String()))
+		all = append(all, document.Word(id.String()))
 	}
 	return all
 }

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/confidb/confidb/pkg/document"
 )
 
 // use is a text of a document that may hold placeholders.
@@ -108,10 +110,10 @@ func (s *Session) checkReferences(d *decoder) {
 	d.unique(s, "secrets", len(s.Secrets), func(i int) string { return s.Secrets[i].Name })
 	d.unique(s, "images", len(s.Images), func(i int) string { return s.Images[i].Name })
 	d.unique(s, "volumes", len(s.Volumes), func(i int) string { return s.Volumes[i].Name })
-	if !d.under("secrets") {
+	if !d.Under("secrets") {
 		s.checkSecretNames(d)
 	}
-	if !d.under("images") {
+	if !d.Under("images") {
 		s.checkImageNames(d)
 	}
 }
@@ -120,7 +122,7 @@ func (d *decoder) unique(s *Session, section string, count int, name func(int) s
 	seen := map[string]bool{}
 	for i := range count {
 		if seen[name(i)] && name(i) != "" {
-			d.failAt(s, fmt.Sprintf("%s[%d].name", section, i), "%q is there twice", clip(name(i)))
+			d.failAt(s, fmt.Sprintf("%s[%d].name", section, i), "%q is there twice", document.Clip(name(i)))
 		}
 		seen[name(i)] = true
 	}
@@ -129,7 +131,7 @@ func (d *decoder) unique(s *Session, section string, count int, name func(int) s
 func (s *Session) checkImageNames(d *decoder) {
 	for i, service := range s.Services {
 		if service.ImageName != "" && !slices.ContainsFunc(s.Images, func(v Image) bool { return v.Name == service.ImageName }) {
-			d.failAt(s, fmt.Sprintf("services[%d].image_name", i), "%q is not among the images", clip(service.ImageName))
+			d.failAt(s, fmt.Sprintf("services[%d].image_name", i), "%q is not among the images", document.Clip(service.ImageName))
 		}
 	}
 }
@@ -145,10 +147,10 @@ func (s *Session) checkSecretNames(d *decoder) {
 	}
 	for i, secret := range s.Secrets {
 		if !is(secret.PrivateKey, PrivateKey) {
-			d.failAt(s, fmt.Sprintf("secrets[%d].private_key", i), "%q is no secret of kind private-key", clip(secret.PrivateKey))
+			d.failAt(s, fmt.Sprintf("secrets[%d].private_key", i), "%q is no secret of kind private-key", document.Clip(secret.PrivateKey))
 		}
 		if !is(secret.Issuer, X509CA) {
-			d.failAt(s, fmt.Sprintf("secrets[%d].issuer", i), "%q is no secret of kind x509-ca", clip(secret.Issuer))
+			d.failAt(s, fmt.Sprintf("secrets[%d].issuer", i), "%q is no secret of kind x509-ca", document.Clip(secret.Issuer))
 		}
 	}
 	for _, u := range s.uses() {
@@ -172,7 +174,7 @@ func (s *Session) checkText(d *decoder, u use, kinds map[string]Kind) {
 
 func (d *decoder) failAt(s *Session, path, format string, arguments ...any) {
 	line, column := s.place(path)
-	d.at(line, column, path, format, arguments...)
+	d.At(line, column, path, format, arguments...)
 }
 
 // WrittenSecrets names the secrets whose values are in the document itself.

@@ -5,8 +5,10 @@ import (
 	"regexp"
 	"sort"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/confidb/confidb/pkg/document"
 )
 
 // Render replaces $NAME and ${NAME} in the values of a template, as the SCONE CLI
@@ -20,31 +22,31 @@ import (
 // several words, separated by commas or white space and perhaps in brackets,
 // becomes several items.
 func Render(file string, template []byte, lookup func(string) (string, bool), newName string) ([]byte, error) {
-	r := &renderer{problems: problems{file: file}, lookup: lookup, src: newSource(template)}
-	document := r.document(template)
-	if document == nil {
-		return nil, r.err()
+	r := &renderer{Problems: document.Problems{File: file}, lookup: lookup, src: newSource(document.WithoutMark(template))}
+	whole := r.Read(template, document.Gate{})
+	if whole == nil {
+		return nil, r.Err()
 	}
-	root := document.Content[0]
+	root := whole.Content[0]
 	walk(root, r.entry)
-	if len(r.all) > 0 {
-		return nil, r.err()
+	if r.Count() > 0 {
+		return nil, r.Err()
 	}
 	if newName != "" {
 		r.rename(root, newName)
 	}
 	text := r.apply()
-	if rendered := r.document(text); rendered != nil {
+	if rendered := r.Read(text, document.Gate{}); rendered != nil {
 		r.compare(root, rendered.Content[0], "")
 	}
-	if len(r.all) > 0 {
-		return nil, r.err()
+	if r.Count() > 0 {
+		return nil, r.Err()
 	}
 	return text, nil
 }
 
 type renderer struct {
-	problems
+	document.Problems
 	lookup func(string) (string, bool)
 	src    source
 	edits  []edit
@@ -64,7 +66,7 @@ func variable() *regexp.Regexp {
 
 // entry replaces the variables of one value, line by line in the source.
 func (r *renderer) entry(e entry) {
-	if e.value.Kind != yaml.ScalarNode || !strings.Contains(e.value.Value, "$") {
+	if e.value.Kind != document.Scalar || !strings.Contains(e.value.Value, "$") {
 		return
 	}
 	whole := variable().FindString(e.value.Value) == e.value.Value
@@ -84,7 +86,7 @@ func (r *renderer) replace(e entry, line int, m mask, found []int, list bool) {
 	value, ok := r.lookup(name)
 	if !ok {
 		column := len([]rune(r.src[line][:m.from+found[0]])) + 1
-		r.at(line+1, column, "", "%s: Value for variable $%s is missing at line %d column %d", e.path, name, line+1, column).Advice =
+		r.At(line+1, column, "", "%s: Value for variable $%s is missing at line %d column %d", e.path, name, line+1, column).Advice =
 			fmt.Sprintf("give it with -e %s=VALUE, or in the environment with --use-env", name)
 		return
 	}
@@ -107,31 +109,31 @@ func listItems(value string) []string {
 }
 
 // quote makes a value fit where the variable stands, or refuses it.
-func (r *renderer) quote(n *yaml.Node, path, value string, list bool) string {
+func (r *renderer) quote(n *document.Node, path, value string, list bool) string {
 	if list {
 		words := listItems(value)
 		if len(words) == 0 {
-			r.fail(n, path, "the variable holds no value")
+			r.Fail(n, path, "the variable holds no value")
 		}
 		for i, w := range words {
 			words[i] = r.quote(n, path, w, false)
 		}
 		separator := ", "
 		switch {
-		case n.Style&yaml.DoubleQuotedStyle != 0:
+		case n.Style&document.DoubleQuoted != 0:
 			separator = `", "`
-		case n.Style&yaml.SingleQuotedStyle != 0:
+		case n.Style&document.SingleQuoted != 0:
 			separator = `', '`
 		}
 		return strings.Join(words, separator)
 	}
-	breaks := strings.ContainsAny(value, "\r\n\u0085\u2028\u2029")
+	breaks := strings.ContainsFunc(value, needsEscape)
 	switch {
-	case n.Style&yaml.DoubleQuotedStyle != 0:
-		return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "\u0085", `\N`, "\u2028", `\L`, "\u2029", `\P`, "\ufeff", `\uFEFF`).Replace(value)
-	case n.Style&yaml.SingleQuotedStyle != 0 && !breaks:
+	case n.Style&document.DoubleQuoted != 0:
+		return escape(value)
+	case n.Style&document.SingleQuoted != 0 && !breaks:
 		return strings.ReplaceAll(value, "'", "''")
-	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 && !breaks:
+	case n.Style&(document.Literal|document.Folded) != 0 && !breaks:
 		return value
 	case safe().MatchString(value) && value != "" && !strings.HasSuffix(value, ":"):
 		return value
@@ -140,20 +142,41 @@ func (r *renderer) quote(n *yaml.Node, path, value string, list bool) string {
 	return ""
 }
 
+// needsEscape reports whether a character can be in a document as an escape only.
+func needsEscape(r rune) bool {
+	return r != '\t' && document.Invisible(r) || strings.ContainsRune("\u2028\u2029\ufeff", r)
+}
+
+// escape writes a value as it stands between double quotes.
+func escape(value string) string {
+	text := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "\u0085", `\N`, "\u2028", `\L`, "\u2029", `\P`, "\ufeff", `\uFEFF`).Replace(value)
+	var b strings.Builder
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
+		if unicode.Is(unicode.Bidi_Control, r) {
+			fmt.Fprintf(&b, `\u%04X`, r)
+		} else {
+			b.WriteString(text[:size])
+		}
+		text = text[size:]
+	}
+	return b.String()
+}
+
 // changes is the problem of a value that would become structure. It may be a
 // secret, so it is not shown.
-func (r *renderer) changes(n *yaml.Node, path string) {
-	r.fail(n, path, "the value of the variable would change the document here: put the variable between double quotes")
+func (r *renderer) changes(n *document.Node, path string) {
+	r.Fail(n, path, "the value of the variable would change the document here: put the variable between double quotes")
 }
 
 // compare sees that each value of the rendered document is that of the template
 // with its variables replaced, and nothing else.
-func (r *renderer) compare(before, after *yaml.Node, path string) {
+func (r *renderer) compare(before, after *document.Node, path string) {
 	if before.Kind != after.Kind {
 		r.changes(before, path)
 		return
 	}
-	if before.Kind == yaml.ScalarNode {
+	if before.Kind == document.Scalar {
 		if want := r.expand(before.Value); path == "name" && r.newName != "" {
 			return
 		} else if want != after.Value {
@@ -171,27 +194,27 @@ func (r *renderer) compare(before, after *yaml.Node, path string) {
 	for i, n := range before.Content {
 		at := path
 		switch {
-		case before.Kind == yaml.SequenceNode:
-			at = fmt.Sprintf("%s[%d]", path, i)
+		case before.Kind == document.List:
+			at = document.Item(path, i)
 		case i%2 == 0: // keys stay as they are
 			if n.Value != after.Content[i].Value || n.Kind != after.Content[i].Kind {
 				r.changes(n, path)
 			}
 			continue
 		default:
-			at = join(path, before.Content[i-1].Value)
+			at = document.Member(path, before.Content[i-1].Value)
 		}
 		r.compare(n, after.Content[i], at)
 	}
 }
 
 // compareList is for a list that consists of one variable: its value are the items.
-func (r *renderer) compareList(before, after *yaml.Node, path string) bool {
-	if before.Kind != yaml.SequenceNode || before.Style&yaml.FlowStyle == 0 || len(before.Content) != 1 {
+func (r *renderer) compareList(before, after *document.Node, path string) bool {
+	if before.Kind != document.List || before.Style&document.Flow == 0 || len(before.Content) != 1 {
 		return false
 	}
 	item := before.Content[0]
-	if item.Kind != yaml.ScalarNode || !strings.Contains(item.Value, "$") || variable().FindString(item.Value) != item.Value {
+	if item.Kind != document.Scalar || !strings.Contains(item.Value, "$") || variable().FindString(item.Value) != item.Value {
 		return false
 	}
 	words := listItems(r.expand(item.Value))
@@ -203,7 +226,7 @@ func (r *renderer) compareList(before, after *yaml.Node, path string) bool {
 		return true
 	}
 	for i, w := range words {
-		if after.Content[i].Kind != yaml.ScalarNode || after.Content[i].Value != w {
+		if after.Content[i].Kind != document.Scalar || after.Content[i].Value != w {
 			r.changes(item, path)
 		}
 	}
@@ -222,22 +245,22 @@ func (r *renderer) expand(text string) string {
 }
 
 // rename replaces the value of the name at the top of the document.
-func (r *renderer) rename(root *yaml.Node, newName string) {
-	_, n := lookup(root, "name")
+func (r *renderer) rename(root *document.Node, newName string) {
+	_, n := document.Lookup(root, "name")
 	switch {
 	case n == nil:
-		r.fail(root, "name", "it is missing, so there is no name to replace")
+		r.Fail(root, "name", "it is missing, so there is no name to replace")
 		return
 	case !regexp.MustCompile(names).MatchString(newName):
-		r.fail(n, "name", "got %q, want %s", clip(newName), namesWords)
+		r.Fail(n, "name", "got %q, want %s", document.Clip(newName), namesWords)
 		return
-	case n.Kind != yaml.ScalarNode:
-		r.fail(n, "name", "got %s, want a value", kindOf(n))
+	case n.Kind != document.Scalar:
+		r.Fail(n, "name", "got %s, want a value", document.KindOf(n))
 		return
 	}
 	p := r.src.scalar(n, -1)
 	if p.line != p.endLine {
-		r.fail(n, "name", "got a name of several lines, want one")
+		r.Fail(n, "name", "got a name of several lines, want one")
 		return
 	}
 	kept := r.edits[:0]
@@ -246,7 +269,7 @@ func (r *renderer) rename(root *yaml.Node, newName string) {
 			kept = append(kept, e)
 		}
 	}
-	r.edits = append(kept, edit{p.line, p.column, p.endColumn - p.column, plain(newName)})
+	r.edits = append(kept, edit{p.line, p.column, p.endColumn - p.column, document.Word(newName)})
 	r.newName = newName
 }
 

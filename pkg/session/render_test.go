@@ -107,3 +107,24 @@ func TestRenderLists(t *testing.T) {
 		}
 	}
 }
+
+// A value may hold what a document must not show as it is: between double quotes it is
+// written as an escape, and elsewhere it is refused.
+func TestRenderInvisible(t *testing.T) {
+	for _, value := range []string{"a\u202eb", "\u2066a", "\u200f", "\ufeffa", "a\u2028b", "a\u0085b"} {
+		values := lookup(map[string]string{"V": value})
+		text, err := session.Render("t.yml", []byte("version: '0.3.11'\nname: a\nservices: [{name: s, pwd: \"$V\"}]\n"), values, "")
+		if err != nil {
+			t.Errorf("%q between double quotes: %v", value, err)
+			continue
+		}
+		if got := parse(t, string(text)).Services[0].Pwd; got != value {
+			t.Errorf("%q between double quotes is read as %q", value, got)
+		}
+		for _, template := range []string{"name: '$V'\n", "name: x$V\n", "name: |\n  $V\n"} {
+			if text, err := session.Render("t.yml", []byte(template), values, ""); err == nil || !strings.Contains(err.Error(), "double quotes") {
+				t.Errorf("%q in %q: got %q and %v", value, template, text, err)
+			}
+		}
+	}
+}

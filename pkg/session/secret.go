@@ -8,76 +8,76 @@ import (
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/confidb/confidb/pkg/document"
 )
 
-func (d *decoder) secret(s *Secret) field {
-	return d.object(fields{
-		"name":          required(d.matching(&s.Name, name, nameWords)),
+func (d *decoder) secret(s *Secret) document.Field {
+	return d.Object(document.Fields{
+		"name":          document.Required(d.Matching(&s.Name, name, nameWords)),
 		"kind":          d.kind(&s.Kind),
-		"size":          number(d, &s.Size, 1, 1<<16),
-		"value":         d.value(&s.Fragment), // which of the two it is depends on kind; see checkValue
-		"key_type":      oneOf(d, &s.KeyType, "P-256", "P-384", "Ed25519", "RSA-2048", "RSA-3072"),
-		"private_key":   d.text(&s.PrivateKey),
-		"issuer":        d.text(&s.Issuer),
-		"common_name":   d.text(&s.CommonName),
-		"endpoint":      oneOf(d, &s.Endpoint, "server", "client"),
-		"san":           since(10, d.alternativeNames(&s.SAN)),
+		"size":          document.Number(d.Decoder, &s.Size, 1, 1<<16),
+		"value":         d.Any(&s.Fragment), // which of the two it is depends on kind; see checkValue
+		"key_type":      document.OneOf(d.Decoder, &s.KeyType, "P-256", "P-384", "Ed25519", "RSA-2048", "RSA-3072"),
+		"private_key":   d.Text(&s.PrivateKey),
+		"issuer":        d.Text(&s.Issuer),
+		"common_name":   d.Text(&s.CommonName),
+		"endpoint":      document.OneOf(d.Decoder, &s.Endpoint, "server", "client"),
+		"san":           d.since(10, d.alternativeNames(&s.SAN)),
 		"dns":           d.dns(&s.SAN),
 		"valid_for":     d.duration(&s.ValidFor),
-		"migrate":       d.flag(&s.Migrate),
-		"import":        pointer(&s.Import, d.importFrom),
-		"import_akv":    pointer(&s.ImportAKV, d.importAKV),
+		"migrate":       d.Flag(&s.Migrate),
+		"import":        document.Pointer(&s.Import, d.importFrom),
+		"import_akv":    document.Pointer(&s.ImportAKV, d.importAKV),
 		"export":        d.exports(&s.Exports),
-		"export_public": d.flag(&s.ExportPublic),
-	}, func(n *yaml.Node, path string) {
+		"export_public": d.Flag(&s.ExportPublic),
+	}, func(n *document.Node, path string) {
 		d.checkValue(n, path, s)
 		d.checkSource(n, path, s)
 		d.checkSecret(n, path, s)
 	})
 }
 
-func (d *decoder) kind(into *Kind) field {
-	kind := oneOf(d, into, ASCII, Binary, PrivateKey, PublicKey, X509CA, X509, ConfigFragment, AADToken, PGPKey, JWT)
-	return then(kind, func(n *yaml.Node, path string) {
+func (d *decoder) kind(into *Kind) document.Field {
+	kind := document.OneOf(d.Decoder, into, ASCII, Binary, PrivateKey, PublicKey, X509CA, X509, ConfigFragment, AADToken, PGPKey, JWT)
+	return document.Then(kind, func(n *document.Node, path string) {
 		d.needs(n, path, map[Kind]int{PublicKey: 11, ConfigFragment: 10}[*into])
 	})
 }
 
 // checkValue reads the value again: only a config-fragment may be anything, and
 // the text of the others is what is written, not what YAML takes it for.
-func (d *decoder) checkValue(n *yaml.Node, path string, s *Secret) {
-	_, value := lookup(n, "value")
+func (d *decoder) checkValue(n *document.Node, path string, s *Secret) {
+	_, value := document.Lookup(n, "value")
 	if value == nil || s.Kind == ConfigFragment {
 		return
 	}
 	s.Fragment = nil
-	d.optionalText(&s.Value).read(value, join(path, "value"))
+	d.OptionalText(&s.Value).Read(value, document.Member(path, "value"))
 }
 
 // checkSource sees that the value comes from one place.
-func (d *decoder) checkSource(n *yaml.Node, path string, s *Secret) {
+func (d *decoder) checkSource(n *document.Node, path string, s *Secret) {
 	var sources []string
 	for _, key := range []string{"import", "import_akv", "value"} {
-		if k, _ := lookup(n, key); k != nil {
+		if k, _ := document.Lookup(n, key); k != nil {
 			sources = append(sources, key)
 		}
 	}
-	_, kind := lookup(n, "kind")
+	_, kind := document.Lookup(n, "kind")
 	switch {
 	case len(sources) > 1:
-		d.fail(n, path, "got both %s, want one of them", strings.Join(sources, " and "))
-	case kind == nil && s.Import == nil && !d.misspelt[join(path, "kind")]:
-		d.fail(n, join(path, "kind"), "it is missing")
+		d.Fail(n, path, "got both %s, want one of them", strings.Join(sources, " and "))
+	case kind == nil && s.Import == nil && !d.Misspelt(document.Member(path, "kind")):
+		d.Fail(n, document.Member(path, "kind"), "it is missing")
 	case s.Kind == ConfigFragment && len(sources) == 0:
-		d.fail(n, join(path, "value"), "it is missing: CAS does not generate a config-fragment")
-	case slices.Contains([]Kind{X509, X509CA, PublicKey}, s.Kind) && len(sources) == 0 && s.PrivateKey == "" && !d.misspelt[join(path, "private_key")]:
-		d.fail(n, join(path, "private_key"), "it is missing")
+		d.Fail(n, document.Member(path, "value"), "it is missing: CAS does not generate a config-fragment")
+	case slices.Contains([]Kind{X509, X509CA, PublicKey}, s.Kind) && len(sources) == 0 && s.PrivateKey == "" && !d.Misspelt(document.Member(path, "private_key")):
+		d.Fail(n, document.Member(path, "private_key"), "it is missing")
 	}
 }
 
 // checkSecret finds keys that do not belong to the kind.
-func (d *decoder) checkSecret(n *yaml.Node, path string, s *Secret) {
+func (d *decoder) checkSecret(n *document.Node, path string, s *Secret) {
 	for _, rule := range []struct {
 		keys  []string
 		kinds []Kind
@@ -89,27 +89,27 @@ func (d *decoder) checkSecret(n *yaml.Node, path string, s *Secret) {
 		{[]string{"endpoint", "san", "dns"}, []Kind{X509, X509CA}, "only certificates have it"},
 	} {
 		for _, key := range rule.keys {
-			if k, _ := lookup(n, key); k != nil && s.Kind != "" && !slices.Contains(rule.kinds, s.Kind) {
-				d.fail(k, join(path, key), "%s", rule.words)
+			if k, _ := document.Lookup(n, key); k != nil && s.Kind != "" && !slices.Contains(rule.kinds, s.Kind) {
+				d.Fail(k, document.Member(path, key), "%s", rule.words)
 			}
 		}
 	}
-	if k, _ := lookup(n, "dns"); k != nil && s.Endpoint == "client" {
-		d.fail(k, join(path, "dns"), "got it with endpoint client, want san")
+	if k, _ := document.Lookup(n, "dns"); k != nil && s.Endpoint == "client" {
+		d.Fail(k, document.Member(path, "dns"), "got it with endpoint client, want san")
 	}
 }
 
-func (d *decoder) alternativeNames(into *[]string) field {
-	return each(d, into, func(s *string) field { return d.matching(s, `^(dns|ip):.+$`, "dns:NAME or ip:ADDRESS") })
+func (d *decoder) alternativeNames(into *[]string) document.Field {
+	return document.Each(d.Decoder, into, func(s *string) document.Field { return d.Matching(s, `^(dns|ip):.+$`, "dns:NAME or ip:ADDRESS") })
 }
 
 // dns reads the older form of san: names without prefix.
-func (d *decoder) dns(into *[]string) field {
+func (d *decoder) dns(into *[]string) document.Field {
 	var one string
 	var all []string
-	both := d.byKind(map[yaml.Kind]field{yaml.ScalarNode: d.text(&one), yaml.SequenceNode: d.texts(&all)})
-	return then(both, func(n *yaml.Node, path string) {
-		if n.Kind == yaml.ScalarNode {
+	both := d.ByKind(map[document.Kind]document.Field{document.Scalar: d.Text(&one), document.List: d.Texts(&all)})
+	return document.Then(both, func(n *document.Node, path string) {
+		if n.Kind == document.Scalar {
 			all = []string{one}
 		}
 		for _, s := range all {
@@ -118,12 +118,12 @@ func (d *decoder) dns(into *[]string) field {
 	})
 }
 
-func (d *decoder) duration(into *time.Duration) field {
+func (d *decoder) duration(into *time.Duration) document.Field {
 	var text string
-	return then(d.text(&text), func(n *yaml.Node, path string) {
+	return document.Then(d.Text(&text), func(n *document.Node, path string) {
 		v, err := parseDuration(text)
 		if err != nil {
-			d.fail(n, path, "%v", err)
+			d.Fail(n, path, "%v", err)
 		}
 		*into = v
 	})
@@ -134,20 +134,20 @@ func parseDuration(text string) (time.Duration, error) {
 	const want = "got %q, want a time such as 90 days, 1 year or 1h 30m"
 	parts := regexp.MustCompile(`(\d{1,6})\s*([A-Za-z]+)\s*`)
 	if rest := parts.ReplaceAllString(text, ""); rest != "" || text == "" {
-		return 0, fmt.Errorf(want, clip(text))
+		return 0, fmt.Errorf(want, document.Clip(text))
 	}
 	var sum time.Duration
 	for _, part := range parts.FindAllStringSubmatch(text, -1) {
 		number, err := strconv.Atoi(part[1])
 		if err != nil {
-			return 0, fmt.Errorf(want, clip(text))
+			return 0, fmt.Errorf(want, document.Clip(text))
 		}
 		unit, ok := units()[part[2]]
 		if !ok {
-			return 0, fmt.Errorf(want, clip(text))
+			return 0, fmt.Errorf(want, document.Clip(text))
 		}
 		if number > int(200*units()["year"]/unit) {
-			return 0, fmt.Errorf("got %q, want at most 200 years", clip(text))
+			return 0, fmt.Errorf("got %q, want at most 200 years", document.Clip(text))
 		}
 		sum += time.Duration(number) * unit
 	}
@@ -168,12 +168,12 @@ func units() map[string]time.Duration {
 	return all
 }
 
-func (d *decoder) importAKV(i *AKVImport) field {
+func (d *decoder) importAKV(i *AKVImport) document.Field {
 	const any = `^(?s:.+)$`
-	return d.object(fields{
-		"vault":          required(d.text(&i.Vault)),
-		"secret_name":    required(d.text(&i.SecretName)),
-		"token":          d.hidden(&i.Token, any, "a token"),
-		"decryption_key": d.hidden(&i.DecryptionKey, any, "a key"),
+	return d.Object(document.Fields{
+		"vault":          document.Required(d.Text(&i.Vault)),
+		"secret_name":    document.Required(d.Text(&i.SecretName)),
+		"token":          d.Hidden(&i.Token, any, "a token"),
+		"decryption_key": d.Hidden(&i.DecryptionKey, any, "a key"),
 	}, nil)
 }

@@ -9,9 +9,8 @@ import (
 	"io/fs"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/document"
 	"github.com/confidb/confidb/pkg/sgx"
 )
 
@@ -37,7 +36,7 @@ type Session struct {
 
 	file   string
 	source []byte
-	root   *yaml.Node
+	root   *document.Node
 }
 
 // Service is a program that may get secrets when it attests.

@@ -1,10 +1,9 @@
 package session
 
 import (
-	"fmt"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/confidb/confidb/pkg/document"
 )
 
 // source is the text of a document, by line. Lines keep their ends.
@@ -15,7 +14,7 @@ func newSource(text []byte) source { return strings.SplitAfter(string(text), "\n
 func (s source) text() []byte { return []byte(strings.Join(s, "")) }
 
 // offset is where a node begins in its line, in bytes. YAML counts characters.
-func (s source) offset(n *yaml.Node) int {
+func (s source) offset(n *document.Node) int {
 	line, column := s[n.Line-1], 1
 	for i := range line {
 		if column == n.Column {
@@ -28,7 +27,7 @@ func (s source) offset(n *yaml.Node) int {
 
 // entry is a member of a mapping, an item of a list, or the document itself.
 type entry struct {
-	key, value *yaml.Node // key is nil for an item
+	key, value *document.Node // key is nil for an item
 	path       string
 	// indent is that of what is around it; -1 for the document.
 	indent int
@@ -45,23 +44,23 @@ func (e entry) line() int {
 }
 
 // walk visits everything in a document, from the outside in.
-func walk(root *yaml.Node, visit func(entry)) { walkEntry(entry{value: root, indent: -1}, visit) }
+func walk(root *document.Node, visit func(entry)) { walkEntry(entry{value: root, indent: -1}, visit) }
 
 func walkEntry(e entry, visit func(entry)) {
 	visit(e)
-	n, flow := e.value, e.flow || e.value.Style&yaml.FlowStyle != 0
+	n, flow := e.value, e.flow || e.value.Style&document.Flow != 0
 	switch n.Kind {
-	case yaml.MappingNode:
+	case document.Mapping:
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			child := entry{key: n.Content[i], value: n.Content[i+1], path: join(e.path, n.Content[i].Value), indent: e.indent, flow: flow}
+			child := entry{key: n.Content[i], value: n.Content[i+1], path: document.Member(e.path, n.Content[i].Value), indent: e.indent, flow: flow}
 			if !flow {
 				child.indent = child.key.Column - 1
 			}
 			walkEntry(child, visit)
 		}
-	case yaml.SequenceNode:
+	case document.List:
 		for i, c := range n.Content {
-			child := entry{value: c, path: fmt.Sprintf("%s[%d]", e.path, i), indent: e.indent, flow: flow, alone: flow && len(n.Content) == 1}
+			child := entry{value: c, path: document.Item(e.path, i), indent: e.indent, flow: flow, alone: flow && len(n.Content) == 1}
 			if !flow {
 				child.indent = n.Column - 1
 			}
@@ -95,8 +94,8 @@ func (s source) parts(p span, visit func(line int, m mask)) {
 
 // cover notes which parts of the text are the scalars of an entry.
 func (s source) cover(masks map[int][]mask, e entry) {
-	for _, n := range []*yaml.Node{e.key, e.value} {
-		if n != nil && n.Kind == yaml.ScalarNode {
+	for _, n := range []*document.Node{e.key, e.value} {
+		if n != nil && n.Kind == document.Scalar {
 			s.parts(s.scalar(n, e.indent), func(line int, m mask) { masks[line] = append(masks[line], m) })
 		}
 	}
@@ -104,41 +103,19 @@ func (s source) cover(masks map[int][]mask, e entry) {
 
 // scalar finds the text of a scalar; of a block it is the content only. indent is
 // that of what is around it.
-func (s source) scalar(n *yaml.Node, indent int) span {
+func (s source) scalar(n *document.Node, indent int) span {
 	line, column := n.Line-1, s.offset(n)
 	if n.Style == 0 && n.Value == "" {
 		return span{line, column, line, column} // nothing is written
 	}
-	line, column = s.skipProperties(line, column)
 	start := span{line, column, line, column}
 	switch {
-	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
+	case n.Style&(document.Literal|document.Folded) != 0:
 		return s.block(line, column, indent)
-	case n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:
+	case n.Style&(document.SingleQuoted|document.DoubleQuoted) != 0:
 		return s.quoted(start)
 	}
 	return s.plain(start, n.Value)
-}
-
-// skipProperties skips anchors and tags, which come before the value.
-func (s source) skipProperties(line, column int) (int, int) {
-	for line < len(s) {
-		rest := strings.TrimLeft(s[line][column:], " \t\r\n")
-		column = len(s[line]) - len(rest)
-		switch {
-		case rest == "" && line+1 < len(s):
-			line, column = line+1, 0
-		case strings.HasPrefix(rest, "!") || strings.HasPrefix(rest, "&"):
-			end := strings.IndexAny(rest, " \t\r\n")
-			if end < 0 {
-				return line, len(s[line])
-			}
-			column += end
-		default:
-			return line, column
-		}
-	}
-	return line, column
 }
 
 func (s source) block(line, column, indent int) span {

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/confidb/confidb/pkg/document"
 )
 
 // Where is the file, line and column of a path such as services[0].platforms[1],
@@ -35,9 +35,9 @@ func (s *Session) place(path string) (line, column int) {
 	return value.Line, value.Column
 }
 
-// descend follows a path as far as it leads. rest is what is not there; key is nil
+// descend follows path as far as the document has it; rest is the remainder. key is nil
 // for the item of a list.
-func descend(n *yaml.Node, path string) (key, value *yaml.Node, rest string) {
+func descend(n *document.Node, path string) (key, value *document.Node, rest string) {
 	value = n
 	for value != nil && path != "" {
 		k, v, tail, ok := step(value, path)
@@ -51,8 +51,8 @@ func descend(n *yaml.Node, path string) (key, value *yaml.Node, rest string) {
 
 // step follows the first part of a path. Keys may hold dots, so the longest that
 // fits is taken.
-func step(n *yaml.Node, path string) (key, value *yaml.Node, rest string, ok bool) {
-	if n.Kind == yaml.SequenceNode {
+func step(n *document.Node, path string) (key, value *document.Node, rest string, ok bool) {
+	if n.Kind == document.List {
 		index, tail, found := strings.Cut(strings.TrimPrefix(path, "["), "]")
 		i, err := strconv.Atoi(index)
 		if !found || err != nil || i < 0 || i >= len(n.Content) {
@@ -61,7 +61,7 @@ func step(n *yaml.Node, path string) (key, value *yaml.Node, rest string, ok boo
 		return nil, n.Content[i], strings.TrimPrefix(tail, "."), true
 	}
 	best := -1
-	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+	for i := 0; n.Kind == document.Mapping && i+1 < len(n.Content); i += 2 {
 		tail, found := strings.CutPrefix(path, n.Content[i].Value)
 		if found && (tail == "" || tail[0] == '.' || tail[0] == '[') && (best < 0 || len(n.Content[i].Value) > len(n.Content[best].Value)) {
 			best = i
@@ -91,7 +91,7 @@ func (s *Session) Comments() []Comment {
 	return commentsOf(newSource(s.source), s.root)
 }
 
-func commentsOf(src source, root *yaml.Node) []Comment {
+func commentsOf(src source, root *document.Node) []Comment {
 	var entries []entry
 	masks := map[int][]mask{}
 	walk(root, func(e entry) {

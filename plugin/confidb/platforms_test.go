@@ -239,7 +239,7 @@ func TestPlatformsFile(t *testing.T) {
 	}
 	write("node-1: null\n")
 	code, out, errOut = platforms("--platforms-file", path)
-	if code != 1 || out != "" || !strings.HasPrefix(errOut, "error: "+path+`:1: node "node-1": platform ID: got "null"`) {
+	if code != 1 || out != "" || !strings.HasPrefix(errOut, "error: "+path+`:1:9: node "node-1": platform ID: got "null"`) {
 		t.Errorf("exit %d\n%s%s", code, out, errOut)
 	}
 }

@@ -142,7 +142,7 @@ func TestPlatformsInventoryRefuses(t *testing.T) {
 		want      string
 	}{
 		"no file":           {nil, 2, "got 0 arguments, want the name of one file"},
-		"a broken file":     {[]string{broken}, 1, broken + `:4:3: got the unknown key "platformid"`},
+		"a broken file":     {[]string{broken}, 1, broken + `:4:3: nodes[0]: got the unknown key "platformid"`},
 		"a list":            {[]string{filepath.Join(dir, "x"), "--platform", id1}, 2, "an inventory is by node"},
 		"an unknown folder": {[]string{filepath.Join(dir, "no", "x"), "--write", "--las-namespace", "none"}, 1, "no SGX node has a platform ID"},
 	} {

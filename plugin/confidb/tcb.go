@@ -16,9 +16,9 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/document"
 	"github.com/confidb/confidb/pkg/fleet"
 	"github.com/confidb/confidb/pkg/machines"
-	"github.com/confidb/confidb/pkg/nearest"
 	"github.com/confidb/confidb/pkg/platform"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/flags"
@@ -195,7 +195,7 @@ func checkNodes(inventory *platform.Inventory, evidence flags.Evidence) error {
 
 // didYouMean names the node whose name is nearest, unless none is near.
 func didYouMean(got string, names []string) string {
-	best := nearest.Word(got, names)
+	best := document.Nearest(got, names)
 	if best == "" {
 		return ""
 	}

@@ -1,19 +1,19 @@
-package nearest_test
+package document_test
 
 import (
 	"strings"
 	"testing"
 
-	"github.com/confidb/confidb/pkg/nearest"
+	"github.com/confidb/confidb/pkg/document"
 )
 
-func TestWord(t *testing.T) {
+func TestNearest(t *testing.T) {
 	words := []string{"mrenclave", "mrsigner", "platforms", "UpToDate", "n1", "n2"}
 	for got, want := range map[string]string{
 		"mrenclaves": "mrenclave", "MRENCLAVE": "mrenclave", "mrsinger": "mrsigner", "plattform": "platforms", "uptodate": "UpToDate",
 		"n3": "n1", "": "", "x": "", "services": "", strings.Repeat("n", 100): "",
 	} {
-		if word := nearest.Word(got, words); word != want {
+		if word := document.Nearest(got, words); word != want {
 			t.Errorf("%.20q: got %q, want %q", got, word, want)
 		}
 	}
@@ -26,7 +26,7 @@ func TestDistance(t *testing.T) {
 	}{
 		{"", "", 0}, {"", "abc", 3}, {"kitten", "sitting", 3}, {"abc", "abc", 0}, {"ab", "ba", 2}, {strings.Repeat("a", 65), "a", 65},
 	} {
-		if got := nearest.Distance(c.a, c.b); got != c.want || nearest.Distance(c.b, c.a) != c.want {
+		if got := document.Distance(c.a, c.b); got != c.want || document.Distance(c.b, c.a) != c.want {
 			t.Errorf("%.20q and %.20q: got %d, want %d both ways", c.a, c.b, got, c.want)
 		}
 	}

@@ -1,16 +1,28 @@
-// Package nearest finds the word that somebody meant to write.
-package nearest
+package document
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // maxWord bounds what is compared, in bytes: longer words are not mistyped, but
 // something else.
 const maxWord = 64
 
-// Word returns the word that is fewest changes away from what was written, whatever
+// Suggest advises to write the word that was probably meant. It is empty where none
+// is near.
+func Suggest(got string, words []string) string {
+	word := Nearest(got, words)
+	if word == "" {
+		return ""
+	}
+	return fmt.Sprintf("write %q", word)
+}
+
+// Nearest returns the word that is fewest changes away from what was written, whatever
 // the case of letters, and "" when each would have to be changed beyond recognition.
 // Of equally near words it is the first.
-func Word(got string, words []string) string {
+func Nearest(got string, words []string) string {
 	best, least := "", 2+len(got)/3
 	for _, w := range words {
 		if d := Distance(strings.ToLower(got), strings.ToLower(w)); d < least && d < len(w) {
