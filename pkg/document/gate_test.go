@@ -99,7 +99,7 @@ func FuzzRead(f *testing.F) {
 	for _, text := range []string{
 		"", "a: b\n", "{a: [1, 'x', \"y\\n\"], ü: ~}\n", "- |\n  x\n- >-\n  y\n", "? a\n: b\n", "a: &x [*x]\n", "! a: ! b\n", "--- !!map\n", "a: !\n", "{a: !, b: ! }\n", "- !\n- ! \n",
 		"a: 1\na: 2\n", "<<: {a: b}\n", "~: 1\n", "[[[[a]]]]", "a: # x\n  b: c # y\n", "%YAML 1.1\n---\na\n", "a\n---\nb\n", bom + "a: b\r\n", "# \u202e\n", "a: 'x\n\n  y'\n", "a:\t!b c\n",
-		"\"a\":!x\n", "[a,!,b]", "{? !\n: x}", "a:\n!x b\n", "é: [é, ! é]\n",
+		"\"a\":!x\n", "[a,!,b]", "{? !\n: x}", "a:\n!x b\n", "é: [é, ! é]\n", "a: &x b\n",
 	} {
 		f.Add(text)
 	}
