@@ -21,7 +21,7 @@ func ownSessions(t testing.TB) []*session.Session {
 		t.Fatal(err)
 	}
 	r, err := topology.Prepare(topology.Plan{
-		Name: "shop", Namespace: "default", CASAddress: "cas:8081", Platforms: []attest.PlatformID{id}, BootstrapSQL: "SELECT 1;",
+		Token: [16]byte([]byte("taken for random")), Name: "shop", Namespace: "default", CASAddress: "cas:8081", Platforms: []attest.PlatformID{id}, BootstrapSQL: "SELECT 1;",
 		Enclaves: map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}},
 	}, nil)
 	if err != nil {
