@@ -27,7 +27,8 @@ func layers() [][]string {
 		{"pkg/inventory", "pkg/verify", "pkg/report", "pkg/fleet"},
 		{"pkg/pcs", "pkg/cas", "pkg/release", "pkg/charts", "pkg/mysql", "pkg/record", "pkg/kube", "pkg/machines"},
 		{"pkg/mariadb"},
-		{"pkg/deploy", "pkg/probe", "pkg/contact"},
+		{"pkg/deploy", "pkg/probe", "pkg/contact", "internal/castest"},
+		{"pkg/observe"},
 		{"plugin"},
 		{"cmd"},
 	}
@@ -45,7 +46,7 @@ func owners() map[string][]string {
 		"k8s.io/kubectl":                    {"plugin"},
 		module + "/pkg/mariadb/mariadbtest": {},
 		module + "/pkg/lab":                 {"pkg/lab", "cmd/confidb-lab"},
-		module + "/internal":                {"pkg/lab"},
+		module + "/internal":                {"pkg/lab", "internal"},
 		module + "/internal/realquotes":     {},
 		"github.com/google/go-cmp":          {},
 		"github.com/rogpeppe/go-internal":   {},

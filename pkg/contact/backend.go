@@ -57,7 +57,10 @@ func (d Desk) AttestBy(ctx context.Context, address string, trust attest.Trust, 
 	if err != nil {
 		return nil, err
 	}
-	return appraisal, d.remember(appraisal, pin.FetchedAt)
+	if err := d.remember(appraisal, pin.FetchedAt); err != nil {
+		return nil, err
+	}
+	return appraisal, nil
 }
 
 // attestAlone judges a saved report and asks no CAS.
@@ -67,7 +70,10 @@ func (d Desk) attestAlone(address string, trust attest.Trust, e Evidence) (*atte
 	if err != nil {
 		return nil, err
 	}
-	return appraisal, d.remember(appraisal, pin.FetchedAt)
+	if err := d.remember(appraisal, pin.FetchedAt); err != nil {
+		return nil, err
+	}
+	return appraisal, nil
 }
 
 // fill gets the evidence that does not come from the TLS peer.

@@ -164,6 +164,17 @@ func VerifyStatement(envelope, publicKeyPEM []byte, wantNonce, wantSession strin
 	return predicate, nil
 }
 
+// StatementIn returns the line of the probe's output that could be its statement, or
+// nil: the runtime of the enclave writes lines of its own.
+func StatementIn(output []byte) []byte {
+	for line := range bytes.Lines(output) {
+		if bytes.HasPrefix(line, []byte("{")) {
+			return line
+		}
+	}
+	return nil
+}
+
 func verifyEnvelope(raw, publicKeyPEM []byte) ([]byte, error) {
 	if len(raw) > MaxStatementBytes {
 		return nil, fmt.Errorf("envelope of %d bytes: want at most %d", len(raw), MaxStatementBytes)

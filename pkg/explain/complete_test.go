@@ -27,19 +27,19 @@ func idArgument() map[string]struct {
 		at     int
 		suffix string
 	}{
-		"finding": {}, "crl": {}, "dates": {}, "missing": {}, "failed": {}, "skipped": {}, "compare": {}, "ask": {}, "sessionUnchanged": {},
+		"finding": {}, "crl": {}, "dates": {}, "missing": {}, "failed": {}, "skipped": {}, "compare": {}, "ask": {},
 		"current": {at: 1}, "chainValidity": {suffix: "-validity"}, "document": {suffix: "-validity"},
 	}
 }
 
 // idFirst are the types of which literals without keys begin with an ID.
 func idFirst() []string {
-	return []string{"Finding", "Weakness", "Limitation", "question", "crlKind", "evaluation"}
+	return []string{"Finding", "Weakness", "Limitation", "question", "link", "crlKind", "evaluation"}
 }
 
 func TestEveryCodeHasAPage(t *testing.T) {
 	ids := findingIDs(t)
-	for _, known := range []string{"cas-nonce", "pck-chain-validity", "root-crl", "session-access", "tls-01", "no-integrity", "long-grace", "tcb-info-validity", "session-database", "session-policy", "statement-ca"} {
+	for _, known := range []string{"cas-nonce", "pck-chain-validity", "root-crl", "session-access", "tls-01", "no-integrity", "long-grace", "tcb-info-validity", "session-database", "database-session-policy", "probe-statement", "database-seen", "cas-attested", "statement-ca"} {
 		if ids[known] == "" {
 			t.Errorf("the walk through the sources missed %s: teach it how that finding is made now", known)
 		}
@@ -217,6 +217,7 @@ func f() {
 	_ = check.Finding{Title: "a title", ID: "new-2"}
 	_ = []evidence.Limitation{{ID: "new-3"}}
 	_ = []question{{"new-4", "a title"}}
+	_ = []link{{Title: "a title", ID: "new-7", Judge: judge}}
 	_ = v.chainValidity("new-5", "a title")
 	_ = skipped(which+"-new-6", "a title")
 	_ = missing("not an id", "a title")
@@ -227,7 +228,7 @@ func f() {
 	}
 	got := idsIn(file)
 	slices.Sort(got)
-	want := []string{"new-1", "new-2", "new-3", "new-4", "new-5-validity", "new-6"}
+	want := []string{"new-1", "new-2", "new-3", "new-4", "new-5-validity", "new-6", "new-7"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -18,7 +17,6 @@ import (
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/files"
-	"github.com/confidb/confidb/pkg/topology"
 )
 
 // Store is a folder of records. Its zero value is unusable.
@@ -27,11 +25,7 @@ type Store struct{ Dir string }
 // maxFile bounds how much of one record is read, in bytes.
 const maxFile = 8 << 20
 
-const (
-	pinKind      = "confidb.cas-pin/v1"
-	releaseKind  = "confidb.release/v2"
-	releaseKind1 = "confidb.release/v1"
-)
+const pinKind = "confidb.cas-pin/v1"
 
 // Pin reads the pin of a CAS address. It returns fs.ErrNotExist when there is none.
 func (s Store) Pin(address string) (*attest.Pin, error) {
@@ -49,71 +43,6 @@ func (s Store) Pin(address string) (*attest.Pin, error) {
 func (s Store) SavePin(p *attest.Pin) error {
 	p.Kind = pinKind
 	return s.write(s.pinFile(p.Address), p)
-}
-
-// Release reads what was promised for a release. It returns fs.ErrNotExist when
-// nothing is known of it. cluster tells clusters apart that have releases of the
-// same name. A record of version 1 is carried over.
-func (s Store) Release(cluster, namespace, name string) (*topology.Release, error) {
-	var read storedRelease
-	if err := s.read(s.releaseFile(cluster, namespace, name), &read); err != nil {
-		return nil, fmt.Errorf("reading the record of release %s/%s: %w", namespace, name, err)
-	}
-	if read.Kind == releaseKind1 {
-		read.carryOver()
-	}
-	r := &read.Release
-	if r.Kind != releaseKind || r.Name != name || r.Namespace != namespace {
-		return nil, fmt.Errorf("reading the record of release %s/%s: got kind %q for %s/%s, want kind %q", namespace, name, r.Kind, r.Namespace, r.Name, releaseKind)
-	}
-	return r, nil
-}
-
-// Earlier is Release, and nil when nothing is known of it.
-func (s Store) Earlier(cluster, namespace, name string) (*topology.Release, error) {
-	r, err := s.Release(cluster, namespace, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return r, err
-}
-
-// storedRelease is a record of any version. Version 1 had three sessions by name in
-// place of members.
-type storedRelease struct {
-	topology.Release
-	Owner    topology.Session `json:"owner"`
-	Client   topology.Session `json:"client"`
-	Database topology.Session `json:"database"`
-}
-
-// carryOver makes a record of version 1 one of today's.
-func (r *storedRelease) carryOver() {
-	r.Kind, r.Members = releaseKind, nil
-	for _, m := range []topology.Member{{Role: topology.Namespace, Session: r.Owner}, {Role: topology.Client, Session: r.Client}, {Role: topology.Database, Session: r.Database}} {
-		if m.Session.Name != "" {
-			r.Members = append(r.Members, m)
-		}
-	}
-}
-
-// SaveRelease replaces the record of r.
-func (s Store) SaveRelease(cluster string, r *topology.Release) error {
-	r.Kind = releaseKind
-	return s.write(s.releaseFile(cluster, r.Namespace, r.Name), r)
-}
-
-// ErrLocked means that another process works on the same release.
-var ErrLocked = errors.New("another confidb works on this release")
-
-// LockRelease keeps other processes of this user from the same release until the
-// returned function is called or the process ends, however it ends.
-func (s Store) LockRelease(cluster, namespace, name string) (unlock func(), err error) {
-	unlock, err = lock(s.releaseFile(cluster, namespace, name)+".lock", unix.LOCK_NB)
-	if err != nil {
-		return nil, fmt.Errorf("locking release %s/%s: %w", namespace, name, err)
-	}
-	return unlock, nil
 }
 
 // wait makes lock wait for the other process.
@@ -142,10 +71,6 @@ func lock(path string, how int) (unlock func(), err error) {
 
 func (s Store) pinFile(address string) string {
 	return filepath.Join(s.Dir, "cas", digest(address)+".json")
-}
-
-func (s Store) releaseFile(cluster, namespace, name string) string {
-	return filepath.Join(s.Dir, "releases", digest(cluster), namespace, name+".json")
 }
 
 // digest makes a file name of text that may hold anything.

@@ -16,25 +16,21 @@ import (
 // nonce proves freshness; this notices a probe that waited before it spoke.
 const maxStatementAge = 10 * time.Minute
 
-// statement appraises what the probe signed. Its own findings only count when the
-// statement does.
-func statement(promised *topology.Release, seen evidence.Observation) (check.Report, []evidence.Limitation) {
-	signed := check.Finding{ID: "probe-statement", Title: "an attested client of the client session looked at the database, for this run", Outcome: check.Pass}
-	predicate, err := openStatement(promised, seen)
+// judgeStatement asks whether the probe signed a statement for this run. What the
+// statement says is judged after it.
+func judgeStatement(a *appraisal, l link, _ topology.Session) check.Report {
+	f := check.Finding{ID: l.ID, Title: l.Title, Outcome: check.Pass}
+	predicate, err := openStatement(a.promised, a.seen)
 	var forged *forgedError
 	switch {
+	case err == nil:
+		a.predicate, a.limitations = predicate, predicate.Limitations
 	case errors.As(err, &forged):
-		signed.Outcome, signed.Reason = check.Fail, err.Error()
-		signed.Hint = "look at what answers in place of the probe: kubectl get pods,events"
-	case err != nil:
-		signed.Reason = err.Error()
-		signed.Outcome, signed.Hint = check.Skip, "kubectl confidb verify again, and look at the probe's pod if it does not start"
+		f.Outcome, f.Reason, f.Hint = check.Fail, err.Error(), "look at what answers in place of the probe: kubectl get pods,events"
+	default:
+		f.Outcome, f.Reason, f.Hint = check.Skip, err.Error(), "{verify} again, and look at the probe's pod if it does not start."
 	}
-	if err != nil {
-		return check.Report{signed, databaseUnseen()}, nil
-	}
-	report := check.Report{signed, databaseCA(predicate, seen.DatabaseCA)}
-	return append(append(report, predicate.Findings...), missing(predicate.Findings)...), predicate.Limitations
+	return check.Report{f}
 }
 
 // forgedError means that there is a statement, and that it is not the probe's of this run.
@@ -59,9 +55,10 @@ func openStatement(promised *topology.Release, seen evidence.Observation) (*evid
 	return predicate, nil
 }
 
-// databaseUnseen stands for all the checks of a statement that does not count.
-func databaseUnseen() check.Finding {
-	return skipped("database-seen", "the database is set up as promised", "no statement of the probe that counts", "see probe-statement")
+// judgeDatabase takes over what the probe found, and asks for what it left out.
+func judgeDatabase(a *appraisal, _ link, _ topology.Session) check.Report {
+	report := check.Report{databaseCA(a.predicate, a.seen.DatabaseCA)}
+	return append(append(report, a.predicate.Findings...), missing(a.predicate.Findings)...)
 }
 
 // databaseCA compares the authority that the probe relied on with what the
@@ -69,26 +66,27 @@ func databaseUnseen() check.Finding {
 func databaseCA(predicate *evidence.Predicate, exported evidence.Fetched[string]) check.Finding {
 	const id, title = "statement-ca", "the database's certificate was issued by the CA that the attested CAS exports"
 	if problem := exported.Why(); problem != "" {
-		return skipped(id, title, problem, "kubectl confidb verify again")
+		return skipped(id, title, problem, "{verify} again.")
 	}
 	if predicate.Server == nil {
-		return skipped(id, title, "the probe had no verified TLS connection", "see tls-01")
+		return skipped(id, title, "the probe had no verified TLS connection", "See tls-01.")
 	}
 	block, _ := pem.Decode([]byte(exported.Value))
 	if block == nil {
-		return skipped(id, title, "CAS exports no certificate in PEM", "kubectl confidb session get")
+		return skipped(id, title, "CAS exports no certificate in PEM", "{session get}")
 	}
 	ca, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return skipped(id, title, "reading the certificate that CAS exports: "+err.Error(), "kubectl confidb session get")
+		return skipped(id, title, "reading the certificate that CAS exports: "+err.Error(), "{session get}")
 	}
 	leaf, err := predicate.Server.Leaf()
 	if err != nil {
-		return skipped(id, title, err.Error(), "kubectl confidb verify again")
+		return skipped(id, title, err.Error(), "{verify} again.")
 	}
-	f := compare(id, title, predicate.Server.CASPKISHA256, evidence.SHA256(ca.RawSubjectPublicKeyInfo), "the database shows a certificate of another CA: see tls-01")
+	const foreign = "The database shows a certificate of another CA: see tls-01."
+	f := compare(id, title, predicate.Server.CASPKISHA256, evidence.SHA256(ca.RawSubjectPublicKeyInfo), foreign)
 	if err := leaf.CheckSignatureFrom(ca); err != nil {
-		f.Outcome, f.Reason, f.Hint = check.Fail, err.Error(), "the database shows a certificate of another CA: see tls-01"
+		f.Outcome, f.Reason, f.Hint = check.Fail, err.Error(), foreign
 	}
 	return f
 }

@@ -1,19 +1,13 @@
 // Package verify tells the story of a proof: it takes everything that was fetched
 // about a release and appraises it link by link. It fetches nothing itself, and
-// what could not be fetched is a Skip, never a pass.
+// what could not be fetched is a Skip, never a pass. The links are a table; what to
+// look at and whom to believe comes from what was promised, never from what was seen.
 package verify
 
 import (
-	"crypto/x509"
-	"fmt"
-	"slices"
-	"strings"
-
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/evidence"
-	"github.com/confidb/confidb/pkg/lint"
-	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/topology"
 )
 
@@ -32,72 +26,64 @@ type Result struct {
 // Appraise judges what was fetched against what was promised. memory is what earlier
 // runs have seen, which must not go back.
 func Appraise(promised *topology.Release, memory attest.Memory, seen evidence.Observation) Result {
-	result := Result{Simulated: true, Origins: promised.Origins}
-	add := func(findings ...check.Finding) { result.Findings = append(result.Findings, findings...) }
-
-	add(platforms(promised, seen.Platforms))
-	cas := appraiseCAS(promised, memory, seen)
-	add(cas.Findings...)
-	result.Simulated = cas.Simulated
-	if !cas.Findings.Verdict().Accepted() { // what an untrusted CAS says is worth nothing
-		const distrust = "the CAS is not proven, so its answers prove nothing"
-		seen.Sessions = map[string]evidence.Fetched[session.Stored]{}
-		for _, m := range promised.Members {
-			seen.Sessions[m.Session.Name] = evidence.Missing[session.Stored](distrust)
-		}
-		seen.DatabaseCA, seen.StatementKey = evidence.Missing[string](distrust), evidence.Missing[string](distrust)
+	a := &appraisal{promised: promised, memory: memory, seen: seen, simulated: true, unmet: map[string]string{}}
+	var findings check.Report
+	for _, l := range links() {
+		findings = append(findings, a.follow(l)...)
 	}
-	held := func(role topology.Role) (topology.Session, evidence.Fetched[session.Stored]) {
-		s := promised.Session(role)
-		return s, seen.Sessions[s.Name]
-	}
-	if owner, stored := held(topology.Namespace); owner.Name != "" {
-		add(sessionUnchanged("session-namespace", owner, stored))
-	}
-	client, stored := held(topology.Client)
-	add(sessionUnchanged("session-client", client, stored))
-	database, stored := held(topology.Database)
-	add(sessionUnchanged("session-database", database, stored))
-	for _, m := range promised.Members {
-		if m.Role != topology.Namespace {
-			add(sessionStrength(string(m.Role), m.Session)...)
-		}
-	}
-	add(releaseDeployed(seen.Release))
-	add(releaseUnderSession(promised, seen.Containers))
-	findings, limitations := statement(promised, seen)
-	add(findings...)
-	result.Limitations = limitations
-	return result
+	return Result{Findings: findings, Simulated: a.simulated, Limitations: a.limitations, Origins: promised.Origins}
 }
 
-// appraiseCAS appraises the evidence of the CAS by what was promised: that of the
-// observation does not say whom to believe.
-func appraiseCAS(promised *topology.Release, memory attest.Memory, seen evidence.Observation) *attest.Appraisal {
-	unproven := func(problem string) *attest.Appraisal {
-		return &attest.Appraisal{Simulated: true, Findings: check.Report{
-			skipped("cas-attested", "the CAS is a genuine, current enclave that the policy accepts", problem, "kubectl confidb attest cas"),
-		}}
+// appraisal is what the judges of one run look at, and what they leave for later ones.
+type appraisal struct {
+	promised *topology.Release
+	memory   attest.Memory
+	seen     evidence.Observation
+
+	// unmet says of each link that is not accepted what that means for those that need it.
+	unmet       map[string]string
+	simulated   bool                // set by the CAS
+	predicate   *evidence.Predicate // set by a statement that counts
+	limitations []evidence.Limitation
+}
+
+// follow judges a link, for each of its members if it is about members.
+func (a *appraisal) follow(l link) check.Report {
+	var findings check.Report
+	for _, m := range a.members(l) {
+		findings = append(findings, a.judge(l, m)...)
 	}
-	if problem := seen.CAS.Why(); problem != "" {
-		return unproven(problem)
+	if len(findings) == 0 && !l.Optional {
+		findings = check.Report{skipped(l.ID, l.Title, "the record of this release has no such session", "Restore the record of this release.")}
 	}
-	pin := seen.CAS.Value.Pin
-	pin.Address, pin.Trust = promised.CASAddress, promised.Trust
-	var peer []*x509.Certificate
-	for _, der := range seen.CAS.Value.Peer {
-		c, err := x509.ParseCertificate(der)
-		if err != nil {
-			return unproven("reading the certificates of the TLS peer: " + err.Error())
+	if !findings.Verdict().Accepted() {
+		a.unmet[l.ID] = l.Unmet
+	}
+	return findings
+}
+
+// members are the sessions for which a link is judged: one that is empty for a link
+// that is not about members.
+func (a *appraisal) members(l link) []topology.Session {
+	if l.Of == "" {
+		return []topology.Session{{}}
+	}
+	var sessions []topology.Session
+	for _, m := range a.promised.Members {
+		if m.Role == l.Of {
+			sessions = append(sessions, m.Session)
 		}
-		peer = append(peer, c)
 	}
-	a, err := pin.AppraiseWithPeer(peer, seen.At)
-	if err != nil {
-		return unproven(err.Error())
+	return sessions
+}
+
+func (a *appraisal) judge(l link, member topology.Session) check.Report {
+	for _, need := range l.Needs {
+		if reason, unmet := a.unmet[need]; unmet {
+			return check.Report{skipped(l.ID, l.Title, reason, "See "+need+".")}
+		}
 	}
-	a.Findings = append(a.Findings, memory.Judge(a.Result, pin.Trust.RootCA, seen.At)...)
-	return a
+	return l.Judge(a, l, member)
 }
 
 func skipped(id, title, problem, hint string) check.Finding {
@@ -112,106 +98,4 @@ func compare(id, title, got, want, hint string) check.Finding {
 		f.Reason = "the two differ"
 	}
 	return f
-}
-
-func platforms(promised *topology.Release, seen evidence.Fetched[[]attest.PlatformID]) check.Finding {
-	const id, title = "platforms-current", "the sessions admit exactly the SGX nodes that the cluster has"
-	if problem := seen.Why(); problem != "" {
-		return skipped(id, title, problem, "kubectl confidb platforms")
-	}
-	got, want := texts(seen.Value), texts(promised.Platforms)
-	f := compare(id, title, got, want,
-		"kubectl confidb platforms diff NAME says what changed; kubectl confidb platforms plan lets the sessions follow")
-	if f.Outcome == check.Pass {
-		f.Reason = "the platform IDs of the nodes are claims of the cluster"
-	}
-	return f
-}
-
-// texts writes each ID once, sorted.
-func texts(ids []attest.PlatformID) string {
-	var all []string
-	for _, id := range ids {
-		all = append(all, id.String())
-	}
-	slices.Sort(all)
-	return strings.Join(slices.Compact(all), " ")
-}
-
-func sessionUnchanged(id string, promised topology.Session, seen evidence.Fetched[session.Stored]) check.Finding {
-	title := fmt.Sprintf("session %s in CAS is the one that was created", promised.Name)
-	if promised.Hash == "" {
-		return skipped(id, title, "the hash of what was created is not recorded", "kubectl confidb install again: it continues where it stopped")
-	}
-	if problem := seen.Why(); problem != "" {
-		return skipped(id, title, problem, "kubectl confidb session get "+promised.Name)
-	}
-	f := compare(id, title, strings.ToLower(seen.Value.Hash), strings.ToLower(promised.Hash),
-		"kubectl confidb session get "+promised.Name+" shows what CAS holds now; find out who changed it")
-	if f.Outcome != check.Pass {
-		return f
-	}
-	ours, err := session.Parse(promised.Name, []byte(promised.Text))
-	if err != nil {
-		return skipped(id, title, "reading the recorded session: "+err.Error(), "restore the record of this release")
-	}
-	theirs, err := session.Parse(promised.Name, []byte(seen.Value.Text))
-	if err != nil || !session.Equal(ours, theirs) {
-		f.Outcome, f.Reason, f.Hint = check.Fail, "the hash is the same and the document is not", "kubectl confidb session get "+promised.Name
-	}
-	return f
-}
-
-// sessionStrength asks whether the session demands what the proof rests on.
-func sessionStrength(which string, promised topology.Session) []check.Finding {
-	parsed, err := session.Parse(promised.Name, []byte(promised.Text))
-	if err != nil {
-		return []check.Finding{skipped(which+"-session-policy", "the "+which+" session demands attested enclaves on listed platforms", err.Error(), "restore the record of this release")}
-	}
-	findings := lint.Strength(parsed)
-	for i := range findings {
-		findings[i].ID = which + "-" + findings[i].ID
-	}
-	return findings
-}
-
-func releaseDeployed(seen evidence.Fetched[evidence.HelmRelease]) check.Finding {
-	const id, title = "release-deployed", "the Helm release is deployed"
-	if problem := seen.Why(); problem != "" {
-		return skipped(id, title, problem, "helm status shows what Helm knows")
-	}
-	return compare(id, title, seen.Value.Status, "deployed", "kubectl confidb install again: it continues where it stopped")
-}
-
-func releaseUnderSession(promised *topology.Release, seen evidence.Fetched[[]evidence.Container]) check.Finding {
-	const id, title = "release-session", "every pod of the release runs under the database session and this CAS"
-	if problem := seen.Why(); problem != "" {
-		return skipped(id, title, problem, "kubectl get pods")
-	}
-	if len(seen.Value) == 0 {
-		return skipped(id, title, "the release has no pod", "kubectl get pods,events")
-	}
-	f := check.Finding{ID: id, Title: title, Outcome: check.Pass, Reason: "what a pod's specification says is a claim of the cluster; the certificate below is the proof"}
-	for _, c := range seen.Value {
-		for _, v := range []struct{ name, got, want string }{
-			{"SCONE_CONFIG_ID", serviceless(c.Environment["SCONE_CONFIG_ID"], promised.Session(topology.Database).Name), promised.Session(topology.Database).Name},
-			{"SCONE_CAS_ADDR", c.Environment["SCONE_CAS_ADDR"], promised.CASAddress},
-		} {
-			if v.got != v.want {
-				f.Outcome, f.Got, f.Want = check.Fail, v.got, v.want
-				f.Reason = fmt.Sprintf("container %s of pod %s has another %s", c.Name, c.Pod, v.name)
-				f.Hint = "helm upgrade or kubectl edit changed it: install again with confidb"
-				return f
-			}
-		}
-	}
-	return f
-}
-
-// serviceless cuts the service from a SCONE_CONFIG_ID of the session.
-func serviceless(configID, session string) string {
-	if rest, ok := strings.CutPrefix(configID, session+"/"); ok && !strings.Contains(rest, "/") {
-		return session
-	}
-	return configID
 }

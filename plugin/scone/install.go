@@ -51,6 +51,7 @@ defaults, as in SCONE's own recipe; flags win, and the report says what was used
 // newInstallation is what install and upgrade have in common.
 func newInstallation(env *environment, streams genericiooptions.IOStreams) (*cobra.Command, *verbs.Install) {
 	o := verbs.NewInstall(env.lookupEnv, time.Now)
+	o.Verify.Program = cli.Helm
 	var timeout time.Duration
 	c := &cobra.Command{
 		Args: between(1, 2, "the name of one release, and perhaps a chart"),

@@ -7,11 +7,13 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
 func newVerifyCommand(env *environment, streams genericiooptions.IOStreams) *cobra.Command {
 	o := verbs.NewVerify(env.lookupEnv, time.Now)
+	o.Program = cli.Helm
 	var timeout time.Duration
 	c := &cobra.Command{
 		Use:   "verify NAME",

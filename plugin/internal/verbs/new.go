@@ -7,11 +7,12 @@ import (
 
 	"github.com/confidb/confidb/pkg/charts"
 	"github.com/confidb/confidb/pkg/release"
+	"github.com/confidb/confidb/plugin/internal/cli"
 )
 
 // NewVerify returns options without values. lookupEnv reads the environment.
 func NewVerify(lookupEnv func(string) (string, bool), now func() time.Time) *Verify {
-	return &Verify{Platforms: NewPlatformFlags(lookupEnv), Now: now}
+	return &Verify{Program: cli.Kubectl, Platforms: NewPlatformFlags(lookupEnv), Now: now}
 }
 
 // NewInstall returns options without values. lookupEnv reads the environment.

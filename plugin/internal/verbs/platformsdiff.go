@@ -192,7 +192,7 @@ func (d *differ) services(ctx context.Context) (all []inventory.Service, simulat
 
 func (d *differ) session(ctx context.Context, c *connection, which string, promised topology.Session) ([]inventory.Service, error) {
 	if promised.Name == "" {
-		return nil, &UnknownReleaseError{d.release.promised.Namespace, d.Name}
+		return nil, &UnknownReleaseError{Namespace: d.release.promised.Namespace, Name: d.Name}
 	}
 	stored, err := c.Session(ctx, promised.Name)
 	if err != nil {

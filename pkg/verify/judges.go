@@ -1,0 +1,160 @@
+package verify
+
+import (
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/evidence"
+	"github.com/confidb/confidb/pkg/lint"
+	"github.com/confidb/confidb/pkg/session"
+	"github.com/confidb/confidb/pkg/topology"
+)
+
+func judgePlatforms(a *appraisal, l link, _ topology.Session) check.Report {
+	seen := a.seen.Platforms
+	if problem := seen.Why(); problem != "" {
+		return check.Report{skipped(l.ID, l.Title, problem, "{platforms}")}
+	}
+	f := compare(l.ID, l.Title, texts(seen.Value), texts(a.promised.Platforms),
+		"{platforms diff NAME} says what changed; {platforms plan} lets the sessions follow.")
+	if f.Outcome == check.Pass {
+		f.Reason = "the platform IDs of the nodes are claims of the cluster"
+	}
+	return check.Report{f}
+}
+
+// texts writes each ID once, sorted.
+func texts(ids []attest.PlatformID) string {
+	var all []string
+	for _, id := range ids {
+		all = append(all, id.String())
+	}
+	slices.Sort(all)
+	return strings.Join(slices.Compact(all), " ")
+}
+
+// judgeCAS appraises the evidence of the CAS by what was promised: that of the
+// observation does not say whom to believe.
+func judgeCAS(a *appraisal, l link, _ topology.Session) check.Report {
+	unproven := func(problem string) check.Report {
+		return check.Report{skipped(l.ID, l.Title, problem, "{attest cas}")}
+	}
+	if problem := a.seen.CAS.Why(); problem != "" {
+		return unproven(problem)
+	}
+	pin := a.seen.CAS.Value.Pin
+	if pin.Backend != "" && pin.Backend != attest.BackendReport { // others leave to somebody else what is asked here
+		return unproven(fmt.Sprintf("got evidence of the kind %.40q, want a report of the CAS for the nonce of this run", pin.Backend))
+	}
+	pin.Address, pin.Trust = a.promised.CASAddress, a.promised.Trust
+	var peer []*x509.Certificate
+	for _, der := range a.seen.CAS.Value.Peer {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return unproven("reading the certificates of the TLS peer: " + err.Error())
+		}
+		peer = append(peer, c)
+	}
+	appraised, err := pin.AppraiseWithPeer(peer, a.seen.At)
+	if err != nil {
+		return unproven(err.Error())
+	}
+	a.simulated = appraised.Simulated
+	return append(appraised.Findings, a.memory.Judge(appraised.Result, pin.Trust.RootCA, a.seen.At)...)
+}
+
+// judgeStored asks whether CAS still holds what was uploaded.
+func judgeStored(a *appraisal, l link, promised topology.Session) check.Report {
+	title := fmt.Sprintf("session %s in CAS is the one that was created", promised.Name)
+	return check.Report{stored(l.ID, title, promised, a.seen.Sessions[promised.Name])}
+}
+
+func stored(id, title string, promised topology.Session, seen evidence.Fetched[session.Stored]) check.Finding {
+	get := "{session get " + promised.Name + "}"
+	if promised.Hash == "" {
+		return skipped(id, title, "the hash of what was created is not recorded", "{install} again: it continues where it stopped.")
+	}
+	if problem := seen.Why(); problem != "" {
+		return skipped(id, title, problem, get)
+	}
+	f := compare(id, title, strings.ToLower(seen.Value.Hash), strings.ToLower(promised.Hash), get+" shows what CAS holds now; find out who changed it.")
+	if f.Outcome != check.Pass {
+		return f
+	}
+	ours, err := session.Parse(promised.Name, []byte(promised.Text))
+	if err != nil {
+		return skipped(id, title, "reading the recorded session: "+err.Error(), "Restore the record of this release.")
+	}
+	theirs, err := session.Parse(promised.Name, []byte(seen.Value.Text))
+	if err != nil || !session.Equal(ours, theirs) {
+		f.Outcome, f.Reason, f.Hint = check.Fail, "the hash is the same and the document is not", get
+	}
+	return f
+}
+
+// judgeStrength asks whether the session demands what the proof rests on.
+func judgeStrength(_ *appraisal, l link, promised topology.Session) check.Report {
+	parsed, err := session.Parse(promised.Name, []byte(promised.Text))
+	if err != nil {
+		return check.Report{skipped(l.ID, l.Title, err.Error(), "Restore the record of this release.")}
+	}
+	findings := lint.Strength(parsed)
+	for i := range findings {
+		findings[i].ID = string(l.Of) + "-" + findings[i].ID
+	}
+	return findings
+}
+
+func judgeRelease(a *appraisal, l link, _ topology.Session) check.Report {
+	if problem := a.seen.Release.Why(); problem != "" {
+		return check.Report{skipped(l.ID, l.Title, problem, "helm status shows what Helm knows.")}
+	}
+	return check.Report{compare(l.ID, l.Title, a.seen.Release.Value.Status, "deployed", "{install} again: it continues where it stopped.")}
+}
+
+func judgeContainers(a *appraisal, l link, _ topology.Session) check.Report {
+	seen := a.seen.Containers
+	if problem := seen.Why(); problem != "" {
+		return check.Report{skipped(l.ID, l.Title, problem, "kubectl get pods")}
+	}
+	if len(seen.Value) == 0 {
+		return check.Report{skipped(l.ID, l.Title, "the release has no pod", "kubectl get pods,events")}
+	}
+	f := check.Finding{ID: l.ID, Title: l.Title, Outcome: check.Pass, Reason: "what a pod's specification says is a claim of the cluster; the certificate below is the proof"}
+	for _, c := range seen.Value {
+		if name, got, want, differs := foreign(c, a.promised); differs {
+			f.Outcome, f.Got, f.Want = check.Fail, got, want
+			f.Reason = fmt.Sprintf("container %s of pod %s has another %s", c.Name, c.Pod, name)
+			f.Hint = "helm upgrade or kubectl edit changed it: install again with confidb."
+			break
+		}
+	}
+	return check.Report{f}
+}
+
+// foreign returns the first variable by which a container runs under another session
+// or another CAS than was promised.
+func foreign(c evidence.Container, promised *topology.Release) (name, got, want string, differs bool) {
+	database := promised.Session(topology.Database).Name
+	for _, v := range []struct{ name, got, want string }{
+		{"SCONE_CONFIG_ID", serviceless(c.Environment["SCONE_CONFIG_ID"], database), database},
+		{"SCONE_CAS_ADDR", c.Environment["SCONE_CAS_ADDR"], promised.CASAddress},
+	} {
+		if v.got != v.want {
+			return v.name, v.got, v.want, true
+		}
+	}
+	return "", "", "", false
+}
+
+// serviceless cuts the service from a SCONE_CONFIG_ID of the session.
+func serviceless(configID, session string) string {
+	if rest, ok := strings.CutPrefix(configID, session+"/"); ok && !strings.Contains(rest, "/") {
+		return session
+	}
+	return configID
+}

@@ -1,0 +1,99 @@
+package verify
+
+import (
+	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/topology"
+)
+
+// Level is what a link of the chain is about.
+type Level string
+
+// The levels, from the machines to the database.
+const (
+	LevelPlatform Level = "platform"
+	LevelCAS      Level = "cas"
+	LevelSession  Level = "session"
+	LevelRelease  Level = "release"
+	LevelDatabase Level = "database"
+)
+
+// link is one link of the chain: what is asked, and who judges it.
+type link struct {
+	// ID names the check. It is that of the finding, where the judge makes one only, and
+	// of the skip that stands for all of them.
+	ID string
+	// Level is what the link is about.
+	Level Level
+	// Needs are the links without which this one proves nothing: unless they are
+	// accepted it is skipped. They come earlier in the table.
+	Needs []string
+	// Title is a statement that is true when the check passes.
+	Title string
+	// Of is the role of the members for each of which the link is judged; empty means
+	// once for the release. Unless Optional, a release without such a member is a skip.
+	Of       topology.Role
+	Optional bool
+	// Unmet is what it means for those that need this link that it is not accepted.
+	Unmet string
+	// Judge looks at what was seen. The session is that of the member, or empty.
+	Judge func(a *appraisal, l link, member topology.Session) check.Report
+}
+
+// The links that others need.
+const (
+	casAttested    = "cas-attested"
+	probeStatement = "probe-statement"
+)
+
+// links are the chain of the proof, in the order of the report.
+func links() []link {
+	return []link{
+		{
+			ID: "platforms-current", Level: LevelPlatform, Judge: judgePlatforms,
+			Title: "the sessions admit exactly the SGX nodes that the cluster has",
+		},
+		{
+			ID: "cas-attested", Level: LevelCAS, Judge: judgeCAS,
+			Title: "the CAS is a genuine, current enclave that the policy accepts",
+			Unmet: "the CAS is not proven, so its answers prove nothing", // what an untrusted CAS says is worth nothing
+		},
+		{
+			ID: "session-namespace", Level: LevelSession, Needs: []string{casAttested}, Of: topology.Namespace, Optional: true, Judge: judgeStored,
+			Title: "the session that owns the names in CAS is the one that was created",
+		},
+		{
+			ID: "session-client", Level: LevelSession, Needs: []string{casAttested}, Of: topology.Client, Judge: judgeStored,
+			Title: "the session of the clients in CAS is the one that was created",
+		},
+		{
+			ID: "session-database", Level: LevelSession, Needs: []string{casAttested}, Of: topology.Database, Judge: judgeStored,
+			Title: "the session of the database in CAS is the one that was created",
+		},
+		{
+			ID: "client-session-policy", Level: LevelSession, Of: topology.Client, Judge: judgeStrength,
+			Title: "the client session demands attested enclaves on listed platforms",
+		},
+		{
+			ID: "database-session-policy", Level: LevelSession, Of: topology.Database, Judge: judgeStrength,
+			Title: "the database session demands attested enclaves on listed platforms",
+		},
+		{
+			ID: "release-deployed", Level: LevelRelease, Judge: judgeRelease,
+			Title: "the Helm release is deployed",
+		},
+		{
+			ID: "release-session", Level: LevelRelease, Judge: judgeContainers,
+			Title: "every pod of the release runs under the database session and this CAS",
+		},
+		{
+			ID: "probe-statement", Level: LevelDatabase, Needs: []string{casAttested}, Judge: judgeStatement,
+			Title: "an attested client of the client session looked at the database, for this run",
+			Unmet: "no statement of the probe that counts",
+		},
+		{
+			// what the probe found stands in its statement, and counts only with it
+			ID: "database-seen", Level: LevelDatabase, Needs: []string{probeStatement}, Judge: judgeDatabase,
+			Title: "the database is set up as promised",
+		},
+	}
+}
