@@ -190,3 +190,25 @@ func TestRecordsOfVersion1AreCarriedOver(t *testing.T) {
 		}
 	}
 }
+
+func TestPromised(t *testing.T) {
+	store := record.Store{Dir: filepath.Join(t.TempDir(), "home")}
+	_, err := store.Promised("cluster", "shop", "db1")
+	var unknown *record.UnknownReleaseError
+	if !errors.As(err, &unknown) {
+		t.Fatalf("got %v, want an UnknownReleaseError", err)
+	}
+	if !strings.Contains(unknown.Error(), "shop/db1") || unknown.Hint() == "" {
+		t.Errorf("got %q and the hint %q", unknown.Error(), unknown.Hint())
+	}
+	if err := store.SaveRelease("cluster", &topology.Release{Name: "db1", Namespace: "shop"}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := store.Promised("cluster", "shop", "db1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Name != "db1" {
+		t.Errorf("got the release %s", got.Name)
+	}
+}
