@@ -1,0 +1,28 @@
+package verify
+
+import (
+	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/evidence"
+	"github.com/confidb/confidb/pkg/topology"
+)
+
+// Link is what tests see of a link.
+type Link struct {
+	ID    string
+	Level Level
+	Needs []string
+	Title string
+	// Findings are what came of it.
+	Findings check.Report
+}
+
+// ByLink is Appraise, link by link.
+func ByLink(promised *topology.Release, memory attest.Memory, seen evidence.Observation) []Link {
+	a := &appraisal{promised: promised, memory: memory, seen: seen, unmet: map[string]string{}}
+	var all []Link
+	for _, l := range links() {
+		all = append(all, Link{l.ID, l.Level, l.Needs, l.Title, a.follow(l)})
+	}
+	return all
+}
