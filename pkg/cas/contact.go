@@ -1,7 +1,8 @@
 // Package cas talks to a CAS, SCONE's Configuration and Attestation Service: it
 // fetches evidence from one that is not trusted yet, and creates and reads
-// sessions at one whose certificate chain was attested. It judges nothing: the
-// evidence is appraised by pkg/attest.
+// sessions at one whose certificate chain was attested. It judges nothing: pkg/attest
+// appraises the evidence and says by its anchor which TLS peer is the attested CAS,
+// and pkg/contact decides whether a CAS is talked to.
 //
 // The REST interface of CAS has no public reference; what is used here is what
 // facts from documentation fragments and client code agree on.
