@@ -72,7 +72,7 @@ func peerFinding(peer []*x509.Certificate, anchor Anchor, now time.Time) check.F
 	f := check.Finding{ID: "cas-tls-peer", Title: peerTitle, Outcome: check.Pass}
 	if err := anchor.CheckPeer(peer, now); err != nil {
 		f.Outcome, f.Reason = check.Fail, err.Error()
-		f.Hint = "connect to the CAS without a proxy that ends TLS, or find out who answers at this address"
+		f.Hint = "Connect to the CAS without a proxy that ends TLS, or find out who answers at this address."
 	}
 	return f
 }

@@ -145,7 +145,7 @@ func (a *CASAppraisal) quote(in CASInputs, roots sgx.Roots, quote []byte, refuse
 	}
 	if refused != nil {
 		f.Outcome, f.Reason = check.Fail, refused.Error()
-		f.Hint = "check the address of the CAS and the collateral; do not go on with this CAS"
+		f.Hint = "Check the address of the CAS and the collateral; do not go on with this CAS."
 	}
 	a.Findings = check.Report{f}
 	return refused == nil, nil
@@ -164,14 +164,14 @@ func (a *CASAppraisal) conclude(in CASInputs, bindings ...check.Finding) {
 // success, or there would be no chain to appraise.
 func (a *CASAppraisal) delegated(in CASInputs) error {
 	f := check.Finding{ID: "cas-delegated", Title: "confidb itself verified the quote of the CAS", Outcome: check.Warn,
-		Got: "scone cas attest, with the reference values of the policy", Reason: "--evidence scone-cli leaves quote, TCB, advisories and nonce to SCONE's program: none of them was seen here"}
+		Got: "scone cas attest, with the reference values of the policy", Reason: "the evidence scone-cli leaves quote, TCB, advisories and nonce to SCONE's program: none of them was seen here"}
 	a.Findings = check.Report{f}
 	return a.chain(in)
 }
 
 func (a *CASAppraisal) pinned(in CASInputs) error {
 	f := check.Finding{ID: "cas-pinned", Title: "the CAS is an enclave, and the expected one", Outcome: check.Skip,
-		Reason: "--evidence pinned-ca attests nothing: whoever has a key that this chain certified is believed", Hint: "attest the CAS: --evidence report"}
+		Reason: "the evidence pinned-ca attests nothing: whoever has a key that this chain certified is believed", Hint: "Attest the CAS itself with {attest cas --evidence report}."}
 	a.Findings = check.Report{f}
 	return a.chain(in)
 }
@@ -188,7 +188,7 @@ const nonceTitle = "the evidence answers the nonce of this request"
 func casNonce(got, want [16]byte) check.Finding {
 	f := check.Finding{ID: "cas-nonce", Title: nonceTitle, Got: hex.EncodeToString(got[:]), Want: hex.EncodeToString(want[:]), Outcome: check.Pass}
 	if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-		f.Outcome, f.Reason, f.Hint = check.Fail, "old evidence, or evidence for somebody else", "attest again; if it repeats, somebody replays old evidence"
+		f.Outcome, f.Reason, f.Hint = check.Fail, "old evidence, or evidence for somebody else", "Attest again; if it repeats, somebody replays old evidence."
 	}
 	return f
 }
@@ -203,7 +203,7 @@ func casBinding(title string, err error) check.Finding {
 	f := check.Finding{ID: "cas-binding", Title: title, Outcome: check.Pass}
 	if err != nil {
 		f.Outcome, f.Reason = check.Fail, err.Error()
-		f.Hint = "do not trust this CAS: quote and certificates do not belong together"
+		f.Hint = "Do not trust this CAS: quote and certificates do not belong together."
 	}
 	return f
 }

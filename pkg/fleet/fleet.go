@@ -120,8 +120,9 @@ func (a *Appraiser) verify(raw []byte) (*sgx.Result, error) {
 	return o.verifier.Verify(raw)
 }
 
-// collateralFor remembers what CollateralSet.For chose, but not its fallback: a quote
-// that is broken must not decide what others of its family are judged by.
+// collateralFor remembers what CollateralSet.For chose for a family. A quote that does
+// not say its family, because it is broken, is of none: it must not decide what others
+// are judged by.
 func (a *Appraiser) collateralFor(raw []byte) *opened {
 	key := familyOf(raw)
 	a.mu.Lock()
@@ -136,9 +137,7 @@ func (a *Appraiser) collateralFor(raw []byte) *opened {
 		o.verifier, o.err = sgx.NewVerifier(chosen, a.options)
 		a.opened[chosen] = o
 	}
-	if chosen != a.set[0] {
-		a.families[key] = o
-	}
+	a.families[key] = o
 	return o
 }
 

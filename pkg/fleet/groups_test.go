@@ -1,6 +1,8 @@
 package fleet
 
 import (
+	"crypto/x509"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -222,6 +224,25 @@ func TestRevokedCertificate(t *testing.T) {
 		if strings.Contains(g.Meaning, "must be considered lost") != revoked {
 			t.Errorf("%v: it means %q", g.Nodes, g.Meaning)
 		}
+	}
+}
+
+// Whoever has the key of a revoked CA can make machines.
+func TestRevokedCA(t *testing.T) {
+	f := newFactory(t)
+	f.Status = sgx.OutOfDate
+	m := f.machine("n")
+	c, err := x509.ParseCertificate(f.PCKCA.Certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Revoked = []*big.Int{c.SerialNumber}
+	g := f.report(attest.Policy{}, m).Groups[0]
+	if g.Tolerate != nil {
+		t.Errorf("offered %+v", g.Tolerate)
+	}
+	if !strings.Contains(g.Meaning, "must be considered lost") {
+		t.Errorf("it means %q", g.Meaning)
 	}
 }
 
