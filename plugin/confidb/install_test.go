@@ -212,7 +212,7 @@ func TestUnknownRelease(t *testing.T) {
 	c := newCustomer(t)
 	for _, arguments := range [][]string{{"verify", "db9", "-n", "shop"}, {"sql", "db9", "-n", "shop"}, {"env", "db9", "-n", "shop"}} {
 		code, out, errOut := main("", arguments...)
-		if code != 1 || out != "" || !strings.Contains(errOut, "error: nothing is recorded of a release shop/db9: it is not known what was promised\nhint: check the name and -n") {
+		if code != 1 || out != "" || !strings.Contains(errOut, "error: nothing is recorded of a release shop/db9: it is not known what was promised\nhint: Check the name and -n") {
 			t.Errorf("%q: exit %d\n%s%s", arguments, code, out, errOut)
 		}
 	}
