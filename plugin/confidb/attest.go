@@ -2,6 +2,7 @@ package confidb
 
 import (
 	"context"
+	"io"
 	"os"
 	"time"
 
@@ -9,6 +10,11 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/contact"
+	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/flags"
+	"github.com/confidb/confidb/plugin/internal/printers"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
@@ -17,7 +23,7 @@ func newAttestCommand(getter genericclioptions.RESTClientGetter, streams generic
 }
 
 func newAttestCASCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
-	o := verbs.AttestCAS{Trust: verbs.NewTrust(os.LookupEnv), Now: time.Now}
+	o := attestCAS{trust: flags.NewTrust(os.LookupEnv)}
 	var timeout time.Duration
 	c := &cobra.Command{
 		Use:   "cas [ADDRESS]",
@@ -48,21 +54,83 @@ custom-resource also get, list, watch and patch cas.services.scone.cloud there.`
     --nonce 00112233445566778899aabbccddeeff --policy policy.yaml --collateral collateral/`,
 		Args: atMost(1),
 		RunE: func(c *cobra.Command, arguments []string) error {
-			if err := verbs.CheckFormat(o.Output); err != nil {
+			if err := verbs.CheckFormat(o.output); err != nil {
 				return err
 			}
 			if len(arguments) == 1 {
-				o.Address = arguments[0]
+				o.address = arguments[0]
 			}
 			return bounded(c, timeout, func(ctx context.Context, home string) error {
-				o.Home = home
-				return o.Run(ctx, getter, streams)
+				return o.run(ctx, getter, verbs.NewDesk(getter, home, time.Now), streams.Out)
 			})
 		},
 	}
-	o.Trust.AddFlags(c.Flags())
-	o.Evidence.AddFlags(c.Flags())
-	verbs.AddResultFlags(c.Flags(), &o.Output, &o.AcceptSimulated)
+	o.trust.AddFlags(c.Flags())
+	o.evidence.AddFlags(c.Flags())
+	verbs.AddResultFlags(c.Flags(), &o.output, &o.acceptSimulated)
 	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait at most")
 	return c
+}
+
+// attestCAS is what the user gave.
+type attestCAS struct {
+	trust           *flags.Trust
+	evidence        flags.CASEvidence
+	address         string // the argument; empty means that of the flags
+	output          string
+	acceptSimulated bool
+}
+
+// run attests the CAS, prints the result and keeps the evidence of a CAS that is
+// accepted.
+func (o *attestCAS) run(ctx context.Context, getter genericclioptions.RESTClientGetter, desk contact.Desk, out io.Writer) error {
+	from, evidence, err := o.resolve(getter)
+	if err != nil {
+		return err
+	}
+	a, err := desk.AttestBy(ctx, from.CAS, from.Trust, evidence)
+	if err != nil {
+		return err
+	}
+	verdict := a.Findings.Verdict()
+	if err := printers.Print(out, o.output, printers.Result{
+		Head: printers.Head{Kind: "confidb.attestation/v1", Simulated: a.Simulated}, Subject: "CAS " + from.CAS, Verdict: verdict,
+		Findings: cli.Kubectl.Findings(a.Findings), Origins: from.Origins, Evidence: a.Label(), Claims: claims(a),
+	}); err != nil {
+		return err
+	}
+	if verdict.Accepted() {
+		if err := desk.Keep(a); err != nil {
+			return err
+		}
+	}
+	return cli.Conclude(verdict, a.Simulated, o.acceptSimulated)
+}
+
+// resolve says which CAS is attested, whom to believe, and by which evidence. A saved
+// report is appraised alone when nobody named a CAS.
+func (o *attestCAS) resolve(getter genericclioptions.RESTClientGetter) (*flags.Trusted, contact.Evidence, error) {
+	evidence, err := o.evidence.Resolve()
+	if err != nil {
+		return nil, evidence, err
+	}
+	o.trust.NoQuote = o.evidence.NoQuote()
+	from, err := o.trust.Resolve(nil)
+	if err != nil {
+		return nil, evidence, err
+	}
+	if o.address != "" {
+		from.CAS, from.Origins["cas"] = o.address, "argument"
+	}
+	evidence.Alone = from.Origins["cas"] == flags.ByDefault
+	evidence.Resource = verbs.AskOperator(getter)
+	return from, evidence, nil
+}
+
+// claims are what the quote says of a CAS, if there is one.
+func claims(a *attest.Appraisal) *attest.Claims {
+	if a.Result == nil {
+		return nil
+	}
+	return attest.ClaimsOf(a.Result)
 }

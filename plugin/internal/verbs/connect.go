@@ -41,9 +41,9 @@ func dialCAS(ctx context.Context, getter genericclioptions.RESTClientGetter, add
 	return dial, close, nil
 }
 
-// askResource has SCONE's operator answer a nonce, through the custom resource that has
+// AskOperator has SCONE's operator answer a nonce, through the custom resource that has
 // the name of the CAS's Service.
-func askResource(getter genericclioptions.RESTClientGetter) func(context.Context, string, [16]byte) ([]byte, error) {
+func AskOperator(getter genericclioptions.RESTClientGetter) func(context.Context, string, [16]byte) ([]byte, error) {
 	return func(ctx context.Context, address string, nonce [16]byte) ([]byte, error) {
 		name, namespace, inCluster := kube.ServiceAddress(address)
 		if !inCluster {

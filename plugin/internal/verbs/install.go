@@ -35,7 +35,7 @@ const (
 // Install are the options of installing a database, or changing its release.
 type Install struct {
 	Name      string
-	Trust     *Trust
+	Trust     *flags.Trust
 	Platforms *PlatformFlags
 	Chart     *ChartFlags
 	Clients   *ClientFlags
@@ -65,7 +65,7 @@ type installation struct {
 	progress  *cli.Progress
 
 	earlier   *topology.Release
-	trusted   *trusted
+	trusted   *flags.Trusted
 	platforms []attest.PlatformID
 	chart     *release.Chart
 	spec      release.Spec
@@ -144,7 +144,7 @@ func (i *installation) gather(ctx context.Context) error {
 			return err
 		}
 	}
-	if i.trusted, err = i.Trust.resolve(i.earlier); err != nil {
+	if i.trusted, err = i.Trust.Resolve(i.earlier); err != nil {
 		return err
 	}
 	if i.DryRun != DryRunClient {
@@ -211,9 +211,9 @@ func (i *installation) findPlatforms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	proof := ProvenanceFlags{flags.Provenance{Require: string(i.trusted.trust.RequireProvenance)}}
+	proof := ProvenanceFlags{flags.Provenance{Require: string(i.trusted.Trust.RequireProvenance)}}
 	if i.Platforms.quotes != "" {
-		proof.Quotes = flags.Quotes{Folder: i.Platforms.quotes, Collateral: i.Trust.collateral, Policy: i.Trust.policy, Root: flags.Root{File: i.Trust.rootCA}}
+		proof.Quotes = flags.Quotes{Folder: i.Platforms.quotes, Collateral: i.Trust.Collateral, Policy: i.Trust.Policy, Root: flags.Root{File: i.Trust.RootCA}}
 	}
 	if err := proof.resolve(ctx, &options, i.Now); err != nil {
 		return err
@@ -224,7 +224,7 @@ func (i *installation) findPlatforms(ctx context.Context) error {
 		return err
 	}
 	remark(i.streams.ErrOut, inventory, options.Origin, "wide")
-	i.platforms, i.trusted.origins["platforms"] = inventory.IDs(), options.Origin
+	i.platforms, i.trusted.Origins["platforms"] = inventory.IDs(), options.Origin
 	i.progress.Detail(fmt.Sprintf("%d platform IDs", len(i.platforms)))
 	return nil
 }
@@ -235,12 +235,12 @@ func (i *installation) makePlan() error {
 		return err
 	}
 	i.plan = topology.Plan{
-		Name: i.Name, Namespace: i.cluster.Namespace(), CASAddress: i.trusted.cas, Host: i.Clients.Host,
-		Platforms: i.platforms, Enclaves: i.trusted.enclaves, BootstrapSQL: sql,
-		Trust: i.trusted.trust, Chart: topology.Chart{Name: i.spec.Chart, Version: i.spec.Version, Repo: i.spec.Repo}, Values: i.spec.Values,
-		Origins: i.trusted.origins,
+		Name: i.Name, Namespace: i.cluster.Namespace(), CASAddress: i.trusted.CAS, Host: i.Clients.Host,
+		Platforms: i.platforms, Enclaves: i.trusted.Enclaves, BootstrapSQL: sql,
+		Trust: i.trusted.Trust, Chart: topology.Chart{Name: i.spec.Chart, Version: i.spec.Version, Repo: i.spec.Repo}, Values: i.spec.Values,
+		Origins: i.trusted.Origins,
 	}
-	return i.Sessions.fill(&i.plan, i.earlier, i.trusted.origins)
+	return i.Sessions.fill(&i.plan, i.earlier, i.trusted.Origins)
 }
 
 // render makes the manifests and checks them, before anything is created.
@@ -389,11 +389,10 @@ func (n *SessionNames) fill(plan *topology.Plan, earlier *topology.Release, orig
 		}
 		plan.Templates[name] = string(text)
 	}
-	trust := Trust{lookupEnv: n.LookupEnv}
-	plan.DatabaseSession, origins["database-session"] = trust.first("database-session", n.Database, "DBSESSION", "")
-	plan.ClientSession, origins["client-session"] = trust.first("client-session", n.Client, "DBCLIENT", "")
+	plan.DatabaseSession, origins["database-session"] = flags.First(n.LookupEnv, "database-session", n.Database, "DBSESSION", "")
+	plan.ClientSession, origins["client-session"] = flags.First(n.LookupEnv, "client-session", n.Client, "DBCLIENT", "")
 	for _, name := range []string{"database-session", "client-session"} {
-		if origins[name] == byDefault {
+		if origins[name] == flags.ByDefault {
 			origins[name] = "chosen at random, and recorded"
 		}
 	}
@@ -442,7 +441,7 @@ func (f *ClientFlags) bootstrapSQL(earlier *topology.Release) (string, error) {
 		return earlier.BootstrapSQL, nil
 	}
 	if f.BootstrapSQL == "" {
-		return "", &MissingError{What: "SQL for the database's system tables", Flag: "--bootstrap-sql (from whoever builds the image)"}
+		return "", &flags.MissingError{What: "SQL for the database's system tables", Flag: "--bootstrap-sql (from whoever builds the image)"}
 	}
 	text, err := readBounded(f.BootstrapSQL)
 	if err != nil {

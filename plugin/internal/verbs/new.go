@@ -8,6 +8,7 @@ import (
 	"github.com/confidb/confidb/pkg/charts"
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/flags"
 )
 
 // NewVerify returns options without values. lookupEnv reads the environment.
@@ -18,7 +19,7 @@ func NewVerify(lookupEnv func(string) (string, bool), now func() time.Time) *Ver
 // NewInstall returns options without values. lookupEnv reads the environment.
 func NewInstall(lookupEnv func(string) (string, bool), now func() time.Time) *Install {
 	return &Install{
-		Trust: NewTrust(lookupEnv), Platforms: NewPlatformFlags(lookupEnv), Chart: &ChartFlags{}, Clients: &ClientFlags{},
+		Trust: flags.NewTrust(lookupEnv), Platforms: NewPlatformFlags(lookupEnv), Chart: &ChartFlags{}, Clients: &ClientFlags{},
 		Sessions: &SessionNames{LookupEnv: lookupEnv}, DryRun: DryRunNone, Verify: *NewVerify(lookupEnv, now), Now: now,
 	}
 }

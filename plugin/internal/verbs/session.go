@@ -16,6 +16,7 @@ import (
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
+	flagvalues "github.com/confidb/confidb/plugin/internal/flags"
 	"github.com/confidb/confidb/plugin/internal/printers"
 )
 
@@ -30,12 +31,11 @@ type SessionFlags struct {
 
 // AddFlags registers the flags.
 func (f *SessionFlags) AddFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&f.CAS, "cas", "", "address of a CAS that was attested before (default $SCONE_CAS_ADDR, else "+DefaultCAS+")")
+	flags.StringVar(&f.CAS, "cas", "", "address of a CAS that was attested before (default $SCONE_CAS_ADDR, else "+flagvalues.DefaultCAS+")")
 }
 
 func (f *SessionFlags) connect(ctx context.Context, getter genericclioptions.RESTClientGetter) (*connection, error) {
-	trust := Trust{lookupEnv: f.LookupEnv}
-	address, _ := trust.first("cas", f.CAS, "SCONE_CAS_ADDR", DefaultCAS)
+	address, _ := flagvalues.First(f.LookupEnv, "cas", f.CAS, "SCONE_CAS_ADDR", flagvalues.DefaultCAS)
 	return reconnectCAS(ctx, getter, record.Store{Dir: f.Home}, address, f.Now)
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/flags"
 )
 
 // Template prints the manifests that Run would send, and no session. It asks
@@ -58,8 +59,8 @@ func (i *installation) named() (*topology.Release, error) {
 	}
 	r := &topology.Release{Name: i.Name, Namespace: i.cluster.Namespace()}
 	var database topology.Session
-	database.Name, _ = i.Trust.first("database-session", i.Sessions.Database, "DBSESSION", known.Session(topology.Database).Name)
-	r.CASAddress, _ = i.Trust.first("cas", i.Trust.cas, "SCONE_CAS_ADDR", cmp.Or(known.CASAddress, DefaultCAS))
+	database.Name, _ = flags.First(i.Sessions.LookupEnv, "database-session", i.Sessions.Database, "DBSESSION", known.Session(topology.Database).Name)
+	r.CASAddress, _ = flags.First(i.Sessions.LookupEnv, "cas", i.Trust.CAS, "SCONE_CAS_ADDR", cmp.Or(known.CASAddress, flags.DefaultCAS))
 	for _, p := range []struct{ what, got, want string }{
 		{"database session", database.Name, known.Session(topology.Database).Name},
 		{"CAS", r.CASAddress, known.CASAddress},

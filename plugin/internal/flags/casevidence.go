@@ -1,4 +1,4 @@
-package verbs
+package flags
 
 import (
 	"encoding/hex"
@@ -6,21 +6,21 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/contact"
+	"github.com/confidb/confidb/pkg/files"
 	"github.com/confidb/confidb/plugin/internal/cli"
 )
 
-// Evidence are the flags by which the user chooses how a CAS is attested.
-type Evidence struct {
+// CASEvidence are the flags by which the user chooses how a CAS is attested.
+type CASEvidence struct {
 	backend, report, nonce, chain, program string
 	given                                  func(flag string) bool
 }
 
 // AddFlags registers the flags.
-func (e *Evidence) AddFlags(flags *pflag.FlagSet) {
+func (e *CASEvidence) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&e.backend, "evidence", string(attest.BackendReport), "where the evidence comes from: "+backendNames())
 	flags.StringVar(&e.report, "report", "", "saved attestation report (--evidence file)")
 	flags.StringVar(&e.nonce, "nonce", "", "nonce that was sent for --report, 32 hexadecimal digits")
@@ -37,8 +37,7 @@ func backendNames() string {
 	return strings.Join(names, ", ")
 }
 
-// check refuses flags that do not belong together.
-func (e *Evidence) check() error {
+func (e *CASEvidence) check() error {
 	if !slices.Contains(attest.Backends(), attest.Backend(e.backend)) {
 		return cli.NewUsageError("--evidence: got %q, want one of %s", e.backend, backendNames())
 	}
@@ -54,22 +53,26 @@ func (e *Evidence) check() error {
 	return nil
 }
 
-// noQuote reports whether no quote is verified here.
-func (e *Evidence) noQuote() bool {
+// NoQuote reports whether no quote is verified here.
+func (e *CASEvidence) NoQuote() bool {
 	return slices.Contains([]attest.Backend{attest.BackendCLI, attest.BackendPinned}, attest.Backend(e.backend))
 }
 
-// resolve reads what the flags name. alone means that there is no CAS to be asked.
-func (e *Evidence) resolve(getter genericclioptions.RESTClientGetter, alone bool) (resolved contact.Evidence, err error) {
-	resolved = contact.Evidence{Backend: attest.Backend(e.backend), Alone: alone, Program: e.program, Resource: askResource(getter)}
+// Resolve refuses flags that do not belong together, and reads the files that they name.
+// Who is asked for what is not in them is up to the caller.
+func (e *CASEvidence) Resolve() (resolved contact.Evidence, err error) {
+	if err := e.check(); err != nil {
+		return resolved, err
+	}
+	resolved = contact.Evidence{Backend: attest.Backend(e.backend), Program: e.program}
 	switch resolved.Backend {
 	case attest.BackendFile:
 		if resolved.Nonce, err = parseNonce(e.nonce); err != nil {
 			return resolved, err
 		}
-		resolved.Report, err = readBounded(e.report)
+		resolved.Report, err = files.Read(e.report)
 	case attest.BackendPinned:
-		resolved.Report, err = readBounded(e.chain)
+		resolved.Report, err = files.Read(e.chain)
 	}
 	return resolved, err
 }

@@ -1,4 +1,4 @@
-package verbs
+package flags
 
 import (
 	"strings"
@@ -33,20 +33,20 @@ func TestMeasurementOfTheCAS(t *testing.T) {
 		"flag over policy":         {goodPolicy, digits(flag), digits(flag), "--cas-mrenclave", true},
 	} {
 		trust := Trust{casMRENCLAVE: c.flag, lookupEnv: func(name string) (string, bool) { return digits(variable), name == "CAS_MRENCLAVE" }}
-		r := &trusted{origins: map[string]string{}}
+		r := &Trusted{Origins: map[string]string{}}
 		if c.policy != "" {
 			p, err := policy.Parse("policy.yaml", []byte(c.policy))
 			if err != nil {
 				t.Fatal(err)
 			}
-			trust.policy, r.trust.CAS = "policy.yaml", p.CAS
+			trust.Policy, r.Trust.CAS = "policy.yaml", p.CAS
 		}
 		if err := trust.readMeasurement(r); err != nil {
 			t.Fatal(err)
 		}
-		values := r.trust.CAS.ReferenceValues
-		if len(values.MRENCLAVEs) != 1 || values.MRENCLAVEs[0].String() != c.want || r.origins["cas-mrenclave"] != c.wantOrigin || (values.Signer != nil) != c.signer {
-			t.Errorf("%s: got %+v from %q", name, values, r.origins["cas-mrenclave"])
+		values := r.Trust.CAS.ReferenceValues
+		if len(values.MRENCLAVEs) != 1 || values.MRENCLAVEs[0].String() != c.want || r.Origins["cas-mrenclave"] != c.wantOrigin || (values.Signer != nil) != c.signer {
+			t.Errorf("%s: got %+v from %q", name, values, r.Origins["cas-mrenclave"])
 		}
 	}
 }
