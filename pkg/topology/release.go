@@ -38,6 +38,10 @@ type Session struct {
 	// Hash is what CAS answered. Empty means that it is not known whether the
 	// upload took place.
 	Hash string `json:"hash"`
+	// Previous is the hash of the version that a change replaced which has not come to
+	// its end. If it fails, that version is the way back. Empty means that no change is
+	// under way.
+	Previous string `json:"previous,omitempty"`
 }
 
 // Release is what was promised for one release.
@@ -93,6 +97,17 @@ func (r *Release) SetSession(role Role, s Session) {
 		return
 	}
 	r.Members = append(r.Members, Member{role, s})
+}
+
+// Admitting are the sessions that say which machines they admit, clients first.
+func (r *Release) Admitting() []*Session {
+	var all []*Session
+	for i := range r.Members {
+		if r.Members[i].Role != Namespace {
+			all = append(all, &r.Members[i].Session)
+		}
+	}
+	return all
 }
 
 func (r *Release) index(role Role) int {
