@@ -146,13 +146,19 @@ func (p *Plan) Refuse(signers int) error {
 	return p.refuse()
 }
 
-// Judge holds the plan against what CAS at an address has. done means that the plan was
-// carried out before. The error is a *MovedError if CAS has another version than the
-// one that the plan replaces.
-func (p *Plan) Judge(address string, held Version) (done bool, err error) {
+// For is an error unless the plan is for the CAS at an address.
+func (p *Plan) For(address string) error {
+	if address != p.CAS {
+		return fmt.Errorf("the plan is for the CAS %s, got %s", p.CAS, address)
+	}
+	return nil
+}
+
+// Judge holds the plan against what CAS has. done means that the plan was carried out
+// before. The error is a *MovedError if CAS has another version than the one that the
+// plan replaces.
+func (p *Plan) Judge(held Version) (done bool, err error) {
 	switch {
-	case address != p.CAS:
-		return false, fmt.Errorf("the plan is for the CAS %s, got %s", p.CAS, address)
 	case session.Equal(held.Session, p.To) && p.From.Is(held.Session.Predecessor):
 		return true, nil
 	case !held.Is(p.From.Hash) || held.Text() != p.From.Text():

@@ -311,6 +311,13 @@ func TestPlanThatBreaks(t *testing.T) {
 	wants(t, read(t, change.NewPlan("cas", u, true)).Refuse(0), "")
 }
 
+func TestPlanIsForOneCAS(t *testing.T) {
+	p := read(t, widerPlan(t))
+	wants(t, p.For("cas.example.org"), "")
+	wants(t, p.For("cas.example.com"), "the plan is for the CAS cas.example.org, got cas.example.com")
+	wants(t, p.For(""), "the plan is for the CAS")
+}
+
 // TestJudge holds a plan against what CAS has.
 func TestJudge(t *testing.T) {
 	p := widerPlan(t)
@@ -323,22 +330,20 @@ func TestJudge(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		address string
-		held    change.Version
-		done    bool
-		want    string
+		held change.Version
+		done bool
+		want string
 	}{
-		"the version of the plan":      {"cas.example.org", p.From, false, ""},
-		"its hash in upper case":       {"cas.example.org", upper, false, ""},
-		"carried out before":           {"cas.example.org", made, true, ""},
-		"another CAS":                  {"cas.example.com", p.From, false, "the plan is for the CAS cas.example.org, got cas.example.com"},
-		"another version":              {"cas.example.org", remark, false, "was changed meanwhile"},
-		"another text under this hash": {"cas.example.org", change.Version{Hash: p.From.Hash, Session: remark.Session}, false, "was changed meanwhile"},
-		"this text under another hash": {"cas.example.org", change.Version{Hash: remark.Hash, Session: p.From.Session}, false, "was changed meanwhile"},
-		"the same by another way":      {"cas.example.org", held(t, string(stranger.Source())), false, "was changed meanwhile"},
+		"the version of the plan":      {p.From, false, ""},
+		"its hash in upper case":       {upper, false, ""},
+		"carried out before":           {made, true, ""},
+		"another version":              {remark, false, "was changed meanwhile"},
+		"another text under this hash": {change.Version{Hash: p.From.Hash, Session: remark.Session}, false, "was changed meanwhile"},
+		"this text under another hash": {change.Version{Hash: remark.Hash, Session: p.From.Session}, false, "was changed meanwhile"},
+		"the same by another way":      {held(t, string(stranger.Source())), false, "was changed meanwhile"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			done, err := p.Judge(c.address, c.held)
+			done, err := p.Judge(c.held)
 			wants(t, err, c.want)
 			if done != c.done {
 				t.Errorf("got done %v, want %v", done, c.done)

@@ -470,7 +470,7 @@ func TestKilledAtEachStep(t *testing.T) {
 		"after upload":  func(h *house, n int) { h.cas.lost = []int{n} },
 	}
 	for step, kill := range steps {
-		for n := 1; n <= 7; n++ {
+		for n := 1; n <= 6; n++ {
 			for _, first := range []error{nil, bad} {
 				for _, second := range []error{nil, bad} {
 					t.Run(fmt.Sprintf("%s %d, %v, %v", step, n, first, second), func(t *testing.T) {

@@ -124,7 +124,7 @@ func TestSessionUpdate(t *testing.T) {
 		t.Errorf("allowed: exit %d\n%s", code, errOut)
 	}
 	code, out, errOut = u.sessions("history", "shop")
-	if lines := strings.Split(out, "\n"); code != 0 || !strings.HasPrefix(lines[0], u.hash(t)+"  incomparable") || !strings.Contains(out, second+"  widened\n  gain   service db may run on") || !strings.HasSuffix(out, first+"  first version\n") {
+	if lines := strings.Split(out, "\n"); code != 0 || !strings.HasPrefix(lines[0], "SIMULATED: ") || !strings.HasPrefix(lines[2], u.hash(t)+"  incomparable") || !strings.Contains(out, second+"  widened\n  gain   service db may run on") || !strings.HasSuffix(out, first+"  first version\n") {
 		t.Errorf("history: exit %d\n%s%s", code, out, errOut)
 	}
 	if code, _, errOut := u.sessions("update", file, "--name", "none"); code != 1 || !strings.Contains(errOut, `CAS has no session "none"`) || !strings.Contains(errOut, "session create") {

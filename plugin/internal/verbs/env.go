@@ -2,8 +2,10 @@ package verbs
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/topology"
 
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -20,11 +22,15 @@ func (o Env) Run(getter genericclioptions.RESTClientGetter, streams genericioopt
 		return err
 	}
 	r := known.promised
+	var ids []string
+	for _, id := range slices.SortedFunc(slices.Values(r.Platforms), attest.PlatformID.Compare) {
+		ids = append(ids, id.String())
+	}
 	lines := [][2]string{{"SCONE_CAS_ADDR", r.CASAddress}}
 	if m := r.Trust.CAS.ReferenceValues.MRENCLAVEs; len(m) == 1 {
 		lines = append(lines, [2]string{"CAS_MRENCLAVE", m[0].String()})
 	}
-	lines = append(lines, [2]string{"DBSESSION", r.Session(topology.Database).Name}, [2]string{"DBCLIENT", r.Session(topology.Client).Name}, [2]string{"PLATFORMS", strings.Join(idStrings(r.Platforms), ",")})
+	lines = append(lines, [2]string{"DBSESSION", r.Session(topology.Database).Name}, [2]string{"DBCLIENT", r.Session(topology.Client).Name}, [2]string{"PLATFORMS", strings.Join(ids, ",")})
 	for _, l := range lines {
 		if _, err := fmt.Fprintf(streams.Out, "export %s=%s\n", l[0], quoteForShell(l[1])); err != nil {
 			return err

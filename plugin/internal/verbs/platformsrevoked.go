@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,12 +12,13 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/confidb/confidb/pkg/attest"
-	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/evidence"
 	"github.com/confidb/confidb/pkg/kube"
 	"github.com/confidb/confidb/pkg/machines"
 	"github.com/confidb/confidb/pkg/release"
-	"github.com/confidb/confidb/pkg/session"
+	"github.com/confidb/confidb/pkg/rollout"
 	"github.com/confidb/confidb/pkg/topology"
+	"github.com/confidb/confidb/pkg/verify"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/printers"
 )
@@ -59,18 +59,19 @@ func (o RevokedPlatform) Run(ctx context.Context, getter genericclioptions.RESTC
 		return err
 	}
 	defer m.close()
-	findings := check.Report{}
-	for _, s := range m.sessions() {
-		_, held, err := fetchSession(ctx, m.Client, s.Name)
+	seen := verify.Revocation{ID: id, Node: o.Node}
+	for _, s := range m.promised.Admitting() {
+		held, err := rollout.Read(ctx, m.Client, s.Name)
 		if err != nil {
 			return err
 		}
-		findings = append(findings, notAdmitted(held, id))
+		seen.Sessions = append(seen.Sessions, held.Session)
 	}
-	findings = append(findings, o.idle(ctx, m))
+	seen.Nodes = evidence.Got(o.nodes(ctx, m))
 	progress.Step("trying a start on node %s", o.Node)
-	findings = append(findings, o.tryStart(ctx, m))
+	seen.Start = o.tryStart(ctx, m)
 	progress.Done()
+	findings := verify.Revoked(seen)
 	verdict, simulated := findings.Verdict(), m.attested.Simulated
 	if err := printers.Print(streams.Out, o.Output, printers.Result{
 		Head: printers.Head{Kind: "confidb.revocation/v1", Simulated: simulated}, Subject: fmt.Sprintf("node %s (%s) and release %s/%s", o.Node, id, m.promised.Namespace, o.Name),
@@ -105,71 +106,27 @@ func (o RevokedPlatform) platformID(ctx context.Context, getter genericclioption
 	return attest.PlatformID{}, cli.NewUsageError("the cluster does not say the platform ID of node %q: want --id", o.Node)
 }
 
-// notAdmitted is the proof: CAS gives nothing to a machine that the session does not
-// name, and the session is read from the attested CAS.
-func notAdmitted(held *session.Session, id attest.PlatformID) check.Finding {
-	f := check.Finding{ID: "platform-not-admitted", Title: fmt.Sprintf("no service of session %s admits the machine", held.Name), Outcome: check.Pass}
-	for _, v := range held.Services {
-		admitted := slices.Contains(v.Platforms, id)
-		otherKind := slices.ContainsFunc(v.Platforms, func(p attest.PlatformID) bool { return p.Generation() != id.Generation() })
-		switch {
-		case otherKind && f.Outcome == check.Pass:
-			f.Outcome, f.Reason, f.Hint = check.Skip, "service "+v.Name+" names machines by IDs of another generation, of which this one has its own", "give the ID of that generation with --id"
-			continue
-		case len(v.Platforms) == 0 && len(v.PlatformSecrets) == 0:
-			f.Got = "service " + v.Name + " may run anywhere"
-		case admitted:
-			f.Got = "service " + v.Name + " admits it"
-		case len(v.PlatformSecrets) > 0 && f.Outcome == check.Pass:
-			f.Outcome, f.Reason, f.Hint = check.Skip, "further platforms of service "+v.Name+" are in a secret", "write them into the session"
-			continue
-		default:
-			continue
-		}
-		f.Outcome, f.Hint = check.Fail, "kubectl confidb platforms plan, then platforms apply"
-		return f
-	}
-	return f
-}
-
-// idle asks for pods that run on with what they got before the machine left: CAS takes
-// nothing back.
-func (o RevokedPlatform) idle(ctx context.Context, m *move) check.Finding {
-	f := check.Finding{ID: "platform-idle", Title: "no pod of the release runs on the node", Outcome: check.Pass}
+// nodes are those on which pods of the release run.
+func (o RevokedPlatform) nodes(ctx context.Context, m *move) ([]string, error) {
 	_, workloads, err := m.release(ctx, m.getter, o.Helm)
-	var nodes []string
-	if err == nil {
-		nodes, err = m.cluster.Nodes(ctx, m.promised.Namespace, workloads)
+	if err != nil {
+		return nil, err
 	}
-	switch {
-	case err != nil:
-		f.Outcome, f.Reason, f.Hint = check.Skip, err.Error(), "kubectl get pods -o wide"
-	case slices.Contains(nodes, o.Node):
-		f.Outcome, f.Reason, f.Hint = check.Fail, "a pod there still has the secrets that it got", "kubectl drain "+o.Node+"; rotate what the machine must not know"
-	}
-	return f
+	return m.cluster.Nodes(ctx, m.promised.Namespace, workloads)
 }
 
-// notPermitted is how CAS refuses a machine, in what SCONE's runtime writes.
-const notPermitted = "not permitted"
-
-// tryStart shows that the refusal reaches the machine. What a pod says is the word of
-// the node that runs it: this finding can accuse, and proves nothing alone.
-func (o RevokedPlatform) tryStart(ctx context.Context, m *move) check.Finding {
-	f := check.Finding{ID: "platform-refused", Title: "a start of the attested client on the node is refused", Outcome: check.Skip, Hint: "kubectl describe node " + o.Node}
+// tryStart starts the attested client on the node.
+func (o RevokedPlatform) tryStart(ctx context.Context, m *move) verify.Start {
 	_, err := m.cluster.Run(ctx, kube.Client{
 		Name: "confidb-revoked", Namespace: m.promised.Namespace, How: m.promised.Pod, Nodes: []string{o.Node}, Program: topology.ProgramProbe, Lifetime: probeLifetime,
 		Environment: map[string]string{"SCONE_CONFIG_ID": m.promised.Session(topology.Client).Name + "/" + topology.ServiceProbe, "CONFIDB_NONCE": strings.Repeat("0", 32)},
 	})
-	var ended *kube.ExitError
-	switch {
-	case err == nil:
-		f.Outcome, f.Reason = check.Fail, "it got its secrets and ran"
-		f.Hint = "find out which machine the node is: kubectl confidb platforms; its ID may have changed, or belong to another node"
-	case errors.As(err, &ended) && strings.Contains(ended.Output, notPermitted):
-		f.Outcome, f.Hint, f.Reason = check.Pass, "", "the pod says: "+ended.Output
-	default:
-		f.Reason = err.Error()
+	if err == nil {
+		return verify.Start{Ran: true}
 	}
-	return f
+	start := verify.Start{Problem: err.Error()}
+	if ended, ok := errors.AsType[*kube.ExitError](err); ok {
+		start.Output = ended.Output
+	}
+	return start
 }

@@ -12,7 +12,9 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/files"
 	"github.com/confidb/confidb/pkg/record"
+	"github.com/confidb/confidb/pkg/rollout"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
@@ -63,19 +65,20 @@ func (o *CreateSession) AddTemplateFlags(flags *pflag.FlagSet) {
 
 // Run renders the template, and creates the session unless CAS has the same one.
 func (o CreateSession) Run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) error {
-	text, name, err := o.render(streams.In)
+	document, err := o.render(streams.In)
 	if err != nil {
 		return err
 	}
+	name := document.Name
 	if o.DryRun == DryRunClient {
-		return printSession(streams.Out, name, text)
+		return showSession(streams.Out, document)
 	}
 	connection, err := o.connect(ctx, getter)
 	if err != nil {
 		return err
 	}
 	defer connection.close()
-	wanted := &topology.Session{Name: name, Text: string(text)}
+	wanted := &topology.Session{Name: name, Text: string(document.Source())}
 	if o.DryRun == DryRunServer {
 		what, err := deploy.InspectSession(ctx, connection, wanted)
 		if err == nil {
@@ -96,33 +99,30 @@ func (o CreateSession) Run(ctx context.Context, getter genericclioptions.RESTCli
 	return err
 }
 
-func (o CreateSession) render(in io.Reader) (text []byte, name string, err error) {
+// render reads the template and fills in its variables.
+func (o CreateSession) render(in io.Reader) (*session.Session, error) {
 	source, file, err := readDocument(in, o.File)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	variables := map[string]string{}
 	for i, v := range o.Variables {
 		name, value, ok := strings.Cut(v, "=")
 		if !ok || name == "" { // the rest may be a secret, so it is not shown
-			return nil, "", cli.NewUsageError("-e: number %d is not VAR=VALUE", i+1)
+			return nil, cli.NewUsageError("-e: number %d is not VAR=VALUE", i+1)
 		}
 		variables[name] = value
 	}
-	text, err = session.Render(file, source, func(name string) (string, bool) {
+	text, err := session.Render(file, source, func(name string) (string, bool) {
 		if value, ok := variables[name]; ok || !o.UseEnv {
 			return value, ok
 		}
 		return o.LookupEnv(name)
 	}, o.Name)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	parsed, err := session.Parse(file, text)
-	if err != nil {
-		return nil, "", err
-	}
-	return text, parsed.Name, nil
+	return session.Parse(file, text)
 }
 
 // GetSession are the options of reading a session.
@@ -141,39 +141,53 @@ func (o GetSession) Run(ctx context.Context, getter genericclioptions.RESTClient
 		return err
 	}
 	defer connection.close()
-	stored, err := connection.Session(ctx, o.Name)
+	held, err := rollout.Read(ctx, connection, o.Name)
 	if err != nil {
 		return err
 	}
-	if o.Output == "json" {
-		if err := refuseWrittenSecrets(o.Name, []byte(stored.Text)); err != nil {
-			return err
-		}
-		return printers.Encode(streams.Out, o.Output, map[string]any{
-			"kind": "confidb.session/v1", "name": o.Name, "hash": stored.Hash, "session": stored.Text, "simulated": connection.attested.Simulated,
-		})
+	if o.Output != "json" {
+		fmt.Fprintf(streams.ErrOut, "session %q, hash %s\n", o.Name, held.Hash)
+		return showSession(streams.Out, held.Session)
 	}
-	fmt.Fprintf(streams.ErrOut, "session %q, hash %s\n", o.Name, stored.Hash)
-	return printSession(streams.Out, o.Name, []byte(stored.Text))
-}
-
-func printSession(out io.Writer, name string, text []byte) error {
-	if err := refuseWrittenSecrets(name, text); err != nil {
+	if err := refuseWrittenSecrets(held.Session); err != nil {
 		return err
 	}
-	_, err := out.Write(text)
+	return printers.Print(streams.Out, o.Output, printers.Session{
+		Head: printers.Head{Kind: "confidb.session/v1", Simulated: connection.attested.Simulated}, Name: o.Name, Hash: held.Hash, Source: held.Text(),
+	})
+}
+
+// showSession writes a document as it is, unless it holds secrets.
+func showSession(out io.Writer, s *session.Session) error {
+	if err := refuseWrittenSecrets(s); err != nil {
+		return err
+	}
+	_, err := out.Write(s.Source())
 	return err
 }
 
-// refuseWrittenSecrets keeps a document from being shown that holds secrets
-// instead of letting CAS generate them. One that cannot be read may hold some.
-func refuseWrittenSecrets(name string, text []byte) error {
+// printSession shows a document that may be one that cannot be read: it may hold secrets.
+func printSession(out io.Writer, name string, text []byte) error {
 	parsed, err := session.Parse(name, text)
 	if err != nil {
 		return fmt.Errorf("session %q is not shown, since it may hold secrets: %w", name, err)
 	}
-	if written := session.WrittenSecrets(parsed); len(written) > 0 {
-		return fmt.Errorf("session %q is not shown: the values of its secrets %s are written in it", name, strings.Join(written, ", "))
+	return showSession(out, parsed)
+}
+
+// refuseWrittenSecrets keeps a document from being shown that holds secrets
+// instead of letting CAS generate them.
+func refuseWrittenSecrets(s *session.Session) error {
+	if written := session.WrittenSecrets(s); len(written) > 0 {
+		return fmt.Errorf("session %q is not shown: the values of its secrets %s are written in it", s.Name, strings.Join(written, ", "))
 	}
 	return nil
+}
+
+// readDocument reads a file, or standard input when its name is -.
+func readDocument(in io.Reader, name string) (text []byte, file string, err error) {
+	if text, file, err = files.ReadInput(name, in); err != nil {
+		return nil, "", fmt.Errorf("reading the document: %w", err)
+	}
+	return text, file, nil
 }

@@ -125,8 +125,11 @@ func (o LintSession) read(file string, in io.Reader) (text []byte, err error) {
 		return text, err
 	}
 	template := CreateSession{SessionFlags: o.SessionFlags, File: file, UseEnv: o.UseEnv, Variables: o.Variables}
-	text, _, err = template.render(in)
-	return text, err
+	rendered, err := template.render(in)
+	if err != nil {
+		return nil, err
+	}
+	return rendered.Source(), nil
 }
 
 // displayName is what a file is called in positions.

@@ -1,0 +1,136 @@
+package printers
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/change"
+	"github.com/confidb/confidb/pkg/diff"
+	"github.com/confidb/confidb/pkg/rollout"
+)
+
+// SessionChange says what replacing a session by another does.
+type SessionChange struct {
+	Head
+	From string `json:"from"`
+	To   string `json:"to"`
+	change.Change
+}
+
+// Text writes who gains and loses what, then what happens to secrets, and the verdict.
+func (d SessionChange) Text(p *Page) {
+	for _, kind := range []diff.Kind{diff.Gain, diff.Loss, diff.Other} {
+		for _, c := range d.Changes {
+			if c.Kind == kind {
+				p.Wrap(fmt.Sprintf("%-9s ", kind), c.Who+" "+c.What)
+			}
+		}
+	}
+	kept := 0
+	for _, e := range d.Effects {
+		if e.Fate == diff.Kept {
+			kept++
+			continue
+		}
+		label := string(e.Fate)
+		if e.Breaks {
+			label = "BREAKS"
+		}
+		p.Wrap(fmt.Sprintf("%-9s ", label), e.Secret+": "+e.Why+users(e))
+	}
+	p.Line("%s kept", Count(kept, "secret"))
+	p.Gap()
+	p.Line("%s: %s", d.To, d.Verdict)
+}
+
+func users(e diff.Effect) string {
+	if len(e.Hit) == 0 {
+		return "; nobody uses it"
+	}
+	return "; used by " + strings.Join(e.Hit, ", ")
+}
+
+// Session is a session as CAS holds it, for programs: people get its text alone.
+type Session struct {
+	Head
+	Name string `json:"name"`
+	Hash string `json:"hash"`
+	// Source is the text of the document.
+	Source string `json:"session"`
+}
+
+// Text writes the document.
+func (d Session) Text(p *Page) {
+	for line := range strings.Lines(d.Source) {
+		p.Line("%s", strings.TrimSuffix(line, "\n"))
+	}
+}
+
+// SessionHistory lists the versions of a session, newest first.
+type SessionHistory struct {
+	Head
+	Name     string         `json:"name"`
+	Versions []rollout.Past `json:"versions"`
+}
+
+// Text writes the hash of each version, and what it changed.
+func (d SessionHistory) Text(p *Page) {
+	for _, v := range d.Versions {
+		verdict := string(v.Verdict)
+		switch {
+		case v.Predecessor == "":
+			verdict = "first version"
+		case v.Verdict == "":
+			verdict = "older versions are not listed"
+		}
+		p.Line("%s  %s", v.Hash, verdict)
+		for _, c := range v.Changes {
+			p.Wrap(fmt.Sprintf("  %-6s ", c.Kind), c.Who+" "+c.What)
+		}
+	}
+}
+
+// PlatformsPlan is a plan for the machines that sessions admit, and what it changes.
+type PlatformsPlan struct {
+	Head
+	Cluster   string              `json:"cluster"`
+	Namespace string              `json:"namespace"`
+	Name      string              `json:"name"`
+	Before    []attest.PlatformID `json:"before"`
+	After     []attest.PlatformID `json:"after"`
+	Sessions  []plannedSession    `json:"sessions"`
+	// Changes are by the name of the session.
+	Changes map[string]diff.Diff `json:"changes"`
+
+	texts []SessionChange
+}
+
+type plannedSession struct {
+	Name        string `json:"name"`
+	Predecessor string `json:"predecessor"`
+	From        string `json:"from"`
+	To          string `json:"to"`
+}
+
+// NewPlatformsPlan returns the document of a plan.
+func NewPlatformsPlan(p *change.PlatformsPlan, simulated bool) PlatformsPlan {
+	d := PlatformsPlan{
+		Head: Head{change.PlatformsPlanKind, simulated}, Cluster: p.Cluster, Namespace: p.Namespace, Name: p.Name,
+		Before: p.Before, After: p.After, Changes: map[string]diff.Diff{},
+	}
+	for _, s := range p.Sessions {
+		d.Sessions = append(d.Sessions, plannedSession{s.Name(), s.From.Hash, s.From.Text(), string(s.To.Source())})
+		d.Changes[s.Name()] = s.Diff
+		d.texts = append(d.texts, SessionChange{To: s.Name(), Change: s.Change})
+	}
+	return d
+}
+
+// Text writes what changes in each session.
+func (d PlatformsPlan) Text(p *Page) {
+	for _, s := range d.texts {
+		s.Text(p)
+		p.Gap()
+	}
+}
