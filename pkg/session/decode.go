@@ -56,6 +56,22 @@ func (d *decoder) scalar(n *document.Node, path string) string {
 	return text
 }
 
+// number reads a whole number within bounds. Templates have variables for numbers, which
+// are between quotes where the template would not be YAML otherwise.
+func number[T ~int | ~uint16](d *decoder, into *T, low, high int) document.Field {
+	f := document.Number(d.Decoder, into, low, high)
+	read := f.Read
+	f.Read = func(n *document.Node, path string) {
+		if n.Kind == document.Scalar && n.Tag == "!!str" && d.Matches(`^(0|[1-9][0-9]*)$`, n.Value) {
+			plain := *n
+			plain.Tag, plain.Style = "!!int", 0
+			n = &plain
+		}
+		read(n, path)
+	}
+	return f
+}
+
 // placesOf are the objects of the language that have a key, such as services[].
 func (d *decoder) placesOf(key string) []string {
 	if d.places == nil {

@@ -201,3 +201,25 @@ func FuzzParse(f *testing.F) {
 		checkPrint(t, text)
 	})
 }
+
+// TestNumbersBetweenQuotes: a template has "$ISVSVN" where a number belongs.
+func TestNumbersBetweenQuotes(t *testing.T) {
+	const text = "version: \"0.3.11\"\nname: s\nservices:\n  - name: db\n    attestation:\n      signer: {mrsigner: " + "\"%s\"" + ", isvprodid: %s, isvsvn: 5}\n    command: run\n"
+	signer := strings.Repeat("ab", 32)
+	for number, want := range map[string]int{`41316`: 41316, `"41316"`: 41316, `'0'`: 0, `"007"`: -1, `"65536"`: -1, `"0x10"`: -1, `"-1"`: -1, `" 1"`: -1, `"one"`: -1, `""`: -1} {
+		s, err := session.Parse("s.yml", fmt.Appendf(nil, text, signer, number))
+		if want < 0 {
+			if err == nil {
+				t.Errorf("%s was taken for a number", number)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", number, err)
+			continue
+		}
+		if got := int(s.Services[0].Attestation[0].Signer.ISVProdID); got != want {
+			t.Errorf("%s: got %d, want %d", number, got, want)
+		}
+	}
+}

@@ -15,7 +15,7 @@ func (d *decoder) secret(s *Secret) document.Field {
 	return d.Object(document.Fields{
 		"name":          document.Required(d.Matching(&s.Name, name, nameWords)),
 		"kind":          d.kind(&s.Kind),
-		"size":          document.Number(d.Decoder, &s.Size, 1, 1<<16),
+		"size":          number(d, &s.Size, 1, 1<<16),
 		"value":         d.Any(&s.Fragment), // which of the two it is depends on kind; see checkValue
 		"key_type":      document.OneOf(d.Decoder, &s.KeyType, "P-256", "P-384", "Ed25519", "RSA-2048", "RSA-3072"),
 		"private_key":   d.Text(&s.PrivateKey),

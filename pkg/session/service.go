@@ -205,12 +205,12 @@ func (d *decoder) signer(s *Signer) document.Field {
 func (d *decoder) signerObject(s *Signer) document.Field {
 	var mrsigner string
 	var exact uint16
-	version := document.Number(d.Decoder, &exact, 0, 0xffff)
-	low, high := document.Number(d.Decoder, &s.MinISVSVN, 0, 0xffff), document.Number(d.Decoder, &s.MaxISVSVN, 0, 0xffff)
+	version := number(d, &exact, 0, 0xffff)
+	low, high := number(d, &s.MinISVSVN, 0, 0xffff), number(d, &s.MaxISVSVN, 0, 0xffff)
 	s.MaxISVSVN = 0xffff
 	return d.Object(document.Fields{
 		"mrsigner":   document.Required(d.Matching(&mrsigner, hex64, hex64Words)),
-		"isvprodid":  document.Number(d.Decoder, &s.ISVProdID, 0, 0xffff),
+		"isvprodid":  number(d, &s.ISVProdID, 0, 0xffff),
 		"isvsvn":     version,
 		"isvsvn_min": low,
 		"isvsvn_max": high,
