@@ -164,14 +164,14 @@ func (a *CASAppraisal) conclude(in CASInputs, bindings ...check.Finding) {
 // success, or there would be no chain to appraise.
 func (a *CASAppraisal) delegated(in CASInputs) error {
 	f := check.Finding{ID: "cas-delegated", Title: "confidb itself verified the quote of the CAS", Outcome: check.Warn,
-		Got: "scone cas attest, with the reference values of the policy", Reason: "the evidence scone-cli leaves quote, TCB, advisories and nonce to SCONE's program: none of them was seen here"}
+		Got: "scone cas attest, with the reference values of the policy", Reason: "scone-cli leaves quote, TCB, advisories and nonce to SCONE's program: none of them was seen here"}
 	a.Findings = check.Report{f}
 	return a.chain(in)
 }
 
 func (a *CASAppraisal) pinned(in CASInputs) error {
 	f := check.Finding{ID: "cas-pinned", Title: "the CAS is an enclave, and the expected one", Outcome: check.Skip,
-		Reason: "the evidence pinned-ca attests nothing: whoever has a key that this chain certified is believed", Hint: "Attest the CAS itself with {attest cas --evidence report}."}
+		Reason: "pinned-ca attests nothing: whoever has a key that this chain certified is believed", Hint: "Attest the CAS itself with {attest cas --evidence report}."}
 	a.Findings = check.Report{f}
 	return a.chain(in)
 }

@@ -68,7 +68,7 @@ func (e *UnknownError) Error() string { return fmt.Sprintf("no page explains %q"
 
 // Hint names the nearest codes and where all of them are.
 func (e *UnknownError) Hint() string {
-	const all = "kubectl confidb explain --list prints all codes"
+	const all = "{explain --list} prints all codes."
 	if len(e.Near) == 0 {
 		return all + "; of a longer message give one line, with the innermost cause"
 	}

@@ -186,7 +186,7 @@ func (d *differ) problems() {
 			continue
 		}
 		d.add(SourcesDisagree, strings.Join(p.Nodes, ", "), attest.PlatformID{}, attest.PlatformID{}, "The sources contradict each other: "+p.Text+".",
-			"Find out which source is wrong: kubectl confidb platforms -o wide shows them. Do not change sessions before.")
+			"Find out which source is wrong: {platforms -o wide} shows them. Do not change sessions before.")
 	}
 }
 
@@ -261,13 +261,13 @@ func (d *differ) node(n platform.Node) {
 	admitted := len(d.admitting[k]) > 0
 	if same := d.nodes[k]; len(same) > 1 {
 		d.add(IDCloned, n.Name, n.ID, attest.PlatformID{}, "One machine appears as several nodes: "+d.names(k)+". One of them lies or is a copy; virtual machines of one host look like that, too.",
-			"Get a quote from each of these nodes, and compare: kubectl confidb platforms --quotes DIR --collateral DIR.")
+			"Get a quote from each of these nodes, and compare: {platforms --quotes DIR --collateral DIR}.")
 	}
 	switch listed := d.listedNode(n.Name); {
 	case listed != nil && listed.ID != n.ID:
 		d.add(IDChanged, n.Name, n.ID, listed.ID, whyNewID(n, *listed), whatWithNewID(admitted))
 	case !admitted:
-		d.add(NodeAdded, n.Name, n.ID, attest.PlatformID{}, "No session admits this machine yet: enclaves that start there get no keys.", "Give both sessions the new list; kubectl confidb platforms -o session prints it.")
+		d.add(NodeAdded, n.Name, n.ID, attest.PlatformID{}, "No session admits this machine yet: enclaves that start there get no keys.", "Give both sessions the new list; {platforms -o session} prints it.")
 	case d.File != nil && (listed == nil || listed.Retired != ""):
 		d.unlisted(n, k, listed)
 	}
@@ -275,7 +275,7 @@ func (d *differ) node(n platform.Node) {
 
 // unlisted is a node that sessions admit and that the inventory does not have.
 func (d *differ) unlisted(n platform.Node, k string, listed *Node) {
-	const do = "If that is right: kubectl confidb platforms inventory FILE --write."
+	const do = "If that is right: {platforms inventory FILE --write}."
 	if listed != nil {
 		d.add(NodeUnlisted, n.Name, n.ID, listed.ID, "The inventory says that this machine was retired on "+string(listed.Retired)+", and it is back.", do)
 		return
@@ -283,7 +283,7 @@ func (d *differ) unlisted(n platform.Node, k string, listed *Node) {
 	for _, other := range d.listed(k) {
 		if !d.exists[other.Name] {
 			d.add(NodeRenamed, n.Name, n.ID, attest.PlatformID{}, "The inventory knows this machine as node "+other.Name+", which the cluster no longer has.",
-				"If the node was renamed: kubectl confidb platforms inventory FILE --accept-change "+n.Name+" --write.")
+				"If the node was renamed: {platforms inventory FILE --accept-change "+n.Name+" --write}.")
 			return
 		}
 	}
@@ -322,7 +322,7 @@ func whyNewID(now platform.Node, was Node) string {
 }
 
 func whatWithNewID(admitted bool) string {
-	do := "Ask whoever maintains the machine, and get a quote of it. Then: kubectl confidb platforms inventory FILE --accept-change NODE --write"
+	do := "Ask whoever maintains the machine, and get a quote of it. Then: {platforms inventory FILE --accept-change NODE --write}"
 	if admitted {
 		return do + "."
 	}

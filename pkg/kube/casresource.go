@@ -113,7 +113,7 @@ func (e *OperatorError) Error() string {
 
 // Hint says what else there is.
 func (e *OperatorError) Hint() string {
-	return "check that SCONE's operator runs and is healthy, wait longer with --timeout, or ask the CAS itself: --evidence report"
+	return "Check that SCONE's operator runs and is healthy, wait longer, or ask the CAS itself for a report."
 }
 
 func (e *OperatorError) Unwrap() error { return e.cause }

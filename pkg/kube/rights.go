@@ -45,7 +45,7 @@ func (e *MissingRightsError) Error() string {
 
 // Hint is the role that is missing.
 func (e *MissingRightsError) Hint() string {
-	return "ask an administrator to apply this role:\n" + e.role()
+	return "Ask an administrator to apply this role:\n" + e.role()
 }
 
 // role holds all rights that an installation needs, not only those that are missing.
@@ -96,5 +96,5 @@ func (e *NoNamespaceError) Error() string { return fmt.Sprintf("namespace %q doe
 
 // Hint says how to make it.
 func (e *NoNamespaceError) Hint() string {
-	return "use --create-namespace, or: kubectl create namespace " + e.Name
+	return "Have the installation create it (--create-namespace), or: kubectl create namespace " + e.Name
 }

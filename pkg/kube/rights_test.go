@@ -46,7 +46,7 @@ func TestCheckRightsFindsWhatIsMissing(t *testing.T) {
 	if diff := cmp.Diff("no permission in namespace shop to: create, delete secrets; get pods/log; create jobs", err.Error()); diff != "" {
 		t.Error(diff)
 	}
-	text, found := strings.CutPrefix(missing.Hint(), "ask an administrator to apply this role:\n")
+	text, found := strings.CutPrefix(missing.Hint(), "Ask an administrator to apply this role:\n")
 	var role rbacv1.Role
 	if err := yaml.UnmarshalStrict([]byte(text), &role); err != nil || !found {
 		t.Fatalf("%v in %s", err, missing.Hint())

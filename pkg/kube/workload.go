@@ -119,7 +119,7 @@ func (e *RefusedError) Error() string {
 
 // Hint says where to look.
 func (e *RefusedError) Hint() string {
-	return "compare the measurements of the policy and the platform IDs (kubectl confidb platforms) with what is said above; then run the same command again"
+	return "Compare the measurements of the policy and the platform IDs ({platforms}) with what is said above; then run the same command again."
 }
 
 // attestationRefused is in what SCONE's runtime writes when CAS was reached and

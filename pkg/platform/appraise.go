@@ -54,7 +54,7 @@ func (e *InconsistentError) Hint() string {
 	if len(e.refused) > 0 {
 		return e.refused[0].Hint()
 	}
-	return "kubectl confidb platforms -o wide shows every node and its LAS pod; IDs that you know yourself can be given with --platforms-file (by node) or --platform"
+	return "{platforms -o wide} shows every node and its LAS pod; IDs that you know yourself can be given with --platforms-file (by node) or --platform."
 }
 
 // ProblemKind says what is wrong. The zero value is none.

@@ -44,7 +44,7 @@ func (e *ForbiddenError) Unwrap() error { return e.Err }
 
 // Hint is the role that is missing.
 func (e *ForbiddenError) Hint() string {
-	return "ask an administrator to apply this role and to bind it to you\n" +
+	return "Ask an administrator to apply this role and to bind it to you\n" +
 		"(kubectl create clusterrolebinding confidb-platforms --clusterrole confidb-platforms --user NAME):\n" + role(e.Watch)
 }
 

@@ -20,7 +20,7 @@ func Parse(name string, text []byte) (*Policy, error) {
 	d := decoder{document.NewDecoder(name)}
 	d.Seen = func(n *document.Node, path string) { places[path] = fmt.Sprintf("%s:%d:%d", name, n.Line, n.Column) }
 	p := &Policy{Enclaves: map[string][]sgx.Measurement{}, places: places}
-	gate := document.Gate{Want: "kind: " + Kind, Advice: "kubectl confidb policy example prints one to begin with"}
+	gate := document.Gate{Want: "kind: " + Kind, Advice: "{policy example} prints one to begin with"}
 	if whole := d.Read(text, gate); whole != nil {
 		d.policy(whole.Content[0], p)
 	}

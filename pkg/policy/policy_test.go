@@ -136,9 +136,9 @@ func TestParseRefuses(t *testing.T) {
 	const grace, age = "want a Go duration from 0h to 2160h (90 days)", "want a Go duration above 0, such as 168h; leave the key out for no bound"
 	signer := "{mrsigner: " + signedBy + ", isvprodid: 41316, min-isvsvn: 5}"
 	for name, c := range map[string]struct{ text, want, hint string }{
-		"an empty file":              {"", "1:1: got an empty document, want kind: confidb.policy/v1", "kubectl confidb policy example prints one to begin with"},
-		"a comment only":             {"# policy\n", "1:1: got an empty document", "kubectl confidb policy example prints one to begin with"},
-		"an empty document":          {"---\n", "1:1: got an empty document", "kubectl confidb policy example prints one to begin with"},
+		"an empty file":              {"", "1:1: got an empty document, want kind: confidb.policy/v1", "{policy example} prints one to begin with"},
+		"a comment only":             {"# policy\n", "1:1: got an empty document", "{policy example} prints one to begin with"},
+		"an empty document":          {"---\n", "1:1: got an empty document", "{policy example} prints one to begin with"},
 		"too much":                   {strict + strings.Repeat("#", 1<<20), "1:1: got 1049", ""},
 		"a byte that is not UTF-8":   {edited(t, "probe", "pröb\xff"), "6:7: got the byte 0xff, want UTF-8", "save the file as UTF-8"},
 		"UTF-16":                     {"\xff\xfek\x00", "1:1: got the byte 0xff", "save the file as UTF-8"},

@@ -25,7 +25,7 @@ func (e *PendingError) Error() string {
 
 // Hint says how to go on.
 func (e *PendingError) Hint() string {
-	return fmt.Sprintf("wait for it; if it was killed: helm rollback %[1]s --namespace %[2]s, or, for a first installation, helm uninstall %[1]s --namespace %[2]s", e.Name, e.Namespace)
+	return fmt.Sprintf("Wait for it; if it was killed: helm rollback %[1]s --namespace %[2]s, or, for a first installation, helm uninstall %[1]s --namespace %[2]s", e.Name, e.Namespace)
 }
 
 // ForeignError means that the name belongs to a release of another chart.
@@ -36,7 +36,7 @@ func (e *ForeignError) Error() string {
 }
 
 // Hint says how to go on.
-func (e *ForeignError) Hint() string { return "use another release name" }
+func (e *ForeignError) Hint() string { return "Use another release name." }
 
 // StatusError means that a release is in a state from which nothing leads on.
 type StatusError struct{ Namespace, Name, Got string }
@@ -47,7 +47,7 @@ func (e *StatusError) Error() string {
 
 // Hint says how to go on.
 func (e *StatusError) Hint() string {
-	return fmt.Sprintf("look at it: helm status %s --namespace %s", e.Name, e.Namespace)
+	return fmt.Sprintf("Look at it: helm status %s --namespace %s", e.Name, e.Namespace)
 }
 
 // Apply makes the release what spec and c say, and waits for no pod. It installs

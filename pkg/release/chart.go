@@ -79,7 +79,7 @@ func (e *ChartError) Unwrap() error { return e.Err }
 
 // Hint says how to go on.
 func (e *ChartError) Hint() string {
-	return "name a folder, a .tgz file, oci://…, or a chart of a repository that `helm repo list` shows (after `helm repo update`)"
+	return "Name a folder, a .tgz file, oci://…, or a chart of a repository that `helm repo list` shows (after `helm repo update`)."
 }
 
 // Load resolves the chart that spec names and reads all of it.

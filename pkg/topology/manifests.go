@@ -31,7 +31,7 @@ func (e *ManifestError) Error() string {
 
 // Hint says where such values come from.
 func (e *ManifestError) Hint() string {
-	return "look at the chart's values (helm show values) and name other keys with --config-id-key, --cas-key and --las-key"
+	return "Look at the chart's values (helm show values), and name other keys for the session, the CAS and the LAS."
 }
 
 // CheckManifests reads a rendered chart before it is installed: every container

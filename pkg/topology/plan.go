@@ -114,7 +114,7 @@ func (e *ChangedError) Error() string {
 
 // Hint says how to go on.
 func (e *ChangedError) Hint() string {
-	return "use the recorded value, or uninstall the release and install it under a new name"
+	return "Use the recorded value, or uninstall the release and install it under a new name."
 }
 
 // nameSessions chooses the names at the first call, and holds them against the user's
@@ -225,7 +225,7 @@ func (e *SessionChangedError) Error() string {
 
 // Hint says how to go on.
 func (e *SessionChangedError) Hint() string {
-	return "other machines: kubectl confidb platforms plan, then platforms apply; else give the same measurements and names as at the first run, or install under another release name"
+	return "For other machines: {platforms plan}, then {platforms apply}. Otherwise give the same measurements and names as at the first run, or install under another release name."
 }
 
 func sessionVariables(r *Release, plan Plan) (map[string]string, error) {

@@ -26,7 +26,7 @@ func judgeStatement(a *appraisal, l link, _ topology.Session) check.Report {
 	case err == nil:
 		a.predicate, a.limitations = predicate, predicate.Limitations
 	case errors.As(err, &forged):
-		f.Outcome, f.Reason, f.Hint = check.Fail, err.Error(), "look at what answers in place of the probe: kubectl get pods,events"
+		f.Outcome, f.Reason, f.Hint = check.Fail, err.Error(), "Look at what answers in place of the probe: kubectl get pods,events"
 	default:
 		f.Outcome, f.Reason, f.Hint = check.Skip, err.Error(), "{verify} again, and look at the probe's pod if it does not start."
 	}
@@ -104,7 +104,7 @@ func missing(findings check.Report) check.Report {
 	var absent check.Report
 	for _, id := range required() {
 		if _, ok := findings.Find(id); !ok {
-			absent = append(absent, skipped(id, "the probe answers "+id, "the statement does not say", "use a probe of this version"))
+			absent = append(absent, skipped(id, "the probe answers "+id, "the statement does not say", "Use a probe of this version."))
 		}
 	}
 	return absent

@@ -126,6 +126,9 @@ func (d *differ) compare(ctx context.Context) (*diffDocument, error) {
 		return nil, err
 	}
 	difference := inventory.Comparison{Nodes: nodes, Problems: problems, Services: services, File: d.file}.Compare()
+	for i := range difference.Changes {
+		difference.Changes[i].Do = cli.Kubectl.Say(difference.Changes[i].Do)
+	}
 	known := map[attest.Provenance]int{}
 	for _, n := range nodes {
 		if n.SGX && n.ID != (attest.PlatformID{}) {
