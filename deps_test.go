@@ -27,7 +27,7 @@ func layers() [][]string {
 		{"pkg/inventory", "pkg/verify", "pkg/report", "pkg/fleet"},
 		{"pkg/pcs", "pkg/cas", "pkg/release", "pkg/charts", "pkg/mysql", "pkg/record", "pkg/kube", "pkg/machines"},
 		{"pkg/mariadb"},
-		{"pkg/deploy", "pkg/probe", "pkg/rollout", "pkg/contact", "internal/castest"},
+		{"pkg/deploy", "pkg/watch", "pkg/probe", "pkg/rollout", "pkg/contact", "internal/castest"},
 		{"pkg/observe"},
 		{"plugin"},
 		{"cmd"},

@@ -23,6 +23,7 @@ import (
 	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/flags"
+	"github.com/confidb/confidb/plugin/internal/printers"
 )
 
 // Values of --dry-run.
@@ -212,8 +213,8 @@ func (i *installation) findPlatforms(ctx context.Context) error {
 		return err
 	}
 	proof := ProvenanceFlags{flags.Provenance{Require: string(i.trusted.Trust.RequireProvenance)}}
-	if i.Platforms.quotes != "" {
-		proof.Quotes = flags.Quotes{Folder: i.Platforms.quotes, Collateral: i.Trust.Collateral, Policy: i.Trust.Policy, Root: flags.Root{File: i.Trust.RootCA}}
+	if i.Platforms.Quotes != "" {
+		proof.Quotes = flags.Quotes{Folder: i.Platforms.Quotes, Collateral: i.Trust.Collateral, Policy: i.Trust.Policy, Root: flags.Root{File: i.Trust.RootCA}}
 	}
 	if err := proof.resolve(ctx, &options, i.Now); err != nil {
 		return err
@@ -223,7 +224,7 @@ func (i *installation) findPlatforms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	remark(i.streams.ErrOut, inventory, options.Origin, "wide")
+	printers.Remark(i.streams.ErrOut, inventory, options.Origin, "wide")
 	i.platforms, i.trusted.Origins["platforms"] = inventory.IDs(), options.Origin
 	i.progress.Detail(fmt.Sprintf("%d platform IDs", len(i.platforms)))
 	return nil

@@ -4,21 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	kubeprinters "k8s.io/cli-runtime/pkg/printers"
 
 	"github.com/confidb/confidb/pkg/attest"
-	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/inventory"
 	"github.com/confidb/confidb/pkg/machines"
 	"github.com/confidb/confidb/pkg/platform"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/topology"
+	"github.com/confidb/confidb/pkg/watch"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/printers"
 )
@@ -70,7 +68,7 @@ func (o PlatformsDiff) Run(ctx context.Context, getter genericclioptions.RESTCli
 	if err != nil {
 		return err
 	}
-	if err := document.print(streams.Out, o.Output); err != nil {
+	if err := printers.Print(streams.Out, o.Output, document); err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
 	return cli.Conclude(document.Verdict, document.Simulated, o.AcceptSimulated)
@@ -104,19 +102,8 @@ type differ struct {
 	streams genericiooptions.IOStreams
 }
 
-// diffDocument is the result.
-type diffDocument struct {
-	Kind      string        `json:"kind"`
-	Subject   string        `json:"subject"`
-	Verdict   check.Verdict `json:"verdict"`
-	Simulated bool          `json:"simulated"`
-	*inventory.Difference
-	// Nodes counts the nodes with a platform ID, by how it is known.
-	Nodes map[attest.Provenance]int `json:"nodes"`
-}
-
 // compare looks at the nodes and the sessions.
-func (d *differ) compare(ctx context.Context) (*diffDocument, error) {
+func (d *differ) compare(ctx context.Context) (*printers.PlatformsDiff, error) {
 	nodes, problems, err := d.nodes(ctx)
 	if err != nil {
 		return nil, err
@@ -135,9 +122,10 @@ func (d *differ) compare(ctx context.Context) (*diffDocument, error) {
 			known[n.Provenance]++
 		}
 	}
-	return &diffDocument{
-		Kind: "confidb.platforms-diff/v1", Subject: "platforms of release " + d.release.promised.Namespace + "/" + d.Name,
-		Verdict: difference.Verdict(), Simulated: simulated || d.options.Simulated, Difference: difference, Nodes: known,
+	return &printers.PlatformsDiff{
+		Head:    printers.Head{Kind: "confidb.platforms-diff/v1", Simulated: simulated || d.options.Simulated},
+		Subject: "platforms of release " + d.release.promised.Namespace + "/" + d.Name,
+		Verdict: difference.Verdict(), Difference: difference, Nodes: known,
 	}, nil
 }
 
@@ -151,7 +139,7 @@ func (d *differ) nodes(ctx context.Context) ([]platform.Node, []platform.Problem
 		if err != nil {
 			return nil, nil, err
 		}
-		warn(d.streams.ErrOut, found.Warnings...)
+		printers.Warn(d.streams.ErrOut, found.Warnings...)
 		return found.Nodes, nil, nil
 	}
 	for _, p := range inconsistent.Problems {
@@ -162,14 +150,8 @@ func (d *differ) nodes(ctx context.Context) ([]platform.Node, []platform.Problem
 	if err := platform.Require(inconsistent.Seen, d.options.Require); err != nil {
 		return nil, nil, err
 	}
-	warn(d.streams.ErrOut, inconsistent.Seen.Warnings...)
+	printers.Warn(d.streams.ErrOut, inconsistent.Seen.Warnings...)
 	return inconsistent.Seen.Nodes, inconsistent.Problems, nil
-}
-
-func warn(errOut io.Writer, warnings ...string) {
-	for _, w := range warnings {
-		fmt.Fprintf(errOut, "warning: %s\n", kubeprinters.EscapeTerminal(w))
-	}
 }
 
 // services attests the CAS and reads what both sessions admit.
@@ -202,7 +184,7 @@ func (d *differ) session(ctx context.Context, c *connection, which string, promi
 		return nil, err
 	}
 	if promised.Hash != "" && !strings.EqualFold(stored.Hash, promised.Hash) {
-		warn(d.streams.ErrOut, fmt.Sprintf("session %s in CAS is not the one that was created: kubectl confidb verify %s", promised.Name, d.Name))
+		printers.Warn(d.streams.ErrOut, fmt.Sprintf("session %s in CAS is not the one that was created: kubectl confidb verify %s", promised.Name, d.Name))
 	}
 	parsed, err := session.Parse(promised.Name, []byte(stored.Text))
 	if err != nil {
@@ -217,69 +199,38 @@ func (d *differ) session(ctx context.Context, c *connection, which string, promi
 
 // watch prints the difference, and then a line for each change until ctx ends.
 func (d *differ) watch(ctx context.Context) error {
-	w := &watcher{out: d.streams.Out, now: d.Now, timeout: d.Timeout}
-	var last *diffDocument
-	w.look = func(ctx context.Context, first bool) (picture, error) {
-		document, err := d.compare(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if last = document; first {
-			err = document.print(d.streams.Out, "")
-		}
-		return document.picture(), err
-	}
-	if err := w.watch(ctx, d.getter, d.Pace); err != nil || last == nil {
+	var last *printers.PlatformsDiff
+	err := watchNodes(ctx, d.getter, d.Pace, watch.Options{
+		Say: printers.Stamped(d.streams.Out, d.Now), Timeout: d.Timeout,
+		Look: func(ctx context.Context, first bool) (watch.Picture, error) {
+			document, err := d.compare(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if last = document; first {
+				err = printers.Print(d.streams.Out, "", document)
+			}
+			return pictureDiff(document), err
+		},
+	})
+	if err != nil || last == nil {
 		return err
 	}
 	return cli.Conclude(last.Verdict, last.Simulated, d.AcceptSimulated)
 }
 
-// picture says of each change that it is there, and what all of it means.
-func (d *diffDocument) picture() picture {
-	p := picture{"verdict": {{"is", string(d.Verdict)}}}
+// pictureDiff says of each change that it is there, and what all of it means.
+func pictureDiff(d *printers.PlatformsDiff) watch.Picture {
+	p := watch.Picture{"verdict": {{Name: "is", Value: string(d.Verdict)}}}
 	for _, c := range d.Changes {
 		subject := string(c.Kind)
 		if c.Node != "" {
 			subject += " " + c.Node
 		}
 		if c.ID != "" {
-			subject += " " + shortID(c.ID)
+			subject += " " + printers.ShortID(c.ID)
 		}
 		p[subject] = nil
 	}
 	return p
-}
-
-func (d *diffDocument) print(out io.Writer, format string) error {
-	if format != "" {
-		return printers.Encode(out, format, d)
-	}
-	_, err := io.WriteString(out, d.text())
-	return err
-}
-
-// text is for people, in 80 columns.
-func (d *diffDocument) text() string {
-	var b strings.Builder
-	if d.Simulated {
-		b.WriteString(simulatedBanner)
-	}
-	for _, c := range d.Changes {
-		printers.Wrap(&b, fmt.Sprintf("%-13s ", c.Kind), c.Node)
-		for _, line := range []struct{ label, text string }{{"id", c.ID}, {"was", c.Was}, {"means", c.Meaning}, {"do", c.Do}} {
-			if line.text != "" {
-				printers.Wrap(&b, fmt.Sprintf("  %-6s", line.label), line.text)
-			}
-		}
-		b.WriteString("\n")
-	}
-	if len(d.Changes) == 0 {
-		b.WriteString("The sessions admit exactly the machines that the cluster has.\n")
-	}
-	if claimed := d.Nodes[attest.Claimed]; claimed > 0 {
-		printers.Wrap(&b, "", fmt.Sprintf("The platform IDs of %d nodes are claims of the cluster, which nobody proved.", claimed))
-	}
-	fmt.Fprintf(&b, "\n%s: %s\n", d.Subject, printers.Words(d.Verdict, d.Simulated))
-	return b.String()
 }

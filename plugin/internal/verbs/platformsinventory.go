@@ -7,12 +7,10 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	kubeprinters "k8s.io/cli-runtime/pkg/printers"
 
 	"github.com/confidb/confidb/pkg/files"
 	"github.com/confidb/confidb/pkg/inventory"
@@ -62,8 +60,7 @@ func (o PlatformsInventory) Run(ctx context.Context, getter genericclioptions.RE
 		return err
 	}
 	after, entries, refused := before.Merge(nodes, inventory.DateOf(o.Now()), o.AcceptChange)
-	warnSimulated(streams, "", options.Simulated)
-	if err := printEntries(streams.Out, entries); err != nil {
+	if err := printers.Print(streams.Out, "", printers.Inventory{Head: printers.Head{Simulated: options.Simulated}, Entries: entries}); err != nil {
 		return err
 	}
 	return o.conclude(streams, after, refused, options.Simulated)
@@ -117,33 +114,6 @@ func nodesOrClones(ctx context.Context, getter genericclioptions.RESTClientGette
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range found.Warnings {
-		fmt.Fprintf(errOut, "warning: %s\n", kubeprinters.EscapeTerminal(w))
-	}
+	printers.Warn(errOut, found.Warnings...)
 	return found.Nodes, nil
-}
-
-// printEntries prints a paragraph for each node.
-func printEntries(out io.Writer, entries []inventory.Entry) error {
-	var b strings.Builder
-	for _, e := range entries {
-		printers.Wrap(&b, fmt.Sprintf("%-9s ", e.What), e.Node)
-		for _, line := range []struct{ label, text string }{{"was", e.Was}, {"is", e.Is}, {"needs", needs(e)}} {
-			if line.text != "" {
-				printers.Wrap(&b, fmt.Sprintf("          %-6s", line.label), line.text)
-			}
-		}
-	}
-	if len(entries) == 0 {
-		b.WriteString("no difference\n")
-	}
-	_, err := io.WriteString(out, b.String())
-	return err
-}
-
-func needs(e inventory.Entry) string {
-	if e.Needs == "" {
-		return ""
-	}
-	return "--accept-change " + e.Node + ": " + e.Needs
 }

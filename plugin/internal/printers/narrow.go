@@ -1,4 +1,4 @@
-package verbs
+package printers
 
 import (
 	"slices"
@@ -6,10 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Widths of the table of platforms: of a terminal, of what the state of a node needs
-// at least, and of a name at most. A name is at most 253 characters long.
+// Widths in the table of platforms: of what the state of a node needs at least, and of a name at most. A name is at most 253 characters long.
 const (
-	tableWidth   = 80
 	leastState   = 14
 	longestName  = 28
 	columnsSpace = 2
@@ -20,7 +18,7 @@ const (
 // the names in the middle. -o wide has everything.
 func narrow(rows [][]string) [][]string {
 	if left(rows) < leastState {
-		shortenColumn(rows, 1, shortID)
+		shortenColumn(rows, 1, ShortID)
 	}
 	if left(rows) < leastState {
 		shortenColumn(rows, 0, func(name string) string { return middleOut(name, longestName) })
@@ -48,7 +46,7 @@ func left(rows [][]string) int {
 		}
 		taken += widest + columnsSpace
 	}
-	return tableWidth - taken
+	return width - taken
 }
 
 func shortenColumn(rows [][]string, column int, shorten func(string) string) {
@@ -57,9 +55,9 @@ func shortenColumn(rows [][]string, column int, shorten func(string) string) {
 	}
 }
 
-// shortID is the beginning and end of an ID's digits. Which generation it is of can
+// ShortID is the beginning and end of an ID's digits. Which generation it is of can
 // no longer be seen, and need not: a cluster has only one.
-func shortID(id string) string {
+func ShortID(id string) string {
 	return middleOut(strings.TrimPrefix(id, "INTEL_QE_ID:"), 17)
 }
 

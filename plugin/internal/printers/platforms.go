@@ -1,21 +1,18 @@
-package verbs
+package printers
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	kubejson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
-	kubeprinters "k8s.io/cli-runtime/pkg/printers"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/util/jsonpath"
-	"sigs.k8s.io/yaml"
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/platform"
@@ -23,36 +20,48 @@ import (
 	"github.com/confidb/confidb/plugin/internal/cli"
 )
 
-// about is what is said of an inventory beside what is in it.
-type about struct {
-	// origin is that of PlatformOptions.
-	origin    string
-	simulated bool
+// PlatformFormats lists the output formats of machines; those that end in = want a
+// template.
+func PlatformFormats() []string {
+	return []string{"wide", "json", "yaml", "name", "session", "jsonpath=", "go-template=", "custom-columns="}
 }
 
-// printInventory writes an inventory.
-type printInventory func(out io.Writer, i *platform.Inventory, a about) error
+// PrintPlatforms prints the machines of an inventory. origin is where the IDs come
+// from; simulated is true if quotes are trusted that do not rest on Intel's root.
+type PrintPlatforms func(streams genericiooptions.IOStreams, i *platform.Inventory, origin string, simulated bool) error
 
-// platformPrinter returns the printer of a format. An unknown one is a usage error.
-func platformPrinter(format string) (printInventory, error) {
+// Platforms returns what prints machines in one of PlatformFormats, or in a table if
+// the format is empty. An unknown one is a usage error.
+func Platforms(format string) (PrintPlatforms, error) {
 	switch format {
-	case "":
-		return printPlatformTable, nil
+	case "", "json", "yaml":
+		return func(streams genericiooptions.IOStreams, i *platform.Inventory, origin string, simulated bool) error {
+			return Print(streams.Out, format, newPlatformDocument(i, origin, simulated))
+		}, nil
 	case "wide":
-		return printPlatformTableWide, nil
-	case "json":
-		return printPlatformJSON, nil
-	case "yaml":
-		return printPlatformYAML, nil
+		return func(streams genericiooptions.IOStreams, i *platform.Inventory, origin string, simulated bool) error {
+			return Print(streams.Out, "", wideDocument{newPlatformDocument(i, origin, simulated)})
+		}, nil
 	case "name":
-		return printPlatformNames, nil
+		return warning(platformNames), nil
 	case "session":
-		return printPlatformSession, nil
+		return warning(platformSession), nil
 	}
 	return platformTemplate(format)
 }
 
-func platformTemplate(format string) (printInventory, error) {
+// warning says of a simulated result on standard error that it is one: the format has
+// no place for it.
+func warning(print func(out io.Writer, d platformDocument) error) PrintPlatforms {
+	return func(streams genericiooptions.IOStreams, i *platform.Inventory, origin string, simulated bool) error {
+		if simulated {
+			fmt.Fprintf(streams.ErrOut, "%s\n\n", banner)
+		}
+		return print(streams.Out, newPlatformDocument(i, origin, simulated))
+	}
+}
+
+func platformTemplate(format string) (PrintPlatforms, error) {
 	if spec, ok := strings.CutPrefix(format, "custom-columns="); ok {
 		return customColumns(spec)
 	}
@@ -63,18 +72,18 @@ func platformTemplate(format string) (printInventory, error) {
 	if err != nil {
 		return nil, cli.NewUsageError("-o: %w", err)
 	}
-	return func(out io.Writer, i *platform.Inventory, a about) error {
-		object, err := newPlatformDocument(i, a).object()
+	return warning(func(out io.Writer, d platformDocument) error {
+		object, err := d.object()
 		if err != nil {
 			return err
 		}
 		return p.PrintObj(object, out)
-	}, nil
+	}), nil
 }
 
 // customColumns prints one row for each item: HEADER:.path,HEADER:.path. The
 // printer of kubectl get takes as long to load as all the rest of this program.
-func customColumns(spec string) (printInventory, error) {
+func customColumns(spec string) (PrintPlatforms, error) {
 	var headers []string
 	var paths []*jsonpath.JSONPath
 	for _, column := range strings.Split(spec, ",") {
@@ -85,8 +94,8 @@ func customColumns(spec string) (printInventory, error) {
 		}
 		headers, paths = append(headers, header), append(paths, p)
 	}
-	return func(out io.Writer, i *platform.Inventory, a about) error {
-		object, err := newPlatformDocument(i, a).object()
+	return warning(func(out io.Writer, d platformDocument) error {
+		object, err := d.object()
 		if err != nil {
 			return err
 		}
@@ -99,8 +108,11 @@ func customColumns(spec string) (printInventory, error) {
 			}
 			rows = append(rows, row)
 		}
-		return printColumns(out, rows)
-	}, nil
+		var page Page
+		page.Columns(rows)
+		_, err = io.WriteString(out, page.String())
+		return err
+	}), nil
 }
 
 func columnsOf(item any, paths []*jsonpath.JSONPath) ([]string, error) {
@@ -121,17 +133,17 @@ func columnsOf(item any, paths []*jsonpath.JSONPath) ([]string, error) {
 
 // platformDocument is what programs get.
 type platformDocument struct {
-	Kind string `json:"kind"`
-	// Origin is that of PlatformOptions.
+	Head
+	// Origin is where the IDs come from, in the user's words.
 	Origin string `json:"origin"`
-	// Simulated is true if quotes are trusted that do not rest on Intel's root.
-	Simulated bool `json:"simulated"`
 	// Platforms are the IDs that sessions should admit.
 	Platforms []attest.PlatformID `json:"platforms"`
 	// Items are the nodes with SGX, or one item without name for each ID of a list.
 	Items      []platformItem `json:"items"`
 	WithoutSGX int            `json:"withoutSGX"`
 	Warnings   []string       `json:"warnings"`
+
+	all []platformItem // also the nodes without SGX
 }
 
 type platformItem struct {
@@ -196,16 +208,17 @@ func platformItems(i *platform.Inventory) []platformItem {
 	return items
 }
 
-func newPlatformDocument(i *platform.Inventory, a about) *platformDocument {
-	return &platformDocument{
-		Kind: "confidb.platforms/v1", Origin: a.origin, Simulated: a.simulated, Platforms: i.IDs(), WithoutSGX: i.WithoutSGX(),
-		Items:    slices.DeleteFunc(platformItems(i), func(item platformItem) bool { return !item.SGX }),
-		Warnings: append([]string{}, i.Warnings...),
+func newPlatformDocument(i *platform.Inventory, origin string, simulated bool) platformDocument {
+	all := platformItems(i)
+	return platformDocument{
+		Head: Head{"confidb.platforms/v1", simulated}, Origin: origin, Platforms: i.IDs(), WithoutSGX: i.WithoutSGX(),
+		Items:    slices.DeleteFunc(slices.Clone(all), func(item platformItem) bool { return !item.SGX }),
+		Warnings: append([]string{}, i.Warnings...), all: all,
 	}
 }
 
 // object is the document as the printers of kubectl want it.
-func (d *platformDocument) object() (runtime.Object, error) {
+func (d platformDocument) object() (runtime.Object, error) {
 	text, err := json.Marshal(d)
 	if err != nil {
 		return nil, err
@@ -219,68 +232,51 @@ func (d *platformDocument) object() (runtime.Object, error) {
 	return list, nil
 }
 
-func printPlatformJSON(out io.Writer, i *platform.Inventory, a about) error {
-	encoder := json.NewEncoder(out)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(newPlatformDocument(i, a))
-}
-
-func printPlatformYAML(out io.Writer, i *platform.Inventory, a about) error {
-	text, err := yaml.Marshal(newPlatformDocument(i, a))
-	if err != nil {
-		return err
+// platformNames prints what kubectl takes as an argument. An ID without node has none.
+func platformNames(out io.Writer, d platformDocument) error {
+	var names strings.Builder
+	for _, item := range d.Items {
+		if item.Name == "" {
+			return cli.NewUsageError("-o name: a list of platform IDs names no nodes")
+		}
+		fmt.Fprintf(&names, "node/%s\n", item.Name)
 	}
-	_, err = out.Write(text)
+	_, err := io.WriteString(out, names.String())
 	return err
 }
 
-// printPlatformNames prints what kubectl takes as an argument. An ID without node
-// has none.
-func printPlatformNames(out io.Writer, i *platform.Inventory, _ about) error {
-	if len(i.Declared) > 0 {
-		return cli.NewUsageError("-o name: a list of platform IDs names no nodes")
-	}
-	for _, n := range i.Nodes {
-		if !n.SGX {
-			continue
-		}
-		if _, err := fmt.Fprintf(out, "node/%s\n", n.Name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// printPlatformSession prints the line for services[] of a session.
-func printPlatformSession(out io.Writer, i *platform.Inventory, _ about) error {
+// platformSession prints the line for services[] of a session.
+func platformSession(out io.Writer, d platformDocument) error {
 	var ids []string
-	for _, id := range i.IDs() {
+	for _, id := range d.Platforms {
 		ids = append(ids, id.String())
 	}
 	_, err := fmt.Fprintf(out, "platforms: [%s]\n", strings.Join(ids, ","))
 	return err
 }
 
-// printPlatformTable prints a table of 80 columns.
-func printPlatformTable(out io.Writer, i *platform.Inventory, _ about) error {
+// Text writes a table of 80 columns.
+func (d platformDocument) Text(p *Page) {
 	rows := [][]string{{"NODE", "PLATFORM ID", "PROVENANCE", "STATE"}}
-	for _, item := range platformItems(i) {
-		if item.SGX {
-			rows = append(rows, []string{item.Name, item.PlatformID.String(), string(item.Provenance), item.state()})
-		}
+	for _, item := range d.Items {
+		rows = append(rows, []string{item.Name, item.PlatformID.String(), string(item.Provenance), item.state()})
 	}
-	return printColumns(out, narrow(rows))
+	p.Columns(narrow(rows))
 }
 
-func printPlatformTableWide(out io.Writer, i *platform.Inventory, _ about) error {
+// wideDocument has everything in its table, also nodes without SGX.
+type wideDocument struct{ platformDocument }
+
+// Text writes a table as wide as it gets.
+func (d wideDocument) Text(p *Page) {
 	rows := [][]string{{"NODE", "PLATFORM ID", "GENERATION", "PROVENANCE", "STATE", "SOURCE", "LAS POD", "SGX RESOURCE", "TCB"}}
-	for _, item := range platformItems(i) {
+	for _, item := range d.all {
 		rows = append(rows, []string{
 			item.Name, item.PlatformID.String(), string(item.Generation), string(item.Provenance), item.state(),
 			strings.Join(item.Sources, ","), strings.Join(item.LASPods, ","), strings.Join(item.Resources, ","), item.tcb(),
 		})
 	}
-	return printColumns(out, rows)
+	p.Columns(rows)
 }
 
 func (item platformItem) state() string {
@@ -297,24 +293,14 @@ func (item platformItem) tcb() string {
 	return string(item.Quote.TCBStatus)
 }
 
-// printColumns aligns rows with two spaces between columns; the usual three would
-// not leave room for a platform ID on a terminal.
-func printColumns(out io.Writer, rows [][]string) error {
-	widths := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for c, cell := range row {
-			row[c] = kubeprinters.EscapeTerminal(cmp.Or(cell, "<none>"))
-			widths[c] = max(widths[c], utf8.RuneCountInString(row[c]))
-		}
+// Remark tells on standard error what the result alone does not: warnings, that the
+// cluster was not asked, and in the table how many nodes it leaves out.
+func Remark(errOut io.Writer, i *platform.Inventory, origin, format string) {
+	Warn(errOut, i.Warnings...)
+	if len(i.Declared) > 0 {
+		fmt.Fprintf(errOut, "the platform IDs are from %s; the cluster was not asked\n", origin)
 	}
-	var b strings.Builder
-	for _, row := range rows {
-		var line strings.Builder
-		for c, cell := range row {
-			fmt.Fprintf(&line, "%-*s", widths[c]+2, cell)
-		}
-		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	if without := i.WithoutSGX(); without > 0 && format == "" {
+		fmt.Fprintf(errOut, "%d of %d nodes have no SGX (-o wide lists them)\n", without, len(i.Nodes))
 	}
-	_, err := io.WriteString(out, b.String())
-	return err
 }
