@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -22,10 +23,19 @@ func prepared(name string) topology.Session {
 type fakeCAS struct {
 	sessions map[string]session.Stored
 	created  int
+	open     int  // connections
 	lost     bool // the answer to a creation is lost
+	do       func(format string, arguments ...any) error
+}
+
+func newFakeCAS() *fakeCAS {
+	return &fakeCAS{sessions: map[string]session.Stored{}, do: func(string, ...any) error { return nil }}
 }
 
 func (f *fakeCAS) Session(_ context.Context, name string) (*session.Stored, error) {
+	if err := f.do("look"); err != nil {
+		return nil, err
+	}
 	s, ok := f.sessions[name]
 	if !ok {
 		return nil, &cas.StatusError{Code: 404}
@@ -38,8 +48,11 @@ func (f *fakeCAS) CreateSession(_ context.Context, document []byte) (string, err
 	if err != nil {
 		return "", err
 	}
+	if err := f.do("create %d", f.created+1); err != nil {
+		return "", err
+	}
 	f.created++
-	hash := strings.Repeat("a", 64)
+	hash := fmt.Sprintf("%064x", f.created)
 	f.sessions[s.Name] = session.Stored{Hash: hash, Text: "creator: me\n" + string(document)}
 	if f.lost {
 		return "", errors.New("connection lost")
@@ -49,7 +62,8 @@ func (f *fakeCAS) CreateSession(_ context.Context, document []byte) (string, err
 
 func TestEnsureSession(t *testing.T) {
 	db, client := prepared("o/db"), prepared("o/client")
-	c := &fakeCAS{sessions: map[string]session.Stored{}, lost: true}
+	c := newFakeCAS()
+	c.lost = true
 	if _, err := deploy.EnsureSession(t.Context(), c, &db); err == nil {
 		t.Fatal("the lost answer was not noticed")
 	}

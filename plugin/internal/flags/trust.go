@@ -76,6 +76,11 @@ func (t *Trust) Resolve(earlier *topology.Release) (*Trusted, error) {
 	return r, t.readAnchors(r)
 }
 
+// Address is the address of the CAS, or empty, and where it comes from.
+func (t *Trust) Address() (address, origin string) {
+	return First(t.lookupEnv, "cas", t.CAS, "SCONE_CAS_ADDR", "")
+}
+
 // readPolicy takes everything that a policy says, and what it does not say as not accepted.
 func (r *Trusted) readPolicy(path string) error {
 	text, err := files.Read(path)

@@ -6,8 +6,16 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/confidb/confidb/pkg/deploy"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/printers"
+)
+
+// Values of --dry-run.
+const (
+	DryRunNone   = string(deploy.None)
+	DryRunClient = string(deploy.Client)
+	DryRunServer = string(deploy.Server)
 )
 
 // AddResultFlags registers how a result is printed and what it is worth.

@@ -19,8 +19,8 @@ func NewVerify(lookupEnv func(string) (string, bool), now func() time.Time) *Ver
 // NewInstall returns options without values. lookupEnv reads the environment.
 func NewInstall(lookupEnv func(string) (string, bool), now func() time.Time) *Install {
 	return &Install{
-		Trust: flags.NewTrust(lookupEnv), Platforms: NewPlatformFlags(lookupEnv), Chart: &ChartFlags{}, Clients: &ClientFlags{},
-		Sessions: &SessionNames{LookupEnv: lookupEnv}, DryRun: DryRunNone, Verify: *NewVerify(lookupEnv, now), Now: now,
+		Trust: flags.NewTrust(lookupEnv), Platforms: NewPlatformFlags(lookupEnv), Chart: &flags.Chart{}, Clients: &flags.Clients{},
+		Sessions: flags.NewSessions(lookupEnv), DryRun: DryRunNone, Verify: *NewVerify(lookupEnv, now), Now: now,
 	}
 }
 
@@ -39,13 +39,6 @@ func (o *Install) AddFlags(flags *pflag.FlagSet) {
 	o.Platforms.AddFlags(flags)
 	o.Platforms.AddQuotesFlag(flags)
 	o.Verify.Platforms = o.Platforms
-	flags.StringVar(&o.Sessions.Database, "database-session", "", "name for the database session (default $DBSESSION, else one that nobody can guess)")
-	flags.StringVar(&o.Sessions.Client, "client-session", "", "name for the client session (default $DBCLIENT, else one that nobody can guess)")
-	flags.StringVar(&o.Sessions.DatabaseTemplate, "database-template", "", "file that replaces our template of the database session (kubectl confidb session template database prints ours)")
-	flags.StringVar(&o.Sessions.ClientTemplate, "client-template", "", "file that replaces our template of the client session")
-	flags.StringVar(&o.Clients.BootstrapSQL, "bootstrap-sql", "", "file with the SQL of the database's system tables, from whoever builds the image")
-	flags.StringVar(&o.Clients.Host, "database-host", "", "name under which pods reach the database (default NAME-mariadb.NAMESPACE.svc)")
-	flags.StringVar(&o.Clients.Image, "client-image", "", "image of the attested clients (default: that of the database)")
-	flags.StringSliceVar(&o.Clients.Command, "client-command", nil, "what starts an enclave in that image, before the program's name (default: the chart's value command)")
-	flags.StringArrayVar(&o.Clients.Environment, "client-env", nil, "SCONE_NAME=VALUE for the attested clients; may be repeated (default: as the database has)")
+	o.Sessions.AddFlags(flags)
+	o.Clients.AddFlags(flags)
 }

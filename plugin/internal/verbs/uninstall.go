@@ -9,7 +9,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
-	"github.com/confidb/confidb/pkg/kube"
+	"github.com/confidb/confidb/pkg/deploy"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/topology"
@@ -35,54 +35,16 @@ func (o Uninstall) Run(ctx context.Context, getter genericclioptions.RESTClientG
 	if err := topology.CheckName(o.Name); err != nil {
 		return cli.NewUsageError("%w", err)
 	}
-	c, err := kube.New(getter)
+	cluster, helm, err := clusterAndHelm(getter, o.Helm)
 	if err != nil {
 		return err
 	}
-	id, err := c.ID()
+	site := deploy.Site{Cluster: cluster, Helm: helm, Store: record.Store{Dir: o.Home}}
+	known, err := site.Uninstall(ctx, deploy.Uninstall{Name: o.Name, DryRun: deploy.DryRun(o.DryRun), Timeout: o.Timeout})
 	if err != nil {
 		return err
-	}
-	helm, err := release.New(getter, c.Namespace(), o.Helm)
-	if err != nil {
-		return err
-	}
-	store := record.Store{Dir: o.Home}
-	unlock, err := store.LockRelease(id, c.Namespace(), o.Name)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	found, err := existing(ctx, helm, c.Namespace(), o.Name)
-	if err != nil {
-		return err
-	}
-	known, err := store.Earlier(id, c.Namespace(), o.Name)
-	if err != nil {
-		return err
-	}
-	if known == nil || known.HelmStarted.IsZero() {
-		return &NotOursError{Namespace: c.Namespace(), Name: o.Name, Chart: found.Chart}
-	}
-	if o.DryRun == DryRunNone {
-		if err := o.remove(ctx, helm, store, id, known); err != nil {
-			return err
-		}
 	}
 	return o.tell(streams, known)
-}
-
-// remove uninstalls, and then forgets that the Helm release is ours: whoever takes
-// the name next may be somebody else.
-func (o Uninstall) remove(ctx context.Context, helm *release.Helm, store record.Store, clusterID string, known *topology.Release) error {
-	if err := helm.Uninstall(ctx, o.Name, o.Timeout); err != nil {
-		return err
-	}
-	known.HelmStarted, known.HelmPending = time.Time{}, false
-	if err := store.SaveRelease(clusterID, known); err != nil {
-		return fmt.Errorf("keeping the record of the release: %w", err)
-	}
-	return nil
 }
 
 func (o Uninstall) tell(streams genericiooptions.IOStreams, known *topology.Release) error {
@@ -103,16 +65,4 @@ func (o Uninstall) tell(streams genericiooptions.IOStreams, known *topology.Rele
 Installing %s again continues with all of them.
 `, stays.String(), o.Home, o.Name)
 	return err
-}
-
-// NotOursError means that this user's records do not know a release as theirs.
-type NotOursError struct{ Namespace, Name, Chart string }
-
-func (e *NotOursError) Error() string {
-	return fmt.Sprintf("release %s/%s (chart %s) was not installed with the records of this user", e.Namespace, e.Name, e.Chart)
-}
-
-// Hint says how to go on.
-func (e *NotOursError) Hint() string {
-	return fmt.Sprintf("set CONFIDB_HOME to the folder with its records; or remove it with helm uninstall %s --namespace %s", e.Name, e.Namespace)
 }

@@ -1,0 +1,329 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/release"
+	"github.com/confidb/confidb/pkg/topology"
+)
+
+// Install are the options of installing a database, or of changing its release.
+type Install struct {
+	// Name is that of the release.
+	Name string
+	// DryRun must be given.
+	DryRun DryRun
+	// MustExist refuses a release that Helm does not have: an upgrade.
+	MustExist bool
+	// CreateNamespace creates the namespace if it is missing.
+	CreateNamespace bool
+	// Inputs are what the user says; what is not said now is taken from the record of
+	// an earlier run, which is nil at the first.
+	Inputs func(earlier *topology.Release) (*Inputs, error)
+}
+
+// Inputs are what the user says about an installation.
+type Inputs struct {
+	// Plan is what is to be installed, but for its Name, Namespace, Platforms and
+	// Token, which the run adds.
+	Plan topology.Plan
+	// Keys say which of the chart's values make it run under a session.
+	Keys Keys
+	// Clients say how clients of the database are started.
+	Clients Clients
+}
+
+// Installed is what a run made, or with a dry run would make.
+type Installed struct {
+	Release *topology.Release
+	// Chart is the chart that was used.
+	Chart *release.Chart
+	// Manifests are the chart's objects; with a dry run of the server as the API
+	// server would have them.
+	Manifests []byte
+}
+
+// Install installs the database and proves it. It continues where an earlier run
+// stopped. Nothing is created before the CAS is proven and the rendered chart is
+// checked.
+func (s *Site) Install(ctx context.Context, o Install) (*Installed, error) {
+	s.Progress.Step("preflight: cluster, rights, chart and earlier runs")
+	clusterID, err := s.Cluster.ID()
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := s.Store.LockRelease(clusterID, s.Cluster.Namespace(), o.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	i, err := s.prepare(ctx, clusterID, o)
+	if err != nil {
+		return nil, err
+	}
+	switch o.DryRun {
+	case Client:
+	case Server:
+		err = i.rehearse(ctx)
+	case None:
+		err = i.carryOut(ctx)
+	default:
+		err = fmt.Errorf("dry run: got %q, want %s, %s or %s", o.DryRun, None, Client, Server)
+	}
+	return &Installed{Release: i.release, Chart: i.chart, Manifests: i.manifests}, err
+}
+
+// installation is one run that knows what it will do.
+type installation struct {
+	*Site
+	clusterID string
+	release   *topology.Release
+	chart     *release.Chart
+	*rendered
+}
+
+// prepare gathers what the user said and what the cluster has, and makes all documents
+// of it. Nothing is changed.
+func (s *Site) prepare(ctx context.Context, clusterID string, o Install) (*installation, error) {
+	earlier, inputs, err := s.gather(ctx, clusterID, o)
+	if err != nil {
+		return nil, err
+	}
+	spec := o.spec(inputs.Plan)
+	chart, err := s.Helm.Load(spec)
+	if err != nil {
+		return nil, err
+	}
+	if o.MustExist {
+		s.warnDropped(earlier, spec.Values)
+	}
+	if err := s.refuseForeign(ctx, o.Name, earlier); err != nil {
+		return nil, err
+	}
+	r, err := s.plan(ctx, o.Name, inputs.Plan, earlier)
+	if err != nil {
+		return nil, err
+	}
+	made, err := s.render(ctx, spec, chart, r, inputs)
+	if err != nil {
+		return nil, err
+	}
+	r.Pod = made.pod
+	return &installation{Site: s, clusterID: clusterID, release: r, chart: chart, rendered: made}, nil
+}
+
+// gather reads the earlier run's record and the user's inputs.
+func (s *Site) gather(ctx context.Context, clusterID string, o Install) (*topology.Release, *Inputs, error) {
+	earlier, err := s.Store.Earlier(clusterID, s.Cluster.Namespace(), o.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.MustExist {
+		if _, err := s.existing(ctx, o.Name); err != nil {
+			return nil, nil, err
+		}
+	}
+	inputs, err := o.Inputs(earlier)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.DryRun != Client {
+		err = s.Cluster.CheckRights(ctx, o.CreateNamespace)
+	}
+	return earlier, inputs, err
+}
+
+// spec is the release as Helm shall have it, but for the values of the session.
+func (o Install) spec(plan topology.Plan) release.Spec {
+	return release.Spec{
+		Name: o.Name, Chart: plan.Chart.Name, Version: plan.Chart.Version, Repo: plan.Chart.Repo, Values: plan.Values,
+		CreateNamespace: o.CreateNamespace,
+	}
+}
+
+// warnDropped names values of the last run that those given now leave out. Helm
+// drops them, too.
+func (s *Site) warnDropped(earlier *topology.Release, values map[string]any) {
+	if earlier == nil {
+		return
+	}
+	var dropped []string
+	for _, key := range slices.Sorted(maps.Keys(earlier.Values)) {
+		if _, kept := values[key]; !kept {
+			dropped = append(dropped, key)
+		}
+	}
+	if len(dropped) > 0 {
+		s.Warn("values of the last run are left out, as with helm upgrade, since others are given now: " + strings.Join(dropped, ", "))
+	}
+}
+
+// refuseForeign refuses a name that is in use by something that is not ours,
+// before anything is made for it.
+func (s *Site) refuseForeign(ctx context.Context, name string, earlier *topology.Release) error {
+	if earlier != nil && !earlier.HelmStarted.IsZero() {
+		return nil
+	}
+	r, err := s.Helm.Get(ctx, name)
+	if errors.Is(err, release.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return &TakenError{Namespace: s.Cluster.Namespace(), Name: name, Chart: r.Chart}
+}
+
+// TakenError means that there is a release of this name that this user's records
+// do not know.
+type TakenError struct{ Namespace, Name, Chart string }
+
+func (e *TakenError) Error() string {
+	return fmt.Sprintf("release %s/%s exists already (chart %s), and was not installed with the records of this user", e.Namespace, e.Name, e.Chart)
+}
+
+// Hint says how to go on.
+func (e *TakenError) Hint() string {
+	return "take another name; or, if it is yours, set CONFIDB_HOME to the folder with its records"
+}
+
+// plan finds the machines and returns the record of the release with its sessions.
+func (s *Site) plan(ctx context.Context, name string, plan topology.Plan, earlier *topology.Release) (*topology.Release, error) {
+	platforms, err := s.findPlatforms(ctx, plan.Trust.RequireProvenance)
+	if err != nil {
+		return nil, err
+	}
+	plan.Name, plan.Namespace, plan.Platforms = name, s.Cluster.Namespace(), platforms
+	origins := maps.Clone(plan.Origins)
+	if origins == nil {
+		origins = map[string]string{}
+	}
+	origins["platforms"] = s.Platforms.Origin()
+	plan.Origins = origins
+	if plan.Token, err = s.token(); err != nil {
+		return nil, err
+	}
+	return topology.Prepare(plan, earlier)
+}
+
+func (s *Site) findPlatforms(ctx context.Context, least attest.Provenance) ([]attest.PlatformID, error) {
+	s.Progress.Step("platforms: nodes with SGX and their platform IDs (from %s)", s.Platforms.Origin())
+	ids, err := s.Platforms.Find(ctx, least)
+	if err != nil {
+		return nil, err
+	}
+	s.Progress.Detail(fmt.Sprintf("%d platform IDs", len(ids)))
+	return ids, nil
+}
+
+// connect attests the CAS of the release.
+func (i *installation) connect(ctx context.Context) (CAS, func(), error) {
+	i.Progress.Step("attesting the CAS %s", i.release.CASAddress)
+	return i.Connect(ctx, i.release.CASAddress, i.release.Trust)
+}
+
+// rehearse asks CAS and the API server what they would say.
+func (i *installation) rehearse(ctx context.Context) error {
+	c, closeCAS, err := i.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeCAS()
+	for n := range i.release.Members {
+		s := &i.release.Members[n].Session
+		what, err := InspectSession(ctx, c, s)
+		if err != nil {
+			return err
+		}
+		i.Progress.Step("session %s %s", s.Name, what)
+	}
+	i.Progress.Step("chart %s %s, checked by the API server", i.chart.Name, i.chart.Version)
+	i.manifests, err = i.Helm.DryRunServer(ctx, i.spec, i.chart)
+	return err
+}
+
+// carryOut creates the sessions, makes the release run, and proves it.
+func (i *installation) carryOut(ctx context.Context) error {
+	if err := i.createSessions(ctx); err != nil {
+		return err
+	}
+	if err := i.apply(ctx); err != nil {
+		return err
+	}
+	if err := i.await(ctx); err != nil {
+		return err
+	}
+	i.Progress.Step("verifying: everything above is asked again, and the database itself")
+	return i.Verify(ctx)
+}
+
+// createSessions makes the CAS hold all sessions. The record is written before the
+// first, so that names are known of which somebody may have been told, and after each.
+func (i *installation) createSessions(ctx context.Context) error {
+	c, closeCAS, err := i.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeCAS()
+	if err := i.save(i.clusterID, i.release); err != nil {
+		return err
+	}
+	for n := range i.release.Members {
+		s := &i.release.Members[n].Session
+		i.Progress.Step("session %s", s.Name)
+		created, err := EnsureSession(ctx, c, s)
+		if err != nil {
+			return err
+		}
+		i.Progress.Detail(map[bool]string{true: "created", false: "is there already, with the same meaning"}[created])
+		if err := i.save(i.clusterID, i.release); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply makes the Helm release. That it began is written down first: a pending release
+// since then was left by us, and not by somebody else.
+func (i *installation) apply(ctx context.Context) error {
+	r := i.release
+	i.Progress.Step("Helm release %s/%s: chart %s %s", r.Namespace, r.Name, i.chart.Name, i.chart.Version)
+	killed := r.HelmPending // we hold the lock, so whoever left it so has ended
+	if !killed {
+		r.HelmStarted, r.HelmPending = i.Now().UTC(), true
+	}
+	if err := i.save(i.clusterID, r); err != nil {
+		return err
+	}
+	began := r.HelmStarted.Truncate(time.Second)
+	done, err := i.Helm.Apply(ctx, i.spec, i.chart, func(since time.Time) bool { return killed && !since.Before(began) })
+	if err != nil {
+		return err // it may be left pending, by us
+	}
+	r.HelmPending = false
+	if err := i.save(i.clusterID, r); err != nil {
+		return err
+	}
+	i.Progress.Detail(fmt.Sprintf("%s, revision %d", done.Did, done.Revision))
+	return nil
+}
+
+// await waits until the database runs.
+func (i *installation) await(ctx context.Context) error {
+	workloads, err := topology.Workloads(i.manifests)
+	if err != nil {
+		return err
+	}
+	i.Progress.Step("waiting until the database runs")
+	if err := i.Cluster.RestartStuck(ctx, i.release.Namespace, workloads); err != nil {
+		return err
+	}
+	return i.Cluster.AwaitReady(ctx, i.release.Namespace, workloads, i.Progress.Detail)
+}

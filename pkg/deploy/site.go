@@ -1,0 +1,134 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/release"
+	"github.com/confidb/confidb/pkg/topology"
+)
+
+// Cluster is where the release runs, as far as an installation needs it.
+type Cluster interface {
+	// ID tells this cluster from others, and Namespace is that of the release.
+	ID() (string, error)
+	Namespace() string
+	// CheckRights returns an error if this user may not do what an installation does.
+	CheckRights(ctx context.Context, createNamespace bool) error
+	// RestartStuck deletes pods that would wait for long, and AwaitReady waits until
+	// all pods of the workloads run.
+	RestartStuck(ctx context.Context, namespace string, workloads []topology.Workload) error
+	AwaitReady(ctx context.Context, namespace string, workloads []topology.Workload, progress func(string)) error
+}
+
+// Helm works on the releases of the namespace, as *release.Helm does.
+type Helm interface {
+	Load(spec release.Spec) (*release.Chart, error)
+	Render(ctx context.Context, spec release.Spec, chart *release.Chart) ([]byte, error)
+	DryRunServer(ctx context.Context, spec release.Spec, chart *release.Chart) ([]byte, error)
+	Get(ctx context.Context, name string) (*release.Release, error)
+	Apply(ctx context.Context, spec release.Spec, chart *release.Chart, ours func(pendingSince time.Time) bool) (*release.Release, error)
+	Uninstall(ctx context.Context, name string, timeout time.Duration) error
+}
+
+// Store keeps what was promised, as record.Store does.
+type Store interface {
+	// LockRelease keeps other processes of this user from the same release.
+	LockRelease(cluster, namespace, name string) (unlock func(), err error)
+	// Earlier returns nil if nothing is known of the release.
+	Earlier(cluster, namespace, name string) (*topology.Release, error)
+	SaveRelease(cluster string, r *topology.Release) error
+}
+
+// Platforms finds the machines.
+type Platforms interface {
+	// Origin is where the IDs come from, in the user's words.
+	Origin() string
+	// Find returns the platform IDs, which must be known as well as least says.
+	Find(ctx context.Context, least attest.Provenance) ([]attest.PlatformID, error)
+}
+
+// Progress tells what is being done.
+type Progress interface {
+	Step(format string, arguments ...any)
+	Detail(text string)
+}
+
+// Connect attests the CAS at an address, and returns it only if it is proven. close
+// ends the connection.
+type Connect func(ctx context.Context, address string, trust attest.Trust) (c CAS, close func(), err error)
+
+// Site is what a story works with. Uninstall needs Cluster, Helm and Store only,
+// and Template also Random.
+type Site struct {
+	Cluster   Cluster
+	Helm      Helm
+	Store     Store
+	Platforms Platforms
+	Connect   Connect
+	Progress  Progress
+	// Random is where names come from that nobody can guess.
+	Random io.Reader
+	Now    func() time.Time
+	// Warn tells what the user should know although it is no error.
+	Warn func(text string)
+	// Verify proves the release when it runs.
+	Verify func(ctx context.Context) error
+}
+
+// DryRun says how much is only tried. The zero value is none of them.
+type DryRun string
+
+// How much is only tried.
+const (
+	// None does everything.
+	None DryRun = "none"
+	// Client makes the documents and asks neither CAS nor API server about them.
+	Client DryRun = "client"
+	// Server asks the CAS and the API server what they would say.
+	Server DryRun = "server"
+)
+
+// uninstalled is Helm's status of a release of which only the history is left.
+const uninstalled = "uninstalled"
+
+// existing reads a release that Helm has, or returns a NoReleaseError.
+func (s *Site) existing(ctx context.Context, name string) (*release.Release, error) {
+	r, err := s.Helm.Get(ctx, name)
+	if errors.Is(err, release.ErrNotFound) || err == nil && r.Status == uninstalled {
+		return nil, &NoReleaseError{Namespace: s.Cluster.Namespace(), Name: name}
+	}
+	return r, err
+}
+
+// save keeps the record of a release.
+func (s *Site) save(clusterID string, r *topology.Release) error {
+	if err := s.Store.SaveRelease(clusterID, r); err != nil {
+		return fmt.Errorf("keeping the record of the release: %w", err)
+	}
+	return nil
+}
+
+// token returns a random one.
+func (s *Site) token() (token [16]byte, err error) {
+	if _, err = io.ReadFull(s.Random, token[:]); err != nil {
+		return token, fmt.Errorf("choosing a name that nobody can guess: %w", err)
+	}
+	return token, nil
+}
+
+// NoReleaseError means that Helm has no release of this name.
+type NoReleaseError struct{ Namespace, Name string }
+
+func (e *NoReleaseError) Error() string {
+	return fmt.Sprintf("release %s/%s not found", e.Namespace, e.Name)
+}
+
+// Hint says where to look.
+func (e *NoReleaseError) Hint() string {
+	return fmt.Sprintf("helm list --namespace %s shows the releases there are", e.Namespace)
+}
