@@ -3,6 +3,8 @@ package deploy_test
 import (
 	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -177,7 +179,30 @@ func TestTemplateRefuses(t *testing.T) {
 	}
 }
 
-// A value that is in several subcharts, or in none, is not guessed.
+// A value that is in several subcharts is not guessed.
+func TestInstallRefusesToGuessASubchart(t *testing.T) {
+	w := newWorld(t)
+	values := "image: example/mariadb:1\nsgx: 1\n"
+	for _, part := range []string{"a", "b"} {
+		values += part + ": {scone: {attestation: {config_id: x, cas: y}}}\n"
+	}
+	if err := os.WriteFile(filepath.Join(w.chart, "values.yaml"), []byte(values), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.install(deploy.Install{})
+	var key *deploy.KeyError
+	if !errors.As(err, &key) {
+		t.Fatalf("got %v", err)
+	}
+	if diff := cmp.Diff([]string{"a." + deploy.ConfigIDKey, "b." + deploy.ConfigIDKey}, key.Found); diff != "" {
+		t.Error(diff)
+	}
+	if made := w.made(); len(made) > 0 {
+		t.Errorf("it made %q", made)
+	}
+}
+
+// A value that is in several subcharts, or in none, is said to be.
 func TestKeyError(t *testing.T) {
 	for _, c := range []struct {
 		err        *deploy.KeyError
