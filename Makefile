@@ -58,7 +58,7 @@ lab-down: ## stop the lab and remove all of it but the caches
 	scripts/lab-down
 
 golden: ## rewrite the golden files from what the code says now
-	$(GOTEST) ./pkg/charts ./plugin/internal/printers -update
+	$(GOTEST) ./pkg/charts ./plugin/internal/printers ./plugin/confidb ./plugin/scone -update
 
 bench: build ## measure: quotes, start of the program, lab up, install to verified
 	$(GOTEST) -run '^$$' -bench . ./pkg/sgx
