@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -23,7 +22,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"sigs.k8s.io/yaml"
 
@@ -210,62 +208,6 @@ func decodeCollateral(t *testing.T, text string) collateralDocument {
 	return d
 }
 
-func TestCollateralFetch(t *testing.T) {
-	p := newPCCS(t)
-	code, out, errOut := p.fetch(t)
-	file := filepath.Join(p.to, bundleName)
-	if code != 5 || errOut != "" || !strings.HasPrefix(out, "SIMULATED: ") || !strings.Contains(out, "\nc0ffee000000  platform  1 ") || !strings.Contains(out, "  29         written  "+file) {
-		t.Errorf("exit %d: %s%s", code, out, errOut)
-	}
-	info, err := os.Stat(file)
-	if err != nil || info.Mode() != 0o644 {
-		t.Fatalf("got %v and %v, want mode 0644", info, err)
-	}
-	if diff := cmp.Diff([]string{bundleName}, names(t, p.to)); diff != "" {
-		t.Error(diff)
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := sgx.ParseBundle(text)
-	if err != nil || string(c.TCBInfo) == "" || string(c.PCKCRL) != string(p.files["pckCaCrl.der"]) || string(c.RootCRL) != string(p.files["rootCaCrl.der"]) {
-		t.Errorf("got %+v and %v", c, err)
-	}
-	if code, out, _ := p.fetch(t, "--accept-simulated", "--force", "-o", "json"); code != 0 || !*decodeCollateral(t, out).Simulated || decodeCollateral(t, out).Bundles[0].Done != "written" {
-		t.Errorf("exit %d: %s", code, out)
-	}
-}
-
-func TestCollateralFetchByQuote(t *testing.T) {
-	p := newPCCS(t)
-	platform, err := sgxmint.NewPlatform(p.authority, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	quote, err := platform.Quote(sgx.ReportBody{MRENCLAVE: sgx.Measurement{1}, Attributes: [16]byte{5}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	writeAll(t, dir, map[string][]byte{"a.bin": quote, "b.bin": quote, "bad.bin": []byte("x")})
-	a, b := filepath.Join(dir, "a.bin"), filepath.Join(dir, "b.bin")
-	fetch := []string{"fetch", "--from", p.URL, "--insecure-pccs-tls", "--to", p.to, "--sgx-root-ca", p.root}
-	code, _, errOut := runCollateral(t, append(fetch, "--quote", a+","+b)...)
-	if code != 5 || errOut != "" || len(p.asked) != 4 {
-		t.Fatalf("exit %d: %s, asked %v", code, errOut, p.asked)
-	}
-	// and the quote is appraised with what was fetched
-	streams, _, stdout, _ := genericiooptions.NewTestIOStreams()
-	if code := Main([]string{"attest", "quote", a, "--collateral", p.to, "--sgx-root-ca", p.root, "--mrenclave", sgx.Measurement{1}.String()}, streams); code != 5 {
-		t.Errorf("exit %d: %s", code, stdout)
-	}
-	code, _, errOut = runCollateral(t, append(fetch, "--quote", filepath.Join(dir, "bad.bin"))...)
-	if code != 1 || !strings.Contains(errOut, "bad.bin: quote-unreadable") {
-		t.Errorf("exit %d: %s", code, errOut)
-	}
-}
-
 func TestCollateralFetchRefusals(t *testing.T) {
 	for name, c := range map[string]struct {
 		change     func(*testing.T, *pccs)
@@ -349,17 +291,6 @@ func revokeSigner(t *testing.T, p *pccs) {
 	}
 	p.authority.Revoked = append(p.authority.Revoked, signer.SerialNumber)
 	p.issue(t, time.Now())
-}
-
-func TestCollateralFetchGoesOnAfterAProblem(t *testing.T) {
-	p := newPCCS(t)
-	code, out, errOut := runCollateral(t, "fetch", "--from", p.URL, "--insecure-pccs-tls", "--fmspc", "C0FFEE000000,c0ffee000000", "--to", p.to, "--sgx-root-ca", p.root)
-	if code != 1 || strings.Count(out, "written") != 1 || strings.Count(errOut, "error: ") != 1 || !strings.Contains(errOut, "c0ffee000000-processor.json: what is served is for") {
-		t.Errorf("exit %d: %s%s", code, out, errOut)
-	}
-	if diff := cmp.Diff([]string{bundleName}, names(t, p.to)); diff != "" {
-		t.Error(diff)
-	}
 }
 
 func TestCollateralFetchLeavesYoungBundlesAlone(t *testing.T) {
@@ -467,16 +398,6 @@ func (p *pccs) older(t *testing.T, name string, day time.Time) {
 	p.files[name] = files[name]
 }
 
-func TestCollateralFetchGoesForward(t *testing.T) {
-	p := newPCCS(t)
-	p.fetched(t)
-	p.issue(t, time.Now())
-	p.evaluation(t, 17)
-	if code, out, errOut := p.fetch(t, "--force", "-o", "yaml"); code != 5 || decodeCollateral(t, out).Bundles[0].QEEvaluationDataNumber != 17 {
-		t.Errorf("exit %d: %s%s", code, out, errOut)
-	}
-}
-
 func TestCollateralFetchLooksAtWhatIsThere(t *testing.T) {
 	for name, text := range map[string]func(*testing.T, *pccs) []byte{
 		"collateral-unreadable: ": func(*testing.T, *pccs) []byte { return []byte("{") },
@@ -498,172 +419,6 @@ func TestCollateralFetchLooksAtWhatIsThere(t *testing.T) {
 	}
 }
 
-func TestCollateralCarried(t *testing.T) {
-	p := newPCCS(t)
-	p.fetched(t)
-	writeAll(t, p.to, map[string][]byte{".new-1": []byte("{"), "README": []byte("x")}) // a fetch was killed here
-	to := t.TempDir()
-	carry := []string{"fetch", "--from", p.to, "--to", to, "--sgx-root-ca", p.root}
-	for _, c := range []struct {
-		arguments []string
-		code      int
-		want      string
-	}{
-		{nil, 5, ""},
-		{[]string{"--fmspc", "c0ffee000000", "--ca", "platform"}, 5, ""},
-		{[]string{"--fmspc", "c0ffee000000"}, 1, "got no collateral for FMSPC c0ffee000000 and the processor CA in " + filepath.Join(p.to, bundleName)},
-		{[]string{"--fmspc", "c0ffee000001", "--ca", "platform"}, 1, "got no collateral for FMSPC c0ffee000001"},
-		{[]string{"--update", "early"}, 2, "--update: got it with files"},
-		{[]string{"--tcb-evaluation-number", "3"}, 2, "--tcb-evaluation-number: got it with files"},
-		{[]string{"--root-crl-url", "https://x"}, 2, "--root-crl-url: got it with files"},
-		{[]string{"--insecure-pccs-tls"}, 2, "--insecure-pccs-tls: got it with files"},
-		{[]string{"--sgx-root-ca", ""}, 1, "root-untrusted"},
-	} {
-		code, out, errOut := runCollateral(t, append(carry, c.arguments...)...)
-		if code != c.code || !strings.Contains(errOut, c.want) || (c.want == "") != (errOut == "") {
-			t.Errorf("%v: exit %d, want %d and %q: %s%s", c.arguments, code, c.code, c.want, out, errOut)
-		}
-	}
-	if diff := cmp.Diff([]string{bundleName}, names(t, to)); diff != "" {
-		t.Error(diff)
-	}
-	p.issue(t, time.Now().Add(-2*time.Hour)) // an older folder is carried after a newer one
-	older := t.TempDir()
-	writeBundle(t, older, p.bundle(t))
-	if code, _, errOut := runCollateral(t, "fetch", "--from", older, "--to", to, "--sgx-root-ca", p.root); code != 1 || !strings.Contains(errOut, "going back is refused") {
-		t.Errorf("exit %d: %s", code, errOut)
-	}
-}
-
-func TestCollateralBadInput(t *testing.T) {
-	for name, c := range map[string]struct {
-		arguments []string
-		code      int
-		want      string
-	}{
-		"no platform":            {[]string{"fetch"}, 2, "no platform given: want --quote FILE"},
-		"both":                   {[]string{"fetch", "--fmspc", "c0ffee000000", "--quote", "x"}, 2, "--fmspc, --quote: got both"},
-		"no FMSPC":               {[]string{"fetch", "--fmspc", "c0ffee"}, 2, `--fmspc: got "c0ffee", want 12 hexadecimal digits`},
-		"no digits":              {[]string{"fetch", "--fmspc", "c0ffee00000g"}, 2, "--fmspc: got "},
-		"another CA":             {[]string{"fetch", "--fmspc", "c0ffee000000", "--ca", "root"}, 2, `CA: got "root", want platform or processor`},
-		"a CA beside a quote":    {[]string{"fetch", "--quote", "x", "--ca", "platform"}, 2, "--ca: want it with --fmspc only"},
-		"another update":         {[]string{"fetch", "--fmspc", "c0ffee000000", "--update", "late"}, 2, `update: got "late"`},
-		"two choices":            {[]string{"fetch", "--fmspc", "c0ffee000000", "--update", "early", "--tcb-evaluation-number", "17"}, 2, "want one of them"},
-		"number zero":            {[]string{"fetch", "--fmspc", "c0ffee000000", "--tcb-evaluation-number", "0"}, 2, "got 0, want at least 1"},
-		"an age below zero":      {[]string{"fetch", "--fmspc", "c0ffee000000", "--max-age", "-1h"}, 2, "--max-age: got -1h0m0s"},
-		"Intel without TLS":      {[]string{"fetch", "--fmspc", "c0ffee000000", "--insecure-pccs-tls"}, 2, "--insecure-pccs-tls: want --from"},
-		"no TLS":                 {[]string{"fetch", "--fmspc", "c0ffee000000", "--from", "http://127.0.0.1:1"}, 2, "want https, or --insecure-pccs-tls"},
-		"a list without TLS":     {[]string{"fetch", "--fmspc", "c0ffee000000", "--root-crl-url", "http://127.0.0.1:1"}, 2, "want https, or"},
-		"a password":             {[]string{"fetch", "--fmspc", "c0ffee000000", "--from", "https://u:p@127.0.0.1:1"}, 2, "without a user"},
-		"no such folder":         {[]string{"fetch", "--from", "/does/not/exist"}, 1, "--from: stat /does/not/exist"},
-		"no such quote":          {[]string{"fetch", "--quote", "/does/not/exist"}, 1, "--quote: open /does/not/exist"},
-		"no such root":           {[]string{"fetch", "--fmspc", "c0ffee000000", "--sgx-root-ca", "/does/not/exist"}, 1, "--sgx-root-ca: "},
-		"another format":         {[]string{"fetch", "-o", "xml"}, 2, "-o: got"},
-		"an argument":            {[]string{"fetch", "x"}, 2, "got 1 arguments"},
-		"show nothing":           {[]string{"show"}, 2, "got 0 arguments, want the name of one folder or bundle"},
-		"show no such":           {[]string{"show", "/does/not/exist"}, 1, "reading the collateral: stat"},
-		"show another time":      {[]string{"show", "x", "--at", "now"}, 2, "RFC 3339"},
-		"show another format":    {[]string{"show", "x", "-o", "xml"}, 2, "-o: got"},
-		"a grace below zero":     {[]string{"show", "x", "--collateral-grace", "-1h"}, 2, "want none below zero"},
-		"export where":           {[]string{"export", "x"}, 2, "no target given"},
-		"export no such":         {[]string{"export", "/does/not/exist", "--to", "/does/not/exist/x.json"}, 1, "reading the collateral: stat"},
-		"export another format":  {[]string{"export", "x", "-o", "xml"}, 2, "-o: got"},
-		"export at another time": {[]string{"export", "x", "--to", "y", "--at", "now"}, 2, "RFC 3339"},
-		"another verb":           {[]string{"fecth"}, 2, "did you mean fetch?"},
-	} {
-		code, out, errOut := runCollateral(t, c.arguments...)
-		if code != c.code || out != "" || !strings.Contains(errOut, c.want) || strings.Contains(errOut, "u:p@") {
-			t.Errorf("%s: exit %d, want %d and %q: %s%s", name, code, c.code, c.want, out, errOut)
-		}
-	}
-}
-
-func TestCollateralShow(t *testing.T) {
-	p := newPCCS(t)
-	file, _ := p.fetched(t)
-	writeAll(t, p.to, map[string][]byte{".new-1": []byte("{")})
-	in := func(days int) string { return time.Now().AddDate(0, 0, days).UTC().Format(time.RFC3339) }
-	for name, c := range map[string]struct {
-		arguments     []string
-		code          int
-		verdict, open string
-		days          int
-	}{
-		"today":           {nil, 5, "affirming", "", 29},
-		"accepted":        {[]string{"--accept-simulated"}, 0, "affirming", "", 29},
-		"on the last day": {[]string{"--at", in(29)}, 5, "affirming", "", 0},
-		"too late":        {[]string{"--at", in(32)}, 3, "contraindicated", "tcb-info-validity qe-identity-validity root-crl pck-crl", -3},
-		"within grace":    {[]string{"--at", in(32), "--collateral-grace", "720h"}, 5, "warning", "tcb-info-validity qe-identity-validity root-crl pck-crl", -3},
-		"too old":         {[]string{"--at", in(9), "--max-collateral-age", "168h"}, 3, "contraindicated", "tcb-info-validity qe-identity-validity", 20},
-	} {
-		for _, path := range []string{p.to, file} {
-			arguments := append([]string{"show", path, "--sgx-root-ca", p.root}, c.arguments...)
-			code, out, errOut := runCollateral(t, append(arguments, "-o", "json")...)
-			d := decodeCollateral(t, out)
-			if code != c.code || errOut != "" || d.Verdict != c.verdict || !*d.Simulated || len(d.Bundles) != 1 {
-				t.Errorf("%s: exit %d: %s%s", name, code, out, errOut)
-				continue
-			}
-			b := d.Bundles[0]
-			var open, parts []string
-			for _, f := range b.Findings {
-				if f.Outcome != "pass" {
-					open = append(open, f.ID)
-				}
-			}
-			for _, v := range b.Validities {
-				parts = append(parts, v.Part)
-				if v.Part == "tcb-info" && *v.DaysLeft != c.days {
-					t.Errorf("%s: got %d days, want %d", name, *v.DaysLeft, c.days)
-				}
-			}
-			if strings.Join(open, " ") != c.open || b.File != file || b.FMSPC != "c0ffee000000" || b.PCEID != "0000" || b.CA != "platform" || b.EvaluationDataNumber != 1 || b.QEEvaluationDataNumber != 1 || b.Verdict != c.verdict || b.Done != "" {
-				t.Errorf("%s: got %+v and open %v", name, b, open)
-			}
-			if diff := cmp.Diff([]string{"tcb-signing-chain", "tcb-info", "qe-identity", "pck-chain", "root-crl", "pck-crl"}, parts); diff != "" {
-				t.Error(diff)
-			}
-			if textCode, text, _ := runCollateral(t, arguments...); textCode != c.code || !strings.Contains(text, c.verdict+" (simulated)\n") || !strings.HasPrefix(text, "SIMULATED") || !strings.Contains(text, "(FMSPC c0ffee000000, CA platform, evaluation 1, QE 1)") || !strings.Contains(text, "DAYS LEFT\n") {
-				t.Errorf("%s: exit %d: %s", name, textCode, text)
-			}
-		}
-	}
-}
-
-func TestCollateralShowTheWorstOfAll(t *testing.T) {
-	p := newPCCS(t)
-	p.fetched(t)
-	writeAll(t, p.to, map[string][]byte{"a.json": newPCCS(t).bundle(t), "b.json": []byte(`{"x":1}`)})
-	sample := maps.Clone(p.files)
-	delete(sample, "pckSignChain.pem")
-	writeAll(t, p.to, sample)
-	code, out, _ := runCollateral(t, "show", p.to, "--sgx-root-ca", p.root, "-o", "yaml")
-	d := decodeCollateral(t, out)
-	var got []string
-	for _, b := range d.Bundles {
-		reason := ""
-		for _, f := range b.Findings {
-			if f.Outcome != "pass" {
-				reason, _, _ = strings.Cut(f.Reason, ":")
-				if f.Hint == "" {
-					t.Errorf("%s: no hint", f.ID)
-				}
-			}
-		}
-		got = append(got, strings.Join([]string{filepath.Base(b.File), b.Verdict, reason}, " "))
-	}
-	want := []string{"collateral none no-pck-crl", "a.json contraindicated root-untrusted", "b.json contraindicated collateral-unreadable", bundleName + " affirming "}
-	if diff := cmp.Diff(want, got); diff != "" || code != 3 || d.Verdict != "contraindicated" {
-		t.Errorf("exit %d, %s: %s", code, d.Verdict, diff)
-	}
-	if code, out, _ := runCollateral(t, "show", p.to, "--sgx-root-ca", p.root); code != 3 || strings.Count(out, "SIMULATED") != 1 {
-		t.Errorf("exit %d: %s", code, out)
-	}
-	if code, _, _ := runCollateral(t, "show", t.TempDir(), "-o", "json"); code != 3 {
-		t.Errorf("an empty folder: exit %d, want 3", code)
-	}
-}
-
 func TestCollateralShowOfRealCollateral(t *testing.T) {
 	seen := 0
 	for _, c := range realquotes.All(t) {
@@ -679,68 +434,5 @@ func TestCollateralShowOfRealCollateral(t *testing.T) {
 	}
 	if seen == 0 {
 		t.Error("no case was looked at")
-	}
-}
-
-func TestCollateralExport(t *testing.T) {
-	p := newPCCS(t)
-	file, text := p.fetched(t)
-	dir := t.TempDir()
-	folder, again := filepath.Join(dir, "new", "files"), filepath.Join(dir, "again.json")
-	export := func(from, to string, more ...string) (int, string, string) {
-		return runCollateral(t, append([]string{"export", from, "--to", to, "--sgx-root-ca", p.root}, more...)...)
-	}
-	if code, out, errOut := export(p.to, folder+"/"); code != 5 || errOut != "" || !strings.Contains(out, "written") || !strings.HasPrefix(out, "SIMULATED") {
-		t.Fatalf("exit %d: %s%s", code, out, errOut)
-	}
-	want := []string{"pckCaCrl.der", "pckSignChain.pem", "qeIdentity.json", "rootCaCrl.der", "tcbInfo.json", "tcbSignChain.pem"}
-	if diff := cmp.Diff(want, names(t, folder)); diff != "" {
-		t.Error(diff)
-	}
-	writeAll(t, folder, map[string][]byte{"pckCert.pem": []byte(p.authority.RootPEM())})
-	if code, out, errOut := export(folder, again, "--accept-simulated", "-o", "json"); code != 0 || errOut != "" || decodeCollateral(t, out).Bundles[0].File != again {
-		t.Fatalf("exit %d: %s%s", code, out, errOut)
-	}
-	if got, err := os.ReadFile(again); err != nil || string(got) != string(text) {
-		t.Errorf("there and back: %v\n%s", err, cmp.Diff(string(text), string(got)))
-	}
-	if code, _, errOut := export(folder, filepath.Join(dir, "other")); code != 5 || slices.Contains(names(t, filepath.Join(dir, "other")), "pckCert.pem") {
-		t.Errorf("exit %d, with the certificate of one machine: %s", code, errOut)
-	}
-	for name, c := range map[string]struct {
-		from, to  string
-		code      int
-		want      string
-		arguments []string
-	}{
-		"a file that is there":   {file, again, 1, "want a name that is free", nil},
-		"a folder that is there": {file, folder, 1, "want a name that is free", nil},
-		"too late":               {file, filepath.Join(dir, "x.json"), 1, "; tcb-info-expired: ", []string{"--at", "2099-01-01T00:00:00Z"}},
-		"another root":           {file, filepath.Join(dir, "x.json"), 1, "it is not exported: root-untrusted", []string{"--sgx-root-ca", ""}},
-	} {
-		if code, out, errOut := export(c.from, c.to, c.arguments...); code != c.code || out != "" || !strings.Contains(errOut, c.want) {
-			t.Errorf("%s: exit %d, want %q: %s%s", name, code, c.want, out, errOut)
-		}
-	}
-	writeAll(t, p.to, map[string][]byte{"b.json": text})
-	if code, _, errOut := export(p.to, filepath.Join(dir, "x.json")); code != 2 || !strings.Contains(errOut, "got 2 bundles, want one of them: "+filepath.Join(p.to, "b.json")+" "+file) {
-		t.Errorf("exit %d: %s", code, errOut)
-	}
-	if diff := cmp.Diff([]string{"again.json", "new", "other"}, names(t, dir)); diff != "" {
-		t.Errorf("something was left over: %s", diff)
-	}
-}
-
-func TestCollateralExportWithoutThePCKChain(t *testing.T) {
-	p := newPCCS(t)
-	delete(p.files, "pckSignChain.pem")
-	dir, to := t.TempDir(), filepath.Join(t.TempDir(), "x.json")
-	writeAll(t, dir, p.files)
-	code, out, errOut := runCollateral(t, "export", dir, "--to", to, "--sgx-root-ca", p.root, "-o", "json")
-	if d := decodeCollateral(t, out); code != 4 || errOut != "" || d.Verdict != "none" || d.Bundles[0].Done != "written" {
-		t.Errorf("exit %d: %s%s", code, out, errOut)
-	}
-	if code, _, errOut := runCollateral(t, "fetch", "--from", to, "--to", dir, "--sgx-root-ca", p.root); code != 1 || !strings.Contains(errOut, "no-pck-crl") || !strings.Contains(errOut, "hint: ") {
-		t.Errorf("exit %d: %s", code, errOut)
 	}
 }

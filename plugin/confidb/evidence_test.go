@@ -16,7 +16,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"io/fs"
 	"math/big"
 	"net"
 	"net/http"
@@ -316,31 +315,6 @@ func TestEvidenceFileAndTheCAS(t *testing.T) {
 	})
 }
 
-func TestEvidenceFlags(t *testing.T) {
-	a := newAttestation(t)
-	a.write(t, "ca.pem", a.cas.chain)
-	for name, c := range map[string]struct {
-		arguments []string
-		says      string
-	}{
-		"an unknown back-end":        {[]string{"--evidence", "magic"}, "report, file, custom-resource, ra-tls, scone-cli, pinned-ca"},
-		"no back-end":                {[]string{"--evidence", ""}, "--evidence: got"},
-		"a file without a nonce":     {[]string{"--evidence", "file", "--report", "r"}, "want --nonce as well"},
-		"a file without a report":    {[]string{"--evidence", "file", "--nonce", savedNonce}, "want --report as well"},
-		"a file that is not asked":   {[]string{"--report", "r"}, "want --evidence file"},
-		"a nonce that is not asked":  {[]string{"--evidence", "ra-tls", "--nonce", savedNonce}, "want --evidence file"},
-		"pinned, and nothing to pin": {[]string{"--evidence", "pinned-ca"}, "want --cas-ca as well"},
-		"a chain that is not asked":  {[]string{"--cas-ca", "ca.pem"}, "want --evidence pinned-ca"},
-		"a file and a chain":         {[]string{"--evidence", "file", "--report", "r", "--nonce", savedNonce, "--cas-ca", "ca.pem"}, "want --evidence pinned-ca"},
-		"a program that is not run":  {[]string{"--scone-cli", "scone"}, "want --evidence scone-cli"},
-		"a resource outside":         {[]string{"--evidence", "custom-resource"}, "the name of the custom resource"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			a.expect(t, expected{code: 2, says: c.says}, append(append(a.trust(), a.address), c.arguments...)...)
-		})
-	}
-}
-
 func newSigner(t *testing.T) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -526,20 +500,6 @@ func TestClientOfAKey(t *testing.T) {
 	}
 }
 
-func TestEvidencePinned(t *testing.T) {
-	a := newAttestation(t)
-	chain := a.write(t, "ca.pem", a.cas.chain)
-	flags := []string{"--evidence", "pinned-ca", "--cas-ca", chain, a.address}
-	a.expect(t, expected{code: 4, verdict: "none", label: labelled(attest.BackendPinned, "s", "unknown"), says: "attests nothing"}, flags...)
-	a.expect(t, expected{code: 4, verdict: "none", label: labelled(attest.BackendPinned, "s", "unknown")}, append(a.trust(), flags...)...)
-	other := serve(t, selfSigned(t), a.cas)
-	a.expect(t, refusal("cas-tls-peer", labelled(attest.BackendPinned, "", "unknown")), append(flags[:4:4], other)...)
-	a.expect(t, expected{code: 1, says: "no PEM certificate"}, "--evidence", "pinned-ca", "--cas-ca", a.write(t, "none.pem", nil), a.address)
-	if _, err := os.Stat(filepath.Join(a.folder, "home", "memory.json")); err == nil {
-		t.Error("something was learnt from a CAS that nothing attested")
-	}
-}
-
 // sconeCLI is a program in place of SCONE's. It notes how it was called, and does what
 // body says when it shall attest.
 func (a *attestation) sconeCLI(t *testing.T, body string, chain []byte) string {
@@ -654,24 +614,6 @@ func TestEvidenceSCONECLIRefuses(t *testing.T) {
 				t.Errorf("the configuration is still there: %v", err)
 			}
 		})
-	}
-}
-
-func TestEvidenceSCONECLIIsNotRun(t *testing.T) {
-	a := newAttestation(t)
-	a.expect(t, expected{code: 1, says: "no-such-program"}, "--evidence", "scone-cli", "--scone-cli", filepath.Join(a.folder, "no-such-program"), "--cas-mrenclave", a.measured, a.address)
-	program := a.sconeCLI(t, "true", a.cas.chain)
-	policy := a.write(t, "policy.yaml", []byte("kind: confidb.policy/v1\naccept-tcb: [OutOfDate]\n"))
-	a.expect(t, expected{code: 1, says: "no measurement or signer of the CAS given"}, "--evidence", "scone-cli", "--scone-cli", program, a.address)
-	a.expect(t, expected{code: 1, says: "no measurement or signer of the CAS given"}, "--evidence", "scone-cli", "--scone-cli", program, "--policy", policy, a.address)
-	err := filepath.WalkDir(filepath.Join(a.folder, "notes"), func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
-			t.Errorf("the program was run: %s", path)
-		}
-		return err
-	})
-	if err != nil {
-		t.Error(err)
 	}
 }
 

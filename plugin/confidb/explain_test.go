@@ -2,12 +2,10 @@ package confidb
 
 import (
 	"bytes"
-	"encoding/json"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
-	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/confidb/confidb/pkg/explain"
@@ -23,29 +21,6 @@ func runExplain(arguments ...string) (code int, out, errOut string) {
 	c.SetErr(&stderr)
 	c.SetArgs(arguments)
 	return cli.Report(cli.Kubectl, c.Execute(), &stderr), stdout.String(), stderr.String()
-}
-
-func TestExplainText(t *testing.T) {
-	for name, c := range map[string]struct {
-		arguments []string
-		want      []string
-	}{
-		"a code":                  {[]string{"cas-nonce"}, []string{"cas-nonce: ", "  meaning  ", "  attack   Replay.", "  do       - "}},
-		"another name":            {[]string{"TCB_OUT_OF_DATE"}, []string{"OutOfDate: ", "  also     ", "accept-group-out-of-date"}},
-		"a line":                  {[]string{"Caused by: The program enclave is not trustworthy"}, []string{"scone-enclave-properties: ", "  caveat   Attestation error messages are not authenticated."}},
-		"a line without quotes":   {[]string{"Caused", "by:", "Session", "already", "exists,", "please"}, []string{"scone-session-exists: "}},
-		"a line with two of them": {[]string{"pck-revoked: x; cas-nonce: y"}, []string{"pck-revoked: ", "\n\ncas-nonce: "}},
-	} {
-		code, out, errOut := runExplain(c.arguments...)
-		if code != cli.OK || errOut != "" {
-			t.Errorf("%s: got code %d and %q", name, code, errOut)
-		}
-		for _, want := range c.want {
-			if !strings.Contains(out, want) {
-				t.Errorf("%s: %q is missing in\n%s", name, want, out)
-			}
-		}
-	}
 }
 
 func TestExplainListsAllCodes(t *testing.T) {
@@ -87,38 +62,6 @@ func TestExplainIsNarrow(t *testing.T) {
 	}
 }
 
-func TestExplainJSON(t *testing.T) {
-	for name, c := range map[string]struct {
-		arguments   []string
-		text, first string
-		least       int
-	}{
-		"a code": {[]string{"cas-nonce"}, "cas-nonce", "cas-nonce", 1},
-		"a line": {[]string{"Caused by:\n Session already exists\x1b[0m"}, "Caused by: Session already exists", "scone-session-exists", 1},
-		"all":    {nil, "", "exit-0", 150},
-	} {
-		code, out, errOut := runExplain(append(c.arguments, "-o", "json")...)
-		var got struct {
-			Kind, Text string
-			Pages      []struct{ Code, Group, Title, Meaning, Attack, Do string }
-		}
-		if err := json.Unmarshal([]byte(out), &got); err != nil || code != cli.OK || errOut != "" {
-			t.Errorf("%s: got code %d, %q, error %v", name, code, errOut, err)
-			continue
-		}
-		if got.Kind != "confidb.explanation/v1" || got.Text != c.text || len(got.Pages) < c.least {
-			t.Errorf("%s: got kind %s, text %q and %d pages", name, got.Kind, got.Text, len(got.Pages))
-			continue
-		}
-		if p := got.Pages[0]; p.Code != c.first || p.Group == "" || p.Title == "" || p.Meaning == "" || p.Attack == "" || p.Do == "" {
-			t.Errorf("%s: got %+v, want all of %s", name, p, c.first)
-		}
-	}
-	if _, out, _ := runExplain("cas-nonce", "-o", "yaml"); !strings.Contains(out, "kind: confidb.explanation/v1\n") {
-		t.Errorf("yaml: got %s", out)
-	}
-}
-
 func TestExplainRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		arguments []string
@@ -145,17 +88,5 @@ func TestExplainRefuses(t *testing.T) {
 		if strings.ContainsAny(errOut, "\x1b\r\u202e") || strings.Count(errOut, "\n") > 2 {
 			t.Errorf("%s: got %q, with control characters or lines that are not ours", name, errOut)
 		}
-	}
-}
-
-func TestExplainCompletesCodes(t *testing.T) {
-	for begun, want := range map[string]string{"cas-n": "cas-nonce\t", "outofdatec": "OutOfDateConfigurationNeeded\t", "": "exit-0\t"} {
-		_, out, _ := runExplain(cobra.ShellCompRequestCmd, begun)
-		if !strings.HasPrefix(out, want) || !strings.Contains(out, "\n:4\n") {
-			t.Errorf("%q: got %.80q, want %s first and no files", begun, out, want)
-		}
-	}
-	if _, out, _ := runExplain(cobra.ShellCompRequestCmd, "cas-nonce", ""); !strings.HasPrefix(out, ":4") {
-		t.Errorf("after a code: got %q, want nothing", out)
 	}
 }

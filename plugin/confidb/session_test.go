@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"log"
 	"net"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -21,7 +19,6 @@ import (
 	"github.com/confidb/confidb/pkg/lab/cas"
 	"github.com/confidb/confidb/pkg/lab/enclave"
 	"github.com/confidb/confidb/pkg/lab/las"
-	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/plugin/confidb"
 )
@@ -195,186 +192,6 @@ secrets:
     value: $PASSWORD
 `
 
-func TestSessionRoundTrip(t *testing.T) {
-	u := newUser(t).attested(t)
-	file := u.write(t, "db.yml", template)
-	arguments := []string{file, "-e", "DBSESSION=db", "-e", "GREETING=hello there: #1", "-e", "PLATFORMS=" + id1 + "," + id2}
-	code, hash, errOut := u.create(arguments...)
-	if code != 0 || !regexp.MustCompile(`^[0-9a-f]{64}\n$`).MatchString(hash) || errOut != "session \"db\" created\n" {
-		t.Fatalf("exit %d\n%s%s", code, hash, errOut)
-	}
-	code, out, errOut := u.get("db")
-	if code != 0 || errOut != fmt.Sprintf("session \"db\", hash %s", hash) {
-		t.Errorf("exit %d\n%s%s", code, out, errOut)
-	}
-	s, err := session.Parse("got", []byte(out))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if p := s.Services[0].Platforms; s.Name != "db" || s.Services[0].Environment["GREETING"] != "hello there: #1" || s.Services[0].Environment["GENERATED"] != "$$SCONE::password:hex$$" || len(p) != 2 || p[1].String() != id2 {
-		t.Errorf("got %+v", s)
-	}
-	code, out, errOut = u.get("db", "-o", "json")
-	var document struct {
-		Kind, Name, Hash, Session string
-		Simulated                 *bool
-	}
-	if err := json.Unmarshal([]byte(out), &document); err != nil || code != 0 || errOut != "" {
-		t.Fatalf("exit %d, %v\n%s%s", code, err, out, errOut)
-	}
-	if document.Kind != "confidb.session/v1" || document.Name != "db" || document.Hash+"\n" != hash || document.Simulated == nil || !*document.Simulated || !strings.Contains(document.Session, "name: db") {
-		t.Errorf("got %+v", document)
-	}
-
-	t.Run("again", func(t *testing.T) {
-		before := u.log.uploads()
-		code, out, errOut := u.create(arguments...)
-		if code != 0 || out != hash || errOut != "session \"db\" was there already, with the same meaning\n" || u.log.uploads() != before {
-			t.Errorf("exit %d, %d uploads\n%s%s", code, u.log.uploads()-before, out, errOut)
-		}
-	})
-	t.Run("another one", func(t *testing.T) {
-		before := u.log.uploads()
-		code, out, errOut := u.create(append(arguments, "-e", "GREETING=goodbye")...)
-		if code != 1 || out != "" || errOut != "error: session \"db\" in CAS is not the one that was prepared\n" || u.log.uploads() != before {
-			t.Errorf("exit %d, %d uploads\n%s%s", code, u.log.uploads()-before, out, errOut)
-		}
-	})
-	t.Run("dry run at the server", func(t *testing.T) {
-		before := u.log.uploads()
-		code, out, errOut := u.create(append(arguments, "--dry-run=server")...)
-		if code != 0 || out != "" || errOut != "session \"db\" is there already, with the same meaning (dry run)\n" {
-			t.Errorf("exit %d\n%s%s", code, out, errOut)
-		}
-		code, out, errOut = u.create(append(arguments, "--dry-run=server", "--name", "new")...)
-		if code != 0 || out != "" || errOut != "session \"new\" would be created (dry run)\n" || u.log.uploads() != before {
-			t.Errorf("exit %d, %d uploads\n%s%s", code, u.log.uploads()-before, out, errOut)
-		}
-		if code, _, errOut := u.create(append(arguments, "--dry-run=server", "-e", "GREETING=goodbye")...); code != 1 || !strings.Contains(errOut, "is not the one that was prepared") {
-			t.Errorf("exit %d\n%s", code, errOut)
-		}
-	})
-	t.Run("no such session", func(t *testing.T) {
-		if code, out, errOut := u.get("none"); code != 1 || out != "" || !strings.HasPrefix(errOut, `error: reading session "none": `) {
-			t.Errorf("exit %d\n%s%s", code, out, errOut)
-		}
-	})
-	t.Run("somebody else", func(t *testing.T) {
-		t.Setenv("CONFIDB_HOME", filepath.Join(u.folder, "other"))
-		u.attested(t)
-		if code, out, errOut := u.get("db"); code != 1 || out != "" || !strings.Contains(errOut, "peer says: ") {
-			t.Errorf("exit %d\n%s%s", code, out, errOut)
-		}
-	})
-}
-
-func TestSessionVariables(t *testing.T) {
-	u := newUser(t)
-	file := u.write(t, "db.yml", template)
-	t.Setenv("DBSESSION", "from-the-environment")
-	t.Setenv("GREETING", "environment")
-	t.Setenv("PLATFORMS", id1)
-	for name, c := range map[string]struct {
-		arguments []string
-		want      []string
-	}{
-		"the environment":         {[]string{"--use-env"}, []string{"name: from-the-environment\n", "GREETING: \"environment\"\n", "platforms: [" + id1 + "]"}},
-		"-e wins":                 {[]string{"--use-env", "-e", "GREETING=flag"}, []string{"name: from-the-environment\n", "GREETING: \"flag\"\n"}},
-		"the last -e wins":        {[]string{"--use-env", "-e", "GREETING=one", "-e", "GREETING=two"}, []string{"GREETING: \"two\"\n"}},
-		"a value with =":          {[]string{"--use-env", "-e", "GREETING=a=b"}, []string{"GREETING: \"a=b\"\n"}},
-		"another name":            {[]string{"--use-env", "--name", "shop/db"}, []string{"name: shop/db\n"}},
-		"platforms in the flag":   {[]string{"--use-env", "-e", "PLATFORMS=" + id2}, []string{"platforms: [" + id2 + "]"}},
-		"what CAS fills in stays": {[]string{"--use-env"}, []string{"GENERATED: $$SCONE::password:hex$$\n"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			code, out, errOut := u.create(append(c.arguments, file, "--dry-run")...)
-			if code != 0 || errOut != "" {
-				t.Fatalf("exit %d\n%s", code, errOut)
-			}
-			for _, want := range c.want {
-				if !strings.Contains(out, want) {
-					t.Errorf("want %q in\n%s", want, out)
-				}
-			}
-		})
-	}
-	if u.log.uploads() != 0 {
-		t.Error("a dry run uploaded a session")
-	}
-	t.Run("standard input", func(t *testing.T) {
-		code, out, errOut := main(template, "session", "create", "-", "--use-env", "--dry-run=client")
-		if code != 0 || !strings.Contains(out, "name: from-the-environment\n") {
-			t.Errorf("exit %d\n%s%s", code, out, errOut)
-		}
-		code, _, errOut = main("nonsense", "session", "create", "-", "--dry-run=client")
-		if code != 1 || !strings.HasPrefix(errOut, "error: standard input:1:1: ") {
-			t.Errorf("exit %d\n%s", code, errOut)
-		}
-	})
-}
-
-// Nothing is uploaded unless everything is filled in and understood.
-func TestSessionCreateRefuses(t *testing.T) {
-	u := newUser(t).attested(t)
-	file := u.write(t, "db.yml", template)
-	full := []string{file, "-e", "DBSESSION=db", "-e", "GREETING=hi", "-e", "PLATFORMS=" + id1}
-	t.Setenv("GREETING", "not asked for")
-	for name, c := range map[string]struct {
-		arguments []string
-		code      int
-		want      string
-	}{
-		"no file":                      {nil, 2, "error: got 0 arguments, want one file, or -"},
-		"two files":                    {[]string{"a", "b"}, 2, "error: got 2 arguments"},
-		"no such file":                 {[]string{"/does/not/exist"}, 1, "error: reading the document: open /does/not/exist: no such file"},
-		"an unknown dry run":           {append(full, "--dry-run=sometimes"), 2, `error: --dry-run: got "sometimes", want none, client or server`},
-		"an unknown flag":              {append(full, "-o", "json"), 2, "error: unknown shorthand flag: 'o'"},
-		"a variable without =":         {append(full, "-e", "DBSESSION"), 2, "error: -e: number 4 is not VAR=VALUE"},
-		"a variable without name":      {append(full, "-e", "=x"), 2, "error: -e: number 4 is not VAR=VALUE"},
-		"no variable":                  {[]string{file}, 1, "error: " + file + ":2:7: name: "},
-		"one is missing":               {full[:3], 1, "error: " + file + ":7:18: services[0].environment.GREETING: "},
-		"the environment is not asked": {append(full[:3:3], "-e", "PLATFORMS="+id1), 1, file + ":7:18: "},
-		"a bad platform":               {append(full, "-e", "PLATFORMS=nonsense"), 1, "error: " + file + ":11:"},
-		"a bad name":                   {append(full, "--name", "a b"), 1, "error: " + file + ":2:"},
-		"an unknown key":               {[]string{u.write(t, "key.yml", "version: \"0.3\"\nname: x\nservces: []\n")}, 1, "key.yml:3:1: got the unknown key \"servces\"\nhint: write \"services\"\n"},
-		"an empty file":                {[]string{u.write(t, "empty.yml", "")}, 1, "empty.yml:1:1: "},
-		"no version":                   {[]string{u.write(t, "version.yml", "name: x\n")}, 1, "version.yml:1:1: version: it is missing"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			code, out, errOut := u.create(c.arguments...)
-			if code != c.code || out != "" || !strings.Contains(errOut, c.want) {
-				t.Errorf("exit %d, want %d and %q in:\n%s%s", code, c.code, c.want, out, errOut)
-			}
-		})
-	}
-	if n := u.log.uploads(); n != 0 {
-		t.Errorf("%d sessions were uploaded", n)
-	}
-}
-
-func TestSessionGetRefuses(t *testing.T) {
-	u := newUser(t).attested(t)
-	for name, c := range map[string]struct {
-		arguments []string
-		code      int
-		want      string
-	}{
-		"no name":           {nil, 2, "error: got 0 arguments, want the name of one session"},
-		"two names":         {[]string{"a", "b"}, 2, "error: got 2 arguments"},
-		"an unknown format": {[]string{"a", "-o", "xml"}, 2, `error: -o: got "xml", want yaml or json`},
-		"an unknown flag":   {[]string{"a", "--dry-run"}, 2, "error: unknown flag"},
-		"no address":        {[]string{"a", "--cas", ":1"}, 1, "error: CAS :1 was not attested yet"},
-		"too late":          {[]string{"a", "--timeout", "1ns"}, 124, "deadline exceeded"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			code, out, errOut := u.get(c.arguments...)
-			if code != c.code || out != "" || !strings.Contains(errOut, c.want) {
-				t.Errorf("exit %d, want %d and %q in:\n%s%s", code, c.code, c.want, out, errOut)
-			}
-		})
-	}
-}
-
 func TestSessionWantsAnAttestedCAS(t *testing.T) {
 	u := newUser(t)
 	file := u.write(t, "db.yml", "version: \"0.3\"\nname: db\n")
@@ -500,32 +317,6 @@ func (u *user) pin(t *testing.T) string {
 		t.Fatalf("pins %v, %v", pins, err)
 	}
 	return pins[0]
-}
-
-func TestSessionTemplate(t *testing.T) {
-	isolate(t, t.TempDir())
-	for _, name := range []string{"namespace", "client", "database"} {
-		code, out, errOut := main("", "session", "template", name)
-		if code != 0 || errOut != "" || !strings.Contains(out, "\nname: $") {
-			t.Errorf("%s: exit %d\n%s%s", name, code, out, errOut)
-		}
-	}
-	for _, arguments := range [][]string{nil, {"server"}, {"client", "database"}, {""}} {
-		code, out, errOut := main("", append([]string{"session", "template"}, arguments...)...)
-		if code != 2 || out != "" || !strings.Contains(errOut, "want namespace, client or database") {
-			t.Errorf("%q: exit %d\n%s%s", arguments, code, out, errOut)
-		}
-	}
-}
-
-// A template that is printed can be given back with its variables.
-func TestSessionTemplateCanBeFilledIn(t *testing.T) {
-	isolate(t, t.TempDir())
-	_, text, _ := main("", "session", "template", "namespace")
-	code, out, errOut := main(text, "session", "create", "-", "-e", "NAMESPACE=shop", "--dry-run=client")
-	if s, err := session.Parse("out", []byte(out)); code != 0 || err != nil || s.Name != "shop" {
-		t.Errorf("exit %d, %v\n%s%s", code, err, out, errOut)
-	}
 }
 
 // Whatever happens, the value of a secret that somebody wrote is not shown.

@@ -1,13 +1,9 @@
 package confidb_test
 
 import (
-	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -15,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"unicode/utf8"
 )
 
 const (
@@ -63,76 +58,6 @@ func (u *user) hash(t *testing.T) string {
 		t.Fatal(errOut)
 	}
 	return hash
-}
-
-func TestSessionDiff(t *testing.T) {
-	u, file := shopOwner(t, "")
-	wider := u.write(t, "wider.yml", strings.Replace(shopSession, shopID, shopID+", "+newID, 1))
-	broken := u.write(t, "broken.yml", strings.Replace(shopSession, "size: 16", "size: 17", 1))
-	for name, c := range map[string]struct {
-		arguments []string
-		code      int
-		want      string
-	}{
-		"the same":           {[]string{"cas:shop", file}, 0, ": equal\n"},
-		"wider":              {[]string{"cas:shop", wider}, 0, "gain      service db may run on " + newID + "\nreissued  ca: CAS issues"},
-		"wider, refused":     {[]string{"cas:shop", wider, "--fail-on", "widened"}, 3, wider + ": widened\n"},
-		"narrower":           {[]string{wider, file, "--fail-on", "widened"}, 0, "loss      service db may no longer run on\n          " + newID},
-		"any change":         {[]string{wider, file, "--fail-on", "changed"}, 3, ": narrowed\n"},
-		"broken":             {[]string{file, broken}, 0, "BREAKS    password: its size is 17 instead of 16; used by service db\n"},
-		"json":               {[]string{"cas:shop", wider, "-o", "json"}, 0, `"verdict": "widened"`},
-		"no such session":    {[]string{"cas:none", file}, 1, `error: reading session "none"`},
-		"no such file":       {[]string{"cas:shop", "/does/not/exist"}, 1, "error: reading the document: open /does/not/exist"},
-		"one":                {[]string{file}, 2, "error: got 1 arguments, want two sessions"},
-		"standard input":     {[]string{"-", "-"}, 2, "error: got - twice"},
-		"an unknown verdict": {[]string{file, wider, "--fail-on", "worse"}, 2, `error: --fail-on: got "worse"`},
-	} {
-		code, out, errOut := u.sessions("diff", c.arguments...)
-		if code != c.code || !strings.Contains(out+errOut, c.want) {
-			t.Errorf("%s: exit %d, want %d and %q in\n%s%s", name, code, c.code, c.want, out, errOut)
-		}
-		for line := range strings.Lines(out) {
-			if utf8.RuneCountInString(line) > 200 && !strings.Contains(line, u.folder) {
-				t.Errorf("%s: a long line: %s", name, line)
-			}
-		}
-	}
-}
-
-func TestSessionUpdate(t *testing.T) {
-	u, file := shopOwner(t, "")
-	first := u.hash(t)
-	wider := u.write(t, "wider.yml", strings.Replace(shopSession, shopID, shopID+", "+newID, 1))
-	if code, out, errOut := u.sessions("update", wider, "--dry-run=server"); code != 0 || !strings.Contains(out, "wider.yml: widened") || !strings.Contains(errOut, "nothing was changed") || u.hash(t) != first {
-		t.Fatalf("a dry run: exit %d\n%s%s", code, out, errOut)
-	}
-	code, out, errOut := u.sessions("update", wider)
-	second := u.hash(t)
-	if code != 0 || second == first || !strings.Contains(errOut, second) || !strings.Contains(out, "gain      service db may run on "+newID) {
-		t.Fatalf("exit %d\n%s%s", code, out, errOut)
-	}
-	if code, _, errOut := u.sessions("update", wider); code != 0 || !strings.Contains(errOut, "nothing was changed") || u.hash(t) != second {
-		t.Errorf("again: exit %d\n%s", code, errOut)
-	}
-	// what would break is refused, until it is allowed
-	broken := u.write(t, "broken.yml", strings.Replace(shopSession, "{name: ca_key, kind: private-key, migrate: true}", "{name: ca_key, kind: private-key}", 1))
-	code, out, errOut = u.sessions("update", broken)
-	if code != 1 || !strings.Contains(errOut, "would replace ca, server, which something uses now") && !strings.Contains(errOut, "would replace server") || !strings.Contains(errOut, "hint: ") || u.hash(t) != second {
-		t.Errorf("exit %d\n%s%s", code, out, errOut)
-	}
-	if code, _, errOut := u.sessions("update", broken, "--allow-reissue"); code != 0 || u.hash(t) == second {
-		t.Errorf("allowed: exit %d\n%s", code, errOut)
-	}
-	code, out, errOut = u.sessions("history", "shop")
-	if lines := strings.Split(out, "\n"); code != 0 || !strings.HasPrefix(lines[0], "SIMULATED: ") || !strings.HasPrefix(lines[2], u.hash(t)+"  incomparable") || !strings.Contains(out, second+"  widened\n  gain   service db may run on") || !strings.HasSuffix(out, first+"  first version\n") {
-		t.Errorf("history: exit %d\n%s%s", code, out, errOut)
-	}
-	if code, _, errOut := u.sessions("update", file, "--name", "none"); code != 1 || !strings.Contains(errOut, `CAS has no session "none"`) || !strings.Contains(errOut, "session create") {
-		t.Errorf("nothing to update: exit %d\n%s", code, errOut)
-	}
-	if code, _, _ := u.sessions("history", "none"); code != 1 {
-		t.Errorf("no history: exit %d", code)
-	}
 }
 
 // keys makes two signers: the files of their keys, and how an access policy names them.
@@ -249,67 +174,6 @@ func TestTwoPersonUpdate(t *testing.T) {
 	second := u.hash(t)
 	if code, _, errOut := apply("--signers", "2"); code != 0 || !strings.Contains(errOut, "carried out before") || u.hash(t) != second {
 		t.Errorf("again: exit %d\n%s", code, errOut)
-	}
-}
-
-// A plan is refused when CAS has another version than the one it was made for.
-func TestPlanOfAnOldVersion(t *testing.T) {
-	u, _ := shopOwner(t, "")
-	plan := filepath.Join(u.folder, "plan.json")
-	wider := u.write(t, "wider.yml", strings.Replace(shopSession, shopID, shopID+", "+newID, 1))
-	if code, _, errOut := u.sessions("plan", wider, "--to", plan); code != 0 {
-		t.Fatal(errOut)
-	}
-	other := u.write(t, "other.yml", strings.Replace(shopSession, "[run,", "[walk,", 1))
-	if code, _, errOut := u.sessions("update", other); code != 0 {
-		t.Fatal(errOut)
-	}
-	moved := u.hash(t)
-	if code, _, errOut := u.sessions("apply", plan, "--signers", "0"); code != 1 || !strings.Contains(errOut, "was changed meanwhile") || u.hash(t) != moved {
-		t.Errorf("exit %d\n%s", code, errOut)
-	}
-	if code, _, errOut := u.sessions("plan", other, "--to", plan); code != 0 || !strings.Contains(errOut, "nothing to plan") {
-		t.Errorf("exit %d\n%s", code, errOut)
-	}
-}
-
-func TestSignRefuses(t *testing.T) {
-	u, _ := shopOwner(t, "")
-	plan := filepath.Join(u.folder, "plan.json")
-	wider := u.write(t, "wider.yml", strings.Replace(shopSession, shopID, shopID+", "+newID, 1))
-	if code, _, errOut := u.sessions("plan", wider, "--to", plan); code != 0 {
-		t.Fatal(errOut)
-	}
-	weak, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(weak)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p256 := u.write(t, "p256.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
-	before := sha256.Sum256(readFile(t, plan))
-	for name, c := range map[string]struct {
-		arguments []string
-		code      int
-		want      string
-	}{
-		"P-256":      {[]string{plan, "--key", p256}, 1, "got P-256, want Ed25519 or P-384"},
-		"no key":     {[]string{plan}, 2, "error: --key"},
-		"not a key":  {[]string{plan, "--key", plan}, 1, "want a private key in PEM"},
-		"not a plan": {[]string{wider, "--key", p256}, 1, "error: reading the plan"},
-	} {
-		if code, _, errOut := main("", append([]string{"session", "sign"}, c.arguments...)...); code != c.code || !strings.Contains(errOut, c.want) {
-			t.Errorf("%s: exit %d\n%s", name, code, errOut)
-		}
-	}
-	if after := sha256.Sum256(readFile(t, plan)); after != before {
-		t.Errorf("the plan has changed to %s", hex.EncodeToString(after[:]))
-	}
-	var p struct{ Signatures []any }
-	if err := json.Unmarshal(readFile(t, plan), &p); err != nil || len(p.Signatures) != 0 {
-		t.Errorf("got %+v, %v", p, err)
 	}
 }
 

@@ -3,9 +3,7 @@ package confidb_test
 import (
 	"encoding/json"
 	"encoding/xml"
-	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -35,24 +33,6 @@ func rule(code, name string) string {
 	return filepath.Join("..", "..", "pkg", "lint", "testdata", code, name+".yaml")
 }
 
-func TestLintText(t *testing.T) {
-	isolate(t, t.TempDir())
-	file := rule("CDB1008", "bad")
-	code, out, errOut := runLint("", file)
-	if code != cli.Contraindicated || errOut != "" {
-		t.Fatalf("exit %d\n%s%s", code, out, errOut)
-	}
-	want := []string{
-		file + ":27:16: CDB1008 fatal: enclaves in", "\n  at   security.attestation.tolerate[0]\n", "\n  got  tolerate debug-mode\n", "\n  fix  Remove debug-mode from tolerate.\n",
-		"\n  why  kubectl confidb explain CDB1008\n", "\n1 session: 1 fatal\n",
-	}
-	for _, w := range want {
-		if !strings.Contains(out, w) {
-			t.Errorf("%q is missing in\n%s", w, out)
-		}
-	}
-}
-
 // TestLintIsNarrow looks at every rule.
 func TestLintIsNarrow(t *testing.T) {
 	isolate(t, t.TempDir())
@@ -76,109 +56,6 @@ func TestLintIsNarrow(t *testing.T) {
 		if !strings.Contains(all, ": "+r.Code+" ") || !strings.Contains(rules, r.Code+" "+string(r.Severity)) {
 			t.Errorf("%s is missing", r.Code)
 		}
-	}
-}
-
-func TestLintExitCodes(t *testing.T) {
-	folder := t.TempDir()
-	isolate(t, folder)
-	bad, note, clean := rule("CDB3014", "bad"), rule("CDB3024", "bad"), rule("CDB0000", "good")
-	for name, c := range map[string]struct {
-		in        string
-		arguments []string
-		code      int
-		want      string
-	}{
-		"clean":                   {"", []string{clean, "--fail-on", "note"}, 0, "1 session: no problems\n"},
-		"an error":                {"", []string{bad}, 3, "1 session: 1 error\n"},
-		"an error below the line": {"", []string{bad, "--fail-on", "fatal"}, 0, "1 session: 1 error\n"},
-		"a note":                  {"", []string{note}, 0, "1 session: 1 note\n"},
-		"a note that counts":      {"", []string{note, "--fail-on", "note"}, 3, "1 session: 1 note\n"},
-		"two files":               {"", []string{clean, bad}, 3, "2 sessions: 1 error\n"},
-		"a suppressed warning":    {"", []string{rule("CDB0004", "good-top"), "--fail-on", "note"}, 0, "1 session: no problems, 1 suppressed\n"},
-		"no session":              {"a: b\n", []string{"-"}, 3, "standard input:1:1: CDB0000 fatal: the document cannot be read"},
-		"one that can be read and one that cannot": {"a: b\n", []string{"-", bad}, 3, " fatal, 1 error\n"},
-		"no file":          {"", []string{filepath.Join(folder, "none")}, 1, "error: reading the "},
-		"nothing":          {"", nil, 2, "error: got nothing to look at"},
-		"unknown format":   {"", []string{bad, "-o", "html"}, 2, "error: -o: got \"html\""},
-		"unknown severity": {"", []string{bad, "--fail-on", "info"}, 2, "error: --fail-on: got \"info\""},
-		"twice stdin":      {"", []string{"-", "-"}, 2, "error: got - more than once"},
-		"list and file":    {"", []string{bad, "--list"}, 2, "error: got --list"},
-		"list as sarif":    {"", []string{"--list", "-o", "sarif"}, 2, "error: -o: got sarif"},
-		"cas and template": {"", []string{"--cas", "cas:8081", "db", "--use-env"}, 2, "error: got variables and --cas"},
-		"cas not attested": {"", []string{"--cas", "cas:8081", "db"}, 1, "error: "},
-	} {
-		code, out, errOut := runLint(c.in, c.arguments...)
-		if code != c.code || !strings.Contains(out+errOut, c.want) {
-			t.Errorf("%s: got exit %d, want %d and %q in\n%s%s", name, code, c.code, c.want, out, errOut)
-		}
-	}
-}
-
-func TestLintTemplates(t *testing.T) {
-	isolate(t, t.TempDir())
-	text, err := os.ReadFile(rule("CDB2009", "bad"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	list := regexp.MustCompile(`platforms: \[.*\]`)
-	template := list.ReplaceAllString(string(text), "platforms: [$$PLATFORMS]")
-	code, out, _ := runLint(template, "-")
-	if code != 3 || !strings.Contains(out, "CDB0000") {
-		t.Errorf("without variables: exit %d\n%s", code, out)
-	}
-	code, out, _ = runLint(template, "-", "-e", "PLATFORMS="+id1+","+id1, "--fail-on", "warning")
-	if code != 3 || !strings.Contains(out, "CDB2009") {
-		t.Errorf("with -e: exit %d\n%s", code, out)
-	}
-	t.Setenv("PLATFORMS", id1)
-	if code, out, _ = runLint(template, "-", "--use-env", "--fail-on", "note"); code != 0 {
-		t.Errorf("with --use-env: exit %d\n%s", code, out)
-	}
-	code, out, _ = runLint(strings.Replace(template, "PLATFORMS", "NOBODY_SET_THIS", 1), "-", "--use-env")
-	if code != 3 || !strings.Contains(out, "CDB0000") || !strings.Contains(out, "$NOBODY_SET_THIS is missing") {
-		t.Errorf("with a variable that is not there: exit %d\n%s", code, out)
-	}
-}
-
-func TestLintJSON(t *testing.T) {
-	isolate(t, t.TempDir())
-	code, out, errOut := runLint("", rule("CDB1008", "bad"), rule("CDB0004", "good-top"), "-o", "json")
-	var d struct {
-		Kind      string
-		Simulated *bool
-		Failed    bool
-		FailOn    string
-		Sessions  []string
-		Problems  []struct {
-			Code, Name, Severity, Title, File, Path, Got, Fix, Reason, Until string
-			Line, Column                                                     int
-			Suppressed                                                       *bool
-		}
-	}
-	if err := json.Unmarshal([]byte(out), &d); err != nil || code != 3 || errOut != "" {
-		t.Fatalf("exit %d, %v\n%s%s", code, err, out, errOut)
-	}
-	if d.Kind != "confidb.lint/v1" || d.Simulated == nil || *d.Simulated || !d.Failed || d.FailOn != "error" || len(d.Sessions) != 2 || len(d.Problems) != 2 {
-		t.Fatalf("got %+v", d)
-	}
-	// a file that cannot be read does not come before others
-	if _, out, _ := runLint("", rule("CDB1008", "bad"), rule("CDB2004", "bad")); strings.Index(out, "CDB1008") > strings.Index(out, "CDB2004") {
-		t.Errorf("got another order than that of the files:\n%s", out)
-	}
-	if p := d.Problems[0]; p.Code != "CDB1008" || p.Severity != "fatal" || p.Name != "debug-mode" || p.Line != 27 || p.Column != 16 || p.Suppressed == nil || *p.Suppressed {
-		t.Errorf("got %+v", p)
-	}
-	if p := d.Problems[1]; p.Code != "CDB1005" || !*p.Suppressed || p.Reason != "the signer has one product" || p.Until != "2099-06-30" {
-		t.Errorf("got %+v", p)
-	}
-	_, out, _ = runLint("", "--list", "-o", "json")
-	var rules struct {
-		Kind  string
-		Rules []lint.Rule
-	}
-	if err := json.Unmarshal([]byte(out), &rules); err != nil || rules.Kind != "confidb.lint-rules/v1" || len(rules.Rules) != len(lintRules(t)) {
-		t.Errorf("got %v\n%s", err, out)
 	}
 }
 
@@ -315,44 +192,5 @@ func TestLintJUnit(t *testing.T) {
 				t.Errorf("%s of %s: said something %v, want %v", c.Name, want.file, got, about)
 			}
 		}
-	}
-}
-
-// TestLintHostileDocument shows that what a document says cannot forge lines.
-func TestLintHostileDocument(t *testing.T) {
-	isolate(t, t.TempDir())
-	text, err := os.ReadFile(rule("CDB6004", "bad"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	hostile := strings.Replace(string(text), "path: /etc/app.json", `path: "/etc/app\x1b[2J\n1 session: no problems\n"`, 1)
-	code, out, errOut := runLint(hostile, "-", "--fail-on", "warning")
-	if code != 3 || strings.Contains(out, "\x1b") || strings.Contains(out, "\n1 session: no problems") {
-		t.Errorf("exit %d\n%s%s", code, out, errOut)
-	}
-}
-
-func TestLintStoredSessions(t *testing.T) {
-	u := newUser(t).attested(t)
-	file := u.write(t, "db.yml", template)
-	if code, _, errOut := u.create(file, "-e", "DBSESSION=db", "-e", "GREETING=hi", "-e", "PLATFORMS="+id1); code != 0 {
-		t.Fatalf("creating: exit %d\n%s", code, errOut)
-	}
-	code, out, errOut := runLint("", "--cas", u.address, "db", "--fail-on", "warning")
-	if code != 3 || errOut != "" || !strings.HasPrefix(out, "SIMULATED: ") || !strings.Contains(out, "db:2:7: CDB5001 warning: ") {
-		t.Errorf("exit %d\n%s%s", code, out, errOut)
-	}
-	for _, code := range []string{"CDB0000", "CDB5002", "CDB5003"} {
-		if strings.Contains(out, code) {
-			t.Errorf("got %s, which is about files:\n%s", code, out)
-		}
-	}
-	if code, _, errOut := runLint("", "--cas", u.address, "none"); code != 1 || !strings.Contains(errOut, `reading session "none"`) {
-		t.Errorf("no such session: exit %d\n%s", code, errOut)
-	}
-	var d struct{ Simulated bool }
-	_, out, _ = runLint("", "--cas", u.address, "db", "-o", "json")
-	if err := json.Unmarshal([]byte(out), &d); err != nil || !d.Simulated {
-		t.Errorf("got %v and simulated %v", err, d.Simulated)
 	}
 }

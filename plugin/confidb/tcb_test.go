@@ -364,41 +364,6 @@ fleet: contraindicated
 	}
 }
 
-// Only what the policy does not accept yet is named.
-func TestTCBWithAPolicy(t *testing.T) {
-	for kind, f := range bothFamilies(t) {
-		t.Run(kind, func(t *testing.T) {
-			arguments := f.arguments()
-			d := tcbJSON(t, 3, append(arguments, "--policy", policyFile(t, []string{"SWHardeningNeeded"}, []string{"INTEL-SA-00615"}))...)
-			if g := d.Groups[1]; g.Outcome != "warn" || g.Tolerate != nil || g.Status != "SWHardeningNeeded" {
-				t.Errorf("what is accepted: got %+v", g)
-			}
-			tolerate := d.Groups[0].Tolerate
-			if diff := cmp.Diff([]string{"ConfigurationAndSWHardeningNeeded"}, tolerate.Policy.AcceptTCB) + cmp.Diff([]string{"INTEL-SA-00289"}, tolerate.Policy.AcceptAdvisories) + cmp.Diff([]string{"INTEL-SA-00289"}, tolerate.Session.IgnoreAdvisories); diff != "" {
-				t.Error(diff)
-			}
-			d = tcbJSON(t, 0, append(arguments, "--policy", policyFile(t, []string{"SWHardeningNeeded", "ConfigurationAndSWHardeningNeeded"}, []string{"INTEL-SA-00615", "INTEL-SA-00289"}))...)
-			if d.Verdict != "warning" || d.Simulated != f.simulated {
-				t.Errorf("all accepted: got %s, simulated %v", d.Verdict, d.Simulated)
-			}
-		})
-	}
-}
-
-// Where something else fails no toleration would help, so none is offered.
-func TestTCBOfExpiredCollateral(t *testing.T) {
-	for kind, f := range bothFamilies(t) {
-		t.Run(kind, func(t *testing.T) {
-			d := tcbJSON(t, 3, append(f.arguments(), "--at", f.at.AddDate(0, 0, 71).Format(time.RFC3339))...)
-			for _, g := range d.Groups {
-				if g.Tolerate != nil || g.Outcome != "fail" || !strings.Contains(g.Do, "Fetch current collateral") {
-					t.Errorf("got %+v", g)
-				}
-			}
-		})
-	}
-}
-
 func TestTCBDocumentsAgree(t *testing.T) {
 	for kind, f := range bothFamilies(t) {
 		t.Run(kind, func(t *testing.T) {
@@ -725,15 +690,6 @@ func TestTCBBrokenQuoteHarmsNobodyElse(t *testing.T) {
 	}
 }
 
-func TestTCBWithoutCollateral(t *testing.T) {
-	f := mintNodes(t, 1, nil)
-	arguments := []string{"--quotes", f.quotes, "--offline", "--sgx-root-ca", filepath.Join(f.collateral, "trustedRootCaCert.pem"), "--at", mintTime.Format(time.RFC3339)}
-	d := tcbJSON(t, 4, append(arguments, "--accept-simulated")...)
-	if n := d.Nodes[0]; n.Status != "unknown" || n.Outcome != "skip" || d.Groups[0].Tolerate != nil || d.Verdict != "none" {
-		t.Errorf("got %+v", n)
-	}
-}
-
 // tcbCluster serves a cluster that knows labels, and makes it the only one there is.
 func tcbCluster(t *testing.T, c *machinestest.Cluster) {
 	t.Helper()
@@ -768,75 +724,6 @@ func clusterOf(f mintFleet) *machinestest.Cluster {
 	return c
 }
 
-func TestTCBOfACluster(t *testing.T) {
-	f := mintNodes(t, 2, nil)
-	tcbCluster(t, clusterOf(f))
-	code, out, errOut := runTCB(t, f.arguments("--accept-simulated")...)
-	flat := strings.Join(strings.Fields(out), " ")
-	if code != 4 || !strings.Contains(out, "\n3 nodes: 2 UpToDate, 1 unknown\n") || !strings.Contains(out, "SKIP unknown: no evidence (1 node)\n  nodes       node-9\n") || errOut != "" {
-		t.Errorf("exit %d %s\n%s", code, errOut, out)
-	}
-	if !strings.Contains(flat, "fleet: none (simulated)") || strings.Contains(out, "plain") {
-		t.Errorf("got\n%s", out)
-	}
-	d := tcbJSON(t, 0, f.arguments("--accept-simulated", "-l", "zone=a")...)
-	if len(d.Nodes) != 2 || d.Verdict != "affirming" {
-		t.Errorf("-l: got %+v", d)
-	}
-	if f, last := d.Nodes[0].Findings, len(d.Nodes[0].Findings); !slices.ContainsFunc(f[last-2:], func(f struct{ ID, Outcome, Reason, Hint string }) bool {
-		return f.ID == "platforms-disagree" && f.Outcome == "pass"
-	}) {
-		t.Errorf("the platform ID was not compared: %+v", f)
-	}
-	if code, _, errOut := runTCB(t, f.arguments("-l", "zone=b")...); code != 2 || !strings.Contains(errOut, "no node with SGX") {
-		t.Errorf("-l zone=b: exit %d %s", code, errOut)
-	}
-	d = tcbJSON(t, 4) // nothing but the cluster
-	if len(d.Nodes) != 3 || d.Groups[0].Status != "unknown" || d.Simulated {
-		t.Errorf("got %+v", d)
-	}
-}
-
-func TestTCBOfAStranger(t *testing.T) {
-	f := mintNodes(t, 2, nil)
-	f.copyQuote(t, "node-1.bin", "node-11.bin")
-	tcbCluster(t, clusterOf(f))
-	code, out, errOut := runTCB(t, f.arguments()...)
-	if code != 2 || out != "" || !strings.Contains(errOut, `got evidence of node "node-11", which the cluster does not have; did you mean node-1?`) {
-		t.Errorf("exit %d\n%s%s", code, out, errOut)
-	}
-}
-
-// The cluster says which machine a node is; a quote of another one does not count.
-func TestTCBOfAnotherMachine(t *testing.T) {
-	f := mintNodes(t, 3, nil)
-	c := clusterOf(mintFleet{platforms: f.platforms[:2]})
-	if err := os.Rename(filepath.Join(f.quotes, "node-3.bin"), filepath.Join(f.quotes, "node-2.bin")); err != nil {
-		t.Fatal(err)
-	}
-	tcbCluster(t, c)
-	d := tcbJSON(t, 3, f.arguments("--accept-simulated", "-l", "zone=a")...)
-	if n := d.Nodes[1]; n.Reason != "evidence of another machine" || n.Outcome != "fail" || n.Status != "unknown" || d.Nodes[0].Status != "UpToDate" {
-		t.Errorf("got %+v", n)
-	}
-}
-
-// IDs that contradict each other do not keep us from speaking of the machines.
-func TestTCBWithoutPlatformIDs(t *testing.T) {
-	f := mintNodes(t, 1, nil)
-	c := clusterOf(f)
-	c.Refuse = map[string]int{"/log": 403}
-	tcbCluster(t, c)
-	code, out, errOut := runTCB(t, f.arguments("--accept-simulated")...)
-	if code != 4 || !strings.Contains(out, "2 nodes: 1 UpToDate, 1 unknown") || !strings.HasPrefix(errOut, "warning: platform IDs: ") {
-		t.Errorf("exit %d\n%s%s", code, out, errOut)
-	}
-	c.Refuse = map[string]int{"/nodes": 403}
-	if code, out, errOut := runTCB(t, f.arguments()...); code != 1 || out != "" || !strings.Contains(errOut, "hint: ask an administrator") {
-		t.Errorf("exit %d\n%s%s", code, out, errOut)
-	}
-}
-
 // Many machines are few paragraphs, and soon told.
 func TestTCBOfManyMachines(t *testing.T) {
 	f := mintNodes(t, 300, nil)
@@ -847,48 +734,6 @@ func TestTCBOfManyMachines(t *testing.T) {
 	}
 	if code, _, errOut := runTCB(t, f.arguments("--offline", "--timeout", "1ns")...); code != 124 {
 		t.Errorf("exit %d %s", code, errOut)
-	}
-}
-
-func TestTCBBadInput(t *testing.T) {
-	f := mintNodes(t, 1, nil)
-	file, empty := filepath.Join(f.quotes, "node-1.bin"), t.TempDir()
-	twice := writeAll(t, t.TempDir(), map[string][]byte{"n.bin": nil, "n.dat": nil})
-	upper := writeAll(t, t.TempDir(), map[string][]byte{"Not_A_Node.bin": nil})
-	for name, c := range map[string]struct {
-		arguments []string
-		code      int
-		want      string
-	}{
-		"nothing":              {[]string{"--offline"}, 2, "got no evidence"},
-		"no file":              {[]string{"node-1=", "--offline"}, 2, `got "node-1=", want NODE=FILE`},
-		"no equals sign":       {[]string{"node-1", "--offline"}, 2, "want NODE=FILE"},
-		"no node":              {[]string{"=x", "--offline"}, 2, "want NODE=FILE"},
-		"no name of a node":    {[]string{"a*=" + file, "--offline"}, 2, "want the name of a node"},
-		"a node twice":         {[]string{"n=" + file, "n=" + file, "--offline"}, 2, "two files with evidence"},
-		"two files of a node":  {[]string{"--quotes", twice, "--offline"}, 2, "two files with evidence"},
-		"argument and folder":  {[]string{"node-1=" + file, "--quotes", f.quotes, "--offline"}, 2, "two files with evidence"},
-		"a file of no node":    {[]string{"--quotes", upper, "--offline"}, 2, "want the name of a node"},
-		"an empty folder":      {[]string{"--quotes", empty, "--offline"}, 2, "got no quote in"},
-		"no folder":            {[]string{"--quotes", "/does/not/exist", "--offline"}, 1, "--quotes: "},
-		"a file that is gone":  {[]string{"n=/does/not/exist", "--offline"}, 1, `evidence of node "n": `},
-		"labels, no cluster":   {[]string{"n=" + file, "--offline", "-l", "a=b"}, 2, "-l: "},
-		"broken labels":        {[]string{"n=" + file, "-l", "a==="}, 2, "-l: "},
-		"a time of no form":    {[]string{"n=" + file, "--offline", "--at", "yesterday"}, 2, "RFC 3339"},
-		"an unknown format":    {[]string{"n=" + file, "--offline", "-o", "xml"}, 2, "want json or yaml"},
-		"no policy":            {[]string{"n=" + file, "--offline", "--policy", "/does/not/exist"}, 1, "--policy: "},
-		"a broken policy":      {[]string{"n=" + file, "--offline", "--policy", file}, 1, file},
-		"no collateral":        {[]string{"n=" + file, "--offline", "--collateral", empty}, 1, "--collateral: "},
-		"no root":              {[]string{"n=" + file, "--offline", "--sgx-root-ca", file}, 1, "--sgx-root-ca: "},
-		"an unknown flag":      {[]string{"--no-such-flag"}, 2, "unknown flag"},
-		"a wildcard in policy": {[]string{"n=" + file, "--offline", "--policy", policyFile(t, nil, []string{`"*"`})}, 1, "INTEL-SA"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			code, out, errOut := runTCB(t, c.arguments...)
-			if code != c.code || out != "" || !strings.Contains(errOut, c.want) {
-				t.Errorf("exit %d, want %d and %q in:\n%s%s", code, c.code, c.want, out, errOut)
-			}
-		})
 	}
 }
 

@@ -193,74 +193,6 @@ func TestDebug(t *testing.T) {
 	}
 }
 
-func TestPlacesOfHelm(t *testing.T) {
-	f := newFixture(t)
-	file := filepath.Join(t.TempDir(), "repositories.yaml")
-	if err := os.WriteFile(file, []byte("apiVersion: v1\nrepositories:\n- {name: apps, url: http://127.0.0.1:1}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	f.environment["HELM_REPOSITORY_CONFIG"], f.environment["HELM_REPOSITORY_CACHE"] = file, "/there/is/no/cache"
-	f.wantFailure(t, 1, "/there/is/no/cache/apps-index.yaml", "template", "db1", "apps/mariadb")
-	f.wantFailure(t, 1, "other not found", "template", "db1", "other/mariadb")
-}
-
-func TestUsage(t *testing.T) {
-	f := newFixture(t)
-	for _, c := range []struct{ arguments, want string }{
-		{"install", "got 0 arguments, want the name of one release"},
-		{"install a b c", "got 3 arguments"},
-		{"install A", "release name: got \"A\""},
-		{"uninstall A", "release name: got \"A\""},
-		{"template A", "release name: got \"A\""},
-		{"upgrade", "got 0 arguments"},
-		{"verify", "got 0 arguments"},
-		{"uninstall a b", "got 2 arguments"},
-		{"version a", "got 1 arguments, want none"},
-		{"install a -n shop", "unknown shorthand flag"},
-		{"install a --kube-context c", "unknown flag"},
-		{"install a --atomic", "unknown flag"},
-		{"upgrade a --force", "unknown flag"},
-		{"upgrade a --reuse-values", "unknown flag"},
-		{"install a --install", "unknown flag"},
-		{"template a --dry-run", "unknown flag"},
-		{"install a --wait=false", "--wait: got false"},
-		{"install a --dry-run=maybe", `--dry-run: got "maybe"`},
-		{"uninstall a --dry-run=maybe", `--dry-run: got "maybe"`},
-		{"install a -o xml", `-o: got "xml"`},
-		{"verify a -o xml", `-o: got "xml"`},
-	} {
-		f.wantFailure(t, 2, c.want, strings.Fields(c.arguments)...)
-	}
-	if len(f.requests) != 0 {
-		t.Error("something was asked")
-	}
-}
-
-func TestHelpAsksNobody(t *testing.T) {
-	f := newFixture(t)
-	f.environment["HELM_MAX_HISTORY"] = "many" // no obstacle to help
-	for arguments, want := range map[string]string{
-		"":                  "helm scone [command]",
-		"--help":            "MRENCLAVE",
-		"install --help":    "helm scone install NAME [CHART]",
-		"upgrade --help":    "--install",
-		"template --help":   "helm scone template NAME [CHART]",
-		"uninstall --help":  "RBAC",
-		"verify --help":     "RBAC",
-		"version":           "\n",
-		"completion bash":   "helm-scone",
-		"__complete insta":  "install",
-		"__complete verify": ":",
-	} {
-		if code, out, errOut := f.run(t, strings.Fields(arguments)...); code != 0 || !strings.Contains(out, want) {
-			t.Errorf("%q: exit %d, want %q in:\n%s%s", arguments, code, want, out, errOut)
-		}
-	}
-	if len(f.requests) != 0 {
-		t.Error("something was asked")
-	}
-}
-
 func TestUnknownRelease(t *testing.T) {
 	for _, status := range []helm.Status{"", helm.StatusUninstalled} {
 		f := newFixture(t)
@@ -331,24 +263,6 @@ func (f *fixture) releases(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(all.Items)
-}
-
-func TestTemplate(t *testing.T) {
-	f := newFixture(t)
-	code, out, errOut := f.run(t, "template", "db1", "--set", "image=example.org/mariadb:1", "--database-session", "mine/db")
-	for _, want := range []string{"kind: StatefulSet", "namespace: shop", "SCONE_CONFIG_ID", `"mine/db/db"`, `"cas.scone-system.svc"`, "example.org/mariadb:1"} {
-		if code != 0 || !strings.Contains(out, want) || errOut != "" {
-			t.Errorf("exit %d, want %q in:\n%s%s", code, want, out, errOut)
-		}
-	}
-	code, out, errOut = f.run(t, "template", "db1", "--set", "image=i")
-	if code != 0 || !strings.Contains(errOut, "warning: the name of the database session is made up") {
-		t.Errorf("without a name: exit %d\n%s%s", code, out, errOut)
-	}
-	f.wantFailure(t, 1, "image", "template", "db1", "--database-session", "mine/db")
-	if len(f.requests) != 0 {
-		t.Error("something was asked")
-	}
 }
 
 func TestTemplateOfRecordedRelease(t *testing.T) {
