@@ -159,23 +159,6 @@ func (u *user) get(arguments ...string) (code int, out, errOut string) {
 	return main("", append([]string{"session", "get", "--cas", u.address}, arguments...)...)
 }
 
-const template = `version: "0.3.11"
-name: $DBSESSION
-services:
-  - name: db
-    command: run
-    environment:
-      GREETING: "$GREETING"
-      GENERATED: $$SCONE::password:hex$$
-    attestation:
-      mrenclave: ["0200000000000000000000000000000000000000000000000000000000000000"]
-    platforms: [$PLATFORMS]
-secrets:
-  - name: password
-    kind: binary
-    size: 16
-`
-
 // written is a session with a secret that somebody wrote instead of letting CAS
 // generate it.
 const written = `version: "0.3.11"

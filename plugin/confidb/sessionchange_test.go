@@ -177,15 +177,6 @@ func TestTwoPersonUpdate(t *testing.T) {
 	}
 }
 
-func readFile(t *testing.T, path string) []byte {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
-}
-
 // Two people update at once: nobody's update is lost without a word, and each version
 // is made for the one before.
 func TestConcurrentUpdates(t *testing.T) {

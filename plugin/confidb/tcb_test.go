@@ -20,7 +20,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -711,17 +710,6 @@ func tcbCluster(t *testing.T, c *machinestest.Cluster) {
 	config := fmt.Sprintf(`{apiVersion: v1, kind: Config, current-context: test, clusters: [{name: test, cluster: {server: %q}}], users: [{name: test, user: {}}], contexts: [{name: test, context: {cluster: test, user: test}}]}`, server.URL)
 	t.Setenv("KUBECONFIG", filepath.Join(writeAll(t, t.TempDir(), map[string][]byte{"config": []byte(config)}), "config"))
 	t.Setenv("PLATFORMS", "")
-}
-
-// clusterOf has the machines of a fleet, one more with SGX and one without.
-func clusterOf(f mintFleet) *machinestest.Cluster {
-	c := &machinestest.Cluster{Nodes: []corev1.Node{machinestest.PlainNode("plain")}}
-	for i, p := range f.platforms {
-		c.AddSGX(fmt.Sprintf("node-%d", i+1), fmt.Sprintf("Intel QE ID: %x", p.QEID))
-		c.Nodes[len(c.Nodes)-1].Labels["zone"] = "a"
-	}
-	c.AddSGX("node-9", "Intel QE ID: 85ffc69266c833546e5dca1c676a6151")
-	return c
 }
 
 // Many machines are few paragraphs, and soon told.
