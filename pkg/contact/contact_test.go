@@ -106,7 +106,11 @@ func newScene(t *testing.T) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.store.identity, s.key = tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, key.D.String()
+	raw, err := key.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.store.identity, s.key = tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, new(big.Int).SetBytes(raw).String() // as JSON would have it
 	return s
 }
 

@@ -40,8 +40,6 @@ type world struct {
 	revision *release.Release
 	pending  bool
 	applied  release.Spec
-	// manifests are those of a dry run of the server.
-	manifests []byte
 
 	steps, warnings []string
 	locked          bool

@@ -273,7 +273,11 @@ func TestAnExpiredContext(t *testing.T) {
 // TestNoSecretIsObserved: an observation may be shown and kept anywhere.
 func TestNoSecretIsObserved(t *testing.T) {
 	s := newScene(t)
-	key := s.identity.PrivateKey.(*ecdsa.PrivateKey).D.String()
+	raw, err := s.identity.PrivateKey.(*ecdsa.PrivateKey).Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := new(big.Int).SetBytes(raw).String() // as JSON would have it
 	for name, change := range map[string]func(){"as promised": func() {}, "with a refused CAS": func() { s.promised.Trust.CAS.ReferenceValues.MRENCLAVEs = nil }} {
 		change()
 		text, err := json.Marshal(s.observer().Observe(t.Context(), s.promised))

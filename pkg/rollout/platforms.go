@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,10 +73,13 @@ func (m *Platforms) Apply(ctx context.Context, p *change.PlatformsPlan, machines
 	if err := p.Fits(m.ClusterID, m.Release, machines); err != nil {
 		return err
 	}
+	if err := m.check(ctx, p); err != nil {
+		return err
+	}
 	for _, s := range p.Sessions {
 		m.Progress.Step("session %s", s.Name())
 		if err := m.update(ctx, s, p.After); err != nil {
-			return err
+			return m.stop(ctx, p, err)
 		}
 	}
 	if !m.NoRestart {
@@ -89,6 +93,40 @@ func (m *Platforms) Apply(ctx context.Context, p *change.PlatformsPlan, machines
 	}
 	m.announce(ctx, "PlatformsUpdated", "the sessions admit "+machinesOf(len(p.After)))
 	return nil
+}
+
+// check asks CAS about every session before the first is changed: sessions of which only
+// some can be changed stay as they are.
+func (m *Platforms) check(ctx context.Context, p *change.PlatformsPlan) error {
+	for _, s := range p.Sessions {
+		held, err := Read(ctx, m.CAS, s.Name())
+		if err != nil {
+			return err
+		}
+		if _, err := m.next(ctx, s, held, p.After); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stop ends a run that cannot go on. When somebody changed a session since it was
+// checked, no further run can: those that this plan has changed are set back, so that all
+// stay in step.
+func (m *Platforms) stop(ctx context.Context, p *change.PlatformsPlan, cause error) error {
+	var moved *change.MovedError
+	if !errors.As(cause, &moved) {
+		return cause
+	}
+	m.Progress.Step("a session was changed meanwhile: setting the others back")
+	ways, err := m.waysBack(ctx, p)
+	if err == nil {
+		err = m.goBack(ctx, ways)
+	}
+	if err != nil {
+		return fmt.Errorf("setting the sessions back after %w: %w", cause, err)
+	}
+	return cause
 }
 
 func machinesOf(n int) string {
@@ -137,7 +175,8 @@ func (m *Platforms) update(ctx context.Context, p change.PlannedSession, after [
 	}
 	hash, err := m.CAS.CreateSession(ctx, next.Source())
 	if errors.Is(err, cas.ErrMoved) {
-		return p.Moved()
+		s.Previous = "" // CAS did not take it, so there is nothing to go back from
+		return errors.Join(p.Moved(), m.save())
 	}
 	if err != nil {
 		return err
@@ -204,8 +243,8 @@ func (m *Platforms) rollBack(ctx context.Context, p *change.PlatformsPlan, cause
 	if err == nil && len(ways) == 0 {
 		return fmt.Errorf("the database does not come back; this plan was carried out before, so no session is set back: %w", cause)
 	}
-	for i := len(ways) - 1; err == nil && i >= 0; i-- { // only states occur that occurred on the way
-		err = m.goBack(ctx, ways[i])
+	if err == nil {
+		err = m.goBack(ctx, ways)
 	}
 	if err == nil {
 		err = m.restart(ctx)
@@ -252,13 +291,20 @@ func (m *Platforms) waysBack(ctx context.Context, p *change.PlatformsPlan) ([]wa
 	return all, nil
 }
 
-func (m *Platforms) goBack(ctx context.Context, w way) error {
-	hash, err := m.CAS.CreateSession(ctx, w.to.Source())
-	if err != nil {
-		return err
+// goBack takes the ways back in the order against that of the plan: only states occur
+// that occurred on the way.
+func (m *Platforms) goBack(ctx context.Context, ways []way) error {
+	for _, w := range slices.Backward(ways) {
+		hash, err := m.CAS.CreateSession(ctx, w.to.Source())
+		if err != nil {
+			return err
+		}
+		w.session.Text, w.session.Hash, w.session.Previous = string(w.to.Source()), hash, ""
+		if err := m.save(); err != nil {
+			return err
+		}
 	}
-	w.session.Text, w.session.Hash, w.session.Previous = string(w.to.Source()), hash, ""
-	return m.save()
+	return nil
 }
 
 // RolledBackError means that the database runs as before the plan.

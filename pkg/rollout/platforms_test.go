@@ -194,10 +194,10 @@ func TestCASMoves(t *testing.T) {
 		client, shop string
 	}{
 		"before the first":             {func(h *house) { h.cas.other("client") }, "db=a+b backup=a", before},
-		"before the second":            {func(h *house) { h.cas.other("shop") }, after, "db=a+b backup=a"},
+		"before the second":            {func(h *house) { h.cas.other("shop") }, before, "db=a+b backup=a"},
 		"as the first is uploaded":     {func(h *house) { h.at(1, func() { h.cas.other("client") }) }, "db=a+b backup=a", before},
-		"as the second is uploaded":    {func(h *house) { h.at(2, func() { h.cas.other("shop") }) }, after, "db=a+b backup=a"},
-		"between the two":              {func(h *house) { h.at(1, func() { h.cas.other("shop") }) }, after, "db=a+b backup=a"},
+		"as the second is uploaded":    {func(h *house) { h.at(2, func() { h.cas.other("shop") }) }, before, "db=a+b backup=a"},
+		"between the two":              {func(h *house) { h.at(1, func() { h.cas.other("shop") }) }, before, "db=a+b backup=a"},
 		"after the plan, by two steps": {func(h *house) { h.cas.other("client"); h.cas.other("client") }, "db=a+b backup=a", before},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -212,8 +212,40 @@ func TestCASMoves(t *testing.T) {
 			if h.cluster.restarted != 0 {
 				t.Error("the database was restarted")
 			}
+			for _, s := range h.store.read(t).Admitting() {
+				if s.Previous != "" {
+					t.Errorf("session %s: a way back is left that nobody may take", s.Name)
+				}
+			}
 		})
 	}
+}
+
+// TestNothingIsUploadedUnlessEverythingCanBe: the word of the refusal, that nothing was
+// changed, is true.
+func TestNothingIsUploadedUnlessEverythingCanBe(t *testing.T) {
+	h := newHouse(t)
+	h.cas.other("shop")
+	var moved *change.MovedError
+	if err := h.apply(t); !errors.As(err, &moved) {
+		t.Fatalf("got %v, want a MovedError", err)
+	}
+	if h.cas.uploads != 0 {
+		t.Errorf("got %d uploads, want none", h.cas.uploads)
+	}
+	if h.store.saves != 0 {
+		t.Errorf("the record was saved %d times", h.store.saves)
+	}
+}
+
+// TestTheWayBackFromHalfway: when CAS does not take it, the error says both.
+func TestTheWayBackFromHalfway(t *testing.T) {
+	h := newHouse(t)
+	h.at(2, func() { h.cas.other("shop") })
+	h.cas.refused = []int{3}
+	err := h.apply(t)
+	wants(t, err, "setting the sessions back after")
+	wants(t, err, "connection refused")
 }
 
 // at does something before upload n.

@@ -39,10 +39,10 @@ type ClientOptions struct {
 // Resolve reads the flags.
 func (f *Clients) Resolve() (ClientOptions, error) {
 	o := ClientOptions{Clients: deploy.Clients{Image: f.image, Command: f.command, Environment: map[string]string{}}, Host: f.host}
-	for _, v := range f.environment {
+	for i, v := range f.environment {
 		name, value, ok := strings.Cut(v, "=")
-		if !ok || !strings.HasPrefix(name, "SCONE_") {
-			return o, cli.NewUsageError("--client-env: got %q, want SCONE_NAME=VALUE", v)
+		if !ok || !strings.HasPrefix(name, "SCONE_") { // the rest may be a secret, so it is not shown
+			return o, cli.NewUsageError("--client-env: number %d is not SCONE_NAME=VALUE", i+1)
 		}
 		o.Environment[name] = value
 	}

@@ -96,7 +96,7 @@ type conflictError struct{ *inventory.ConflictError }
 func (e *conflictError) ExitCode() int { return cli.Contraindicated }
 
 func readInventory(path string) (*inventory.File, error) {
-	text, err := readBounded(path)
+	text, err := files.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the inventory: %w", err)
 	}
