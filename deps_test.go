@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -106,6 +107,10 @@ func exceptions() map[string]string {
 		"pkg/lint names the program":      "its texts are read as they stand, as those of explain",
 		"pkg/fleet names the program":     "it leaves the line of a page out that names the command it is",
 		"pkg/inventory names the program": "the file that it writes says in its first lines how it is renewed, for whoever finds it in a repository",
+		"pkg/deploy names flags":          "a chart without a key is refused with the name of the flag that says where it is, which both plugins share",
+		"pkg/inventory names flags":       "the flag stands in the braces of its verb, which are written in pieces",
+		"pkg/release names flags":         "it speaks of the flags of Helm, in whose words values are given",
+		"pkg/contact names flags":         "they are those of SCONE's program, which it runs",
 		"pkg/mariadb makes findings":      "what a database answered, and what that means, are one table of questions: the cut is inside the room, between Observe and Report",
 	}
 }
@@ -418,6 +423,29 @@ func TestOnlyCommandsEndTheProcess(t *testing.T) {
 				t.Errorf("%s uses %s: only cmd may", s.file, name)
 			}
 		}
+	})
+}
+
+// TestFlagsAreNamedWhereTheyAreTyped: a flag of ours stands with its verb, in braces. Those
+// of helm and kubectl stand in commands of theirs.
+func TestFlagsAreNamedWhereTheyAreTyped(t *testing.T) {
+	command, flag := regexp.MustCompile(`\{[^{}]*\}|\{[^{}]*$|^[^{}]*\}`), regexp.MustCompile("[ (\"`]--[a-z]")
+	product(t, func(s source) {
+		if r, _ := place(s.folder); r.kind == aside || !within(s.folder, "pkg") || within(s.folder, "pkg/explain", "pkg/lint") {
+			return
+		}
+		ast.Inspect(s.tree, func(n ast.Node) bool {
+			literal, ok := n.(*ast.BasicLit)
+			if !ok || literal.Kind != token.STRING || strings.Contains(literal.Value, "helm ") || strings.Contains(literal.Value, "kubectl ") {
+				return true
+			}
+			if flag.MatchString(command.ReplaceAllString(literal.Value, "")) {
+				if _, accepted := exceptions()[s.folder+" names flags"]; !accepted {
+					t.Errorf("%s names a flag in %.80s: want {verb --flag}", s.file, literal.Value)
+				}
+			}
+			return true
+		})
 	})
 }
 

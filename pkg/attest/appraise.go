@@ -196,7 +196,7 @@ func casNonce(got, want [16]byte) check.Finding {
 // noNonce is a warning: whoever chose the back-end chose it.
 func noNonce() check.Finding {
 	return check.Finding{ID: "cas-nonce", Title: nonceTitle, Outcome: check.Warn,
-		Reason: "--evidence ra-tls has no nonce: the handshake proves who holds the key now, and not how old the quote is"}
+		Reason: "ra-tls has no nonce: the handshake proves who holds the key now, and not how old the quote is"}
 }
 
 func casBinding(title string, err error) check.Finding {

@@ -87,7 +87,7 @@ func (e *KeyError) Error() string {
 
 // Hint says how to find the key.
 func (e *KeyError) Hint() string {
-	return fmt.Sprintf("look for it with: helm show values %s; then name it with %s", cmp.Or(e.Chart, "CHART"), e.Flag)
+	return fmt.Sprintf("Look for it with: helm show values %s; then name it with %s.", cmp.Or(e.Chart, "CHART"), e.Flag)
 }
 
 // copyValues copies the maps, so that the user's values stay as they are.

@@ -191,7 +191,7 @@ func (e *TakenError) Error() string {
 
 // Hint says how to go on.
 func (e *TakenError) Hint() string {
-	return "take another name; or, if it is yours, set CONFIDB_HOME to the folder with its records"
+	return "Take another name; or, if it is yours, set CONFIDB_HOME to the folder with its records."
 }
 
 // plan finds the machines and returns the record of the release with its sessions.

@@ -193,7 +193,7 @@ func TestInstallRefusesBeforeAnythingIsMade(t *testing.T) {
 		"inputs that make no sense": {func(w *world) { w.fail["inputs"] = no }, nil, "no", ""},
 		"missing rights":            {func(w *world) { w.fail["rights false"] = no }, nil, "no", ""},
 		"a chart that is not there": {func(w *world) { w.chart = "/nonexistent/chart" }, nil, "loading chart", "ame a folder"},
-		"somebody else's release":   {func(w *world) { w.revision = &release.Release{Chart: "wordpress"} }, nil, "release shop/db1 exists already (chart wordpress)", "take another name"},
+		"somebody else's release":   {func(w *world) { w.revision = &release.Release{Chart: "wordpress"} }, nil, "release shop/db1 exists already (chart wordpress)", "Take another name"},
 		"Helm does not answer":      {func(w *world) { w.fail["get"] = no }, nil, "no", ""},
 		"no machine":                {func(w *world) { w.fail["platforms"] = no }, nil, "no", ""},
 		"no randomness":             {func(w *world) { w.random = bytes.NewReader(nil) }, nil, "choosing a name that nobody can guess", ""},
@@ -331,7 +331,7 @@ func TestDryRunsMakeNothing(t *testing.T) {
 func TestUpgrade(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.install(deploy.Install{MustExist: true})
-	if hint := wantError(t, err, "release shop/db1 not found"); hint != "helm list --namespace shop shows the releases there are" {
+	if hint := wantError(t, err, "release shop/db1 not found"); hint != "helm list --namespace shop shows the releases that there are." {
 		t.Errorf("got hint %q", hint)
 	}
 	w.must(w.install(deploy.Install{}))

@@ -130,5 +130,5 @@ func (e *NoReleaseError) Error() string {
 
 // Hint says where to look.
 func (e *NoReleaseError) Hint() string {
-	return fmt.Sprintf("helm list --namespace %s shows the releases there are", e.Namespace)
+	return fmt.Sprintf("helm list --namespace %s shows the releases that there are.", e.Namespace)
 }

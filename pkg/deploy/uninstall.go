@@ -67,5 +67,5 @@ func (e *NotOursError) Error() string {
 
 // Hint says how to go on.
 func (e *NotOursError) Hint() string {
-	return fmt.Sprintf("set CONFIDB_HOME to the folder with its records; or remove it with helm uninstall %s --namespace %s", e.Name, e.Namespace)
+	return fmt.Sprintf("Set CONFIDB_HOME to the folder with its records; or remove it with: helm uninstall %s --namespace %s", e.Name, e.Namespace)
 }

@@ -208,8 +208,8 @@ func TestKeyError(t *testing.T) {
 		err        *deploy.KeyError
 		text, hint string
 	}{
-		{&deploy.KeyError{Chart: "c", Key: "k", Flag: "--cas-key"}, "chart c has no value k", "look for it with: helm show values c; then name it with --cas-key"},
-		{&deploy.KeyError{Key: "k", Flag: "--f", Found: []string{"a.k", "b.k"}}, "chart : the value k is in several subcharts: a.k, b.k", "look for it with: helm show values CHART; then name it with --f"},
+		{&deploy.KeyError{Chart: "c", Key: "k", Flag: "--cas-key"}, "chart c has no value k", "Look for it with: helm show values c; then name it with --cas-key."},
+		{&deploy.KeyError{Key: "k", Flag: "--f", Found: []string{"a.k", "b.k"}}, "chart : the value k is in several subcharts: a.k, b.k", "Look for it with: helm show values CHART; then name it with --f."},
 	} {
 		if got := c.err.Error(); got != c.text {
 			t.Errorf("got %q, want %q", got, c.text)

@@ -254,7 +254,7 @@ func (d *differ) node(n platform.Node) {
 	}
 	if n.ID == (attest.PlatformID{}) {
 		d.add(IDUnknown, n.Name, n.ID, d.listedID(n.Name), "No source knows the platform ID of this node: "+cmp.Or(n.Reason, "its LAS says none")+".",
-			"Start LAS there, or name the ID with --platforms-file.")
+			"Start LAS there, or name the ID: {platforms diff NAME --platforms-file FILE}.")
 		return
 	}
 	k := n.ID.String()
@@ -347,10 +347,10 @@ func (d *differ) admitted(k string) {
 	}
 	if len(d.unknown) > 0 {
 		d.add(IDUnattributed, "", id, attest.PlatformID{}, "Sessions admit this ID, which may be that of a node whose ID is not known now: "+few(d.unknown)+".",
-			"Start LAS there and look again, or give --inventory.")
+			"Start LAS there and look again, or compare with an inventory, too: {platforms diff NAME --inventory FILE}.")
 		return
 	}
-	d.add(NodeRemoved, "", id, attest.PlatformID{}, meaning, do+" If a node has a new ID, this may be its old one; --inventory would tell.")
+	d.add(NodeRemoved, "", id, attest.PlatformID{}, meaning, do+" If a node has a new ID, this may be its old one; {platforms diff NAME --inventory FILE} would tell.")
 }
 
 // few names some.

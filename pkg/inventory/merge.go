@@ -44,7 +44,7 @@ func (e *ConflictError) Error() string {
 
 // Hint says how to accept it.
 func (e *ConflictError) Hint() string {
-	return "find out why each machine has another identity; then accept them by name: --accept-change " + strings.Join(e.Nodes, " --accept-change ")
+	return "Find out why each machine has another identity; then accept them by name: {platforms inventory FILE --write --accept-change " + strings.Join(e.Nodes, " --accept-change ") + "}."
 }
 
 // Merge returns the inventory after nodes were seen on a day, and what is different.

@@ -54,7 +54,7 @@ func (e *InconsistentError) Hint() string {
 	if len(e.refused) > 0 {
 		return e.refused[0].Hint()
 	}
-	return "{platforms -o wide} shows every node and its LAS pod; IDs that you know yourself can be given with --platforms-file (by node) or --platform."
+	return "{platforms -o wide} shows every node and its LAS pod; IDs that you know yourself can be given by node, {platforms --platforms-file FILE}, or as a list, {platforms --platform ID}."
 }
 
 // ProblemKind says what is wrong. The zero value is none.
@@ -280,7 +280,7 @@ func (p *problems) namespaces(claims []Claim) {
 		}
 	}
 	if len(names) > 1 {
-		p.add(Namespaces, nil, "LAS pods of several namespaces give platform IDs: %s: say which are yours with --las-namespace", enumerate(slices.Sorted(maps.Keys(names))))
+		p.add(Namespaces, nil, "LAS pods of several namespaces give platform IDs: %s: name the one in which yours run", enumerate(slices.Sorted(maps.Keys(names))))
 	}
 }
 

@@ -145,7 +145,7 @@ func TestAppraiseRefuses(t *testing.T) {
 			c.claim(o, "n1", platform.SourceLog, idA)
 			c.claim(o, "n2", platform.SourceLog, idB)
 			o.Claims[1].Namespace = "tenant"
-		}, []string{"several namespaces", "scone-system, tenant", "--las-namespace"}},
+		}, []string{"several namespaces", "scone-system, tenant", "in which yours run"}},
 		"all sources refused": {func(c claimer, o *platform.Observation) {
 			o.Refused = []*platform.ForbiddenError{{Doing: "listing pods", Err: errors.New("no")}}
 			o.Pods, o.PodsListed = nil, false

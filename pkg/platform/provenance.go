@@ -52,9 +52,9 @@ func (e *ProvenanceError) Hint() string {
 	case e.Least == attest.Quoted && e.scone:
 		return "IDs of SCONE up to 6 are not in Intel's quotes, so they are never quoted: ask for declared, or move to SCONE 7"
 	case e.Least == attest.Quoted:
-		return "give a quote of each of these nodes in --quotes, and --collateral"
+		return "Give a quote of each of these nodes: {platforms --quotes DIR --collateral DIR}."
 	}
-	return "name the IDs yourself, with --platforms-file by node or with --platform"
+	return "Name the IDs yourself, by node, {platforms --platforms-file FILE}, or as a list, {platforms --platform ID}."
 }
 
 // Require refuses an inventory with an ID that is known less well than least. Nodes

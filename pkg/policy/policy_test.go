@@ -307,7 +307,7 @@ func TestWeaknesses(t *testing.T) {
 	for name, c := range map[string]struct{ text, want, inText string }{
 		"signer only":                 {edited(t, "  mrenclave: ["+casMeasured+"]\n", ""), "p.yaml:3:3 cas-signer-only", "product 41316"},
 		"signer only, an empty list":  {edited(t, casMeasured, ""), "p.yaml:4:3 cas-signer-only", ""},
-		"no CAS":                      {edited(t, "cas:\n  mrenclave: ["+casMeasured+"]"+signer+"\n", ""), "p.yaml:1:1 cas-unnamed", "--cas-mrenclave"},
+		"no CAS":                      {edited(t, "cas:\n  mrenclave: ["+casMeasured+"]"+signer+"\n", ""), "p.yaml:1:1 cas-unnamed", "on the command line or in $CAS_MRENCLAVE"},
 		"a CAS of nothing":            {edited(t, "\n  mrenclave: ["+casMeasured+"]"+signer, ""), "p.yaml:2:1 cas-unnamed", ""},
 		"no floor":                    {edited(t, ", min-isvsvn: 5", ""), "p.yaml:4:3 signer-without-floor", "every security version"},
 		"a floor of 0":                {edited(t, "min-isvsvn: 5", "min-isvsvn: 0"), "p.yaml:4:106 signer-without-floor", ""},

@@ -29,7 +29,7 @@ func (p *Policy) weakCAS() []Weakness {
 	v := p.CAS.ReferenceValues
 	var found []Weakness
 	if len(v.MRENCLAVEs) == 0 && v.Signer == nil {
-		found = append(found, Weakness{"cas-unnamed", p.where("cas"), "the policy does not say which enclave the CAS must be, so whoever sets --cas-mrenclave or $CAS_MRENCLAVE decides", "give mrenclave under cas"})
+		found = append(found, Weakness{"cas-unnamed", p.where("cas"), "the policy does not say which enclave the CAS must be, so whoever gives a measurement on the command line or in $CAS_MRENCLAVE decides", "give mrenclave under cas"})
 	}
 	if v.Signer == nil {
 		return found

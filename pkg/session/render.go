@@ -87,7 +87,7 @@ func (r *renderer) replace(e entry, line int, m mask, found []int, list bool) {
 	if !ok {
 		column := len([]rune(r.src[line][:m.from+found[0]])) + 1
 		r.At(line+1, column, "", "%s: Value for variable $%s is missing at line %d column %d", e.path, name, line+1, column).Advice =
-			fmt.Sprintf("give it with -e %s=VALUE, or in the environment with --use-env", name)
+			fmt.Sprintf("give it with -e %s=VALUE, or have variables taken from the environment", name)
 		return
 	}
 	r.edits = append(r.edits, edit{line, m.from + found[0], found[1] - found[0], r.quote(e.value, e.path, value, list)})

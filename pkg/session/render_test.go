@@ -64,7 +64,7 @@ func TestRenderAllMissing(t *testing.T) {
 	if diff := cmp.Diff(want, err.Error()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if want := "2:20: give it with -e C=VALUE, or in the environment with --use-env"; !strings.HasSuffix(all.Hint(), want) {
+	if want := "2:20: give it with -e C=VALUE, or have variables taken from the environment"; !strings.HasSuffix(all.Hint(), want) {
 		t.Errorf("hint %q", all.Hint())
 	}
 }

@@ -82,7 +82,7 @@ func admits(v session.Service, id attest.PlatformID) string {
 func undecided(v session.Service, id attest.PlatformID) (reason, hint string) {
 	switch {
 	case slices.ContainsFunc(v.Platforms, func(p attest.PlatformID) bool { return p.Generation() != id.Generation() }):
-		return "service " + v.Name + " names machines by IDs of another generation, of which this one has its own", "Give the ID of that generation with --id."
+		return "service " + v.Name + " names machines by IDs of another generation, of which this one has its own", "Give the ID of that generation: {platforms revoked NAME NODE --id ID}."
 	case len(v.PlatformSecrets) > 0:
 		return "further platforms of service " + v.Name + " are in a secret", "Write them into the session."
 	}

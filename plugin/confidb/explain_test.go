@@ -19,7 +19,7 @@ func runExplain(arguments ...string) (code int, out, errOut string) {
 	c.SilenceErrors, c.SilenceUsage = true, true
 	c.SetOut(&stdout)
 	c.SetErr(&stderr)
-	c.SetArgs(arguments)
+	c.SetArgs(append([]string{}, arguments...)) // cobra takes those of the test for nil
 	return cli.Report(cli.Kubectl, c.Execute(), &stderr), stdout.String(), stderr.String()
 }
 

@@ -67,7 +67,7 @@ func TestPlatformsRefusesQuotes(t *testing.T) {
 			if err := os.Remove(filepath.Join(f.quotes, "node-2.bin")); err != nil {
 				t.Fatal(err)
 			}
-		}, []string{"--require-provenance", "quoted"}, "", 1, "platform IDs: want quoted ones, got weaker: node-2 (claimed)\nhint: give a quote of each"},
+		}, []string{"--require-provenance", "quoted"}, "", 1, "platform IDs: want quoted ones, got weaker: node-2 (claimed)\nhint: Give a quote of each"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := mintNodes(t, 2, nil)
