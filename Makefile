@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-RACE := ./pkg/fleet ./pkg/lab/... ./pkg/mariadb/... ./pkg/mysql ./pkg/platform/... ./pkg/probe/... ./pkg/kube/... ./plugin/internal/verbs
+RACE := ./pkg/contact ./pkg/fleet ./pkg/kube ./pkg/lab/... ./pkg/machines/... ./pkg/mariadb/... ./pkg/mysql ./pkg/platform ./pkg/probe ./pkg/watch
 GOTEST := go test -trimpath
 export CGO_ENABLED ?= 0
 # Tests know from this variable where real quotes are; Go's cache of test results, too.
