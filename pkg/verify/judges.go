@@ -19,6 +19,9 @@ func judgePlatforms(a *appraisal, l link, _ topology.Session) check.Report {
 	if problem := seen.Why(); problem != "" {
 		return check.Report{skipped(l.ID, l.Title, problem, "{platforms}")}
 	}
+	if len(a.promised.Platforms) == 0 { // nothing equals nothing, and proves nothing
+		return check.Report{skipped(l.ID, l.Title, "the record names no machine", "Restore the record of this release.")}
+	}
 	f := compare(l.ID, l.Title, texts(seen.Value), texts(a.promised.Platforms),
 		"{platforms diff NAME} says what changed; {platforms plan} lets the sessions follow.")
 	if f.Outcome == check.Pass {

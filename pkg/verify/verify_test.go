@@ -204,6 +204,9 @@ func TestBrokenLinks(t *testing.T) {
 			id := must[attest.PlatformID](t)(attest.ParsePlatformID("INTEL_QE_ID:" + strings.Repeat("f", 32)))
 			s.seen.Platforms.Value = append(s.seen.Platforms.Value, id)
 		}, "platforms-current", check.Contraindicated},
+		"no machine promised, and none seen": {func(_ *testing.T, s *scene) {
+			s.promised.Platforms, s.seen.Platforms = nil, evidence.Got([]attest.PlatformID(nil), nil)
+		}, "platforms-current", check.None},
 		"nodes unreadable": {func(_ *testing.T, s *scene) { s.seen.Platforms = evidence.Missing[[]attest.PlatformID]("unreachable") }, "platforms-current", check.None},
 		"CAS unreachable":  {func(_ *testing.T, s *scene) { s.seen.CAS = evidence.Missing[evidence.CAS]("unreachable") }, "cas-attested", check.None},
 		"CAS refused":      {func(_ *testing.T, s *scene) { s.promised.Trust.CAS.ReferenceValues.MRENCLAVEs[0][0]++ }, "session-database", check.Contraindicated},
