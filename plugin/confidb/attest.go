@@ -19,7 +19,7 @@ import (
 )
 
 func newAttestCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
-	return newGroup("attest", "Prove what a CAS is, or whose a quote is", newAttestCASCommand(getter, streams), newAttestQuoteCommand(streams))
+	return cli.Group("attest", "Prove what a CAS is, or whose a quote is", newAttestCASCommand(getter, streams), newAttestQuoteCommand(streams))
 }
 
 func newAttestCASCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
@@ -52,22 +52,22 @@ custom-resource also get, list, watch and patch cas.services.scone.cloud there.`
   # a report that was saved, answering a nonce that you sent
   kubectl confidb attest cas cas.example.org --evidence file --report report.json \
     --nonce 00112233445566778899aabbccddeeff --policy policy.yaml --collateral collateral/`,
-		Args: atMost(1),
+		Args: cli.AtMost(1),
 		RunE: func(c *cobra.Command, arguments []string) error {
-			if err := verbs.CheckFormat(o.output); err != nil {
+			if err := cli.CheckFormat(o.output); err != nil {
 				return err
 			}
 			if len(arguments) == 1 {
 				o.address = arguments[0]
 			}
-			return bounded(c, timeout, func(ctx context.Context, home string) error {
+			return cli.Bounded(c, timeout, func(ctx context.Context, home string) error {
 				return o.run(ctx, getter, verbs.NewDesk(getter, home, time.Now), streams.Out)
 			})
 		},
 	}
 	o.trust.AddFlags(c.Flags())
 	o.evidence.AddFlags(c.Flags())
-	verbs.AddResultFlags(c.Flags(), &o.output, &o.acceptSimulated)
+	flags.AddResult(c.Flags(), &o.output, &o.acceptSimulated)
 	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait at most")
 	return c
 }

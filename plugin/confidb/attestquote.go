@@ -14,7 +14,6 @@ import (
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/flags"
 	"github.com/confidb/confidb/plugin/internal/printers"
-	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
 // attestQuote are the options of appraising a quote in a file.
@@ -47,7 +46,7 @@ Needs no rights in a cluster.`,
   # accept one measurement, and one deviation of the TCB by name
   kubectl confidb attest quote quote.bin --collateral bundle.json --mrenclave 0123…cdef \
     --accept-tcb SWHardeningNeeded --accept-advisory INTEL-SA-00615,INTEL-SA-00657`,
-		Args: exactlyOne("file with a quote"),
+		Args: cli.Exactly(1, "the name of one file with a quote"),
 		RunE: func(_ *cobra.Command, arguments []string) error { return o.run(arguments[0], time.Now(), streams) },
 	}
 	o.addFlags(c.Flags())
@@ -59,7 +58,7 @@ func (o *attestQuote) addFlags(f *pflag.FlagSet) {
 	o.when.AddFlags(f)
 	o.when.Freshness.AddMinimum(f)
 	o.enclave.AddFlags(f)
-	verbs.AddResultFlags(f, &o.output, &o.acceptSimulated)
+	flags.AddResult(f, &o.output, &o.acceptSimulated)
 }
 
 // run appraises the quote in a file, or on standard input when the name is -.
@@ -87,7 +86,7 @@ type quoteInputs struct {
 }
 
 func (o *attestQuote) resolve(path string, now time.Time, streams genericiooptions.IOStreams) (in quoteInputs, err error) {
-	if err = verbs.CheckFormat(o.output); err != nil {
+	if err = cli.CheckFormat(o.output); err != nil {
 		return in, err
 	}
 	if in.options, err = o.when.Resolve(now); err != nil {

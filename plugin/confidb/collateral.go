@@ -21,11 +21,10 @@ import (
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/flags"
 	"github.com/confidb/confidb/plugin/internal/printers"
-	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
 func newCollateralCommand(streams genericiooptions.IOStreams) *cobra.Command {
-	return newGroup("collateral", "Fetch, show and carry what Intel signs about platforms",
+	return cli.Group("collateral", "Fetch, show and carry what Intel signs about platforms",
 		newCollateralFetchCommand(streams), newCollateralShowCommand(streams), newCollateralExportCommand(streams))
 }
 
@@ -61,7 +60,7 @@ rights in a cluster.`,
 
   # on the machine without a way to Intel: take over what was carried
   kubectl confidb collateral fetch --from /media/usb/collateral --to collateral/`,
-		Args: noArguments,
+		Args: cli.AtMost(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(c.Context(), timeout)
 			defer cancel()
@@ -84,7 +83,7 @@ func (o *collateralFetch) addFlags(f *pflag.FlagSet) {
 	o.what.AddFlags(f)
 	f.StringVar(&o.to, "to", "collateral", "folder for the bundles, one for each family and CA")
 	o.when.Root.AddFlags(f)
-	verbs.AddResultFlags(f, &o.output, &o.acceptSimulated)
+	flags.AddResult(f, &o.output, &o.acceptSimulated)
 }
 
 // run fetches collateral, verifies it, and writes what is not older than what is there.
@@ -135,11 +134,11 @@ type collateralResult struct {
 
 func (o *collateralResult) addFlags(f *pflag.FlagSet) {
 	o.when.AddFlags(f)
-	verbs.AddResultFlags(f, &o.output, &o.acceptSimulated)
+	flags.AddResult(f, &o.output, &o.acceptSimulated)
 }
 
 func (o *collateralResult) options(now time.Time) (sgx.Options, error) {
-	if err := verbs.CheckFormat(o.output); err != nil {
+	if err := cli.CheckFormat(o.output); err != nil {
 		return sgx.Options{}, err
 	}
 	return o.when.Resolve(now)
@@ -169,7 +168,7 @@ Fetches nothing, and needs no rights in a cluster.`,
 
   # will it do next week?
   kubectl confidb collateral show bundle.json --at 2026-12-02T12:00:00Z`,
-		Args: exactlyOne("folder or bundle"),
+		Args: cli.Exactly(1, "the name of one folder or bundle"),
 		RunE: func(_ *cobra.Command, arguments []string) error { return o.show(arguments[0], time.Now(), streams) },
 	}
 	o.addFlags(c.Flags())
@@ -206,7 +205,7 @@ not exist. To carry several families, copy the folder that collateral fetch wrot
 Fetches nothing, and needs no rights in a cluster.`,
 		Example: `  kubectl confidb collateral export collateral/ --to bundle.json
   kubectl confidb collateral export bundle.json --to files/`,
-		Args: exactlyOne("folder or bundle"),
+		Args: cli.Exactly(1, "the name of one folder or bundle"),
 		RunE: func(_ *cobra.Command, arguments []string) error { return o.run(arguments[0], time.Now(), streams) },
 	}
 	c.Flags().StringVar(&o.to, "to", "", "what to write: FILE.json becomes a bundle, any other name a folder of single files")

@@ -63,52 +63,10 @@ func newVersionCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  noArguments,
+		Args:  cli.AtMost(0),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(streams.Out, cli.Version())
 			return err
 		},
-	}
-}
-
-// newGroup returns a command that only holds others. Alone it prints its help; a
-// name that it does not hold is a mistake.
-func newGroup(use, short string, commands ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Args: noSuchCommand, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	c.AddCommand(commands...)
-	return c
-}
-
-func noSuchCommand(c *cobra.Command, arguments []string) error {
-	if len(arguments) == 0 {
-		return nil
-	}
-	hint := ""
-	c.SuggestionsMinimumDistance = 2
-	if near := c.SuggestionsFor(arguments[0]); len(near) > 0 {
-		hint = ", did you mean " + near[0] + "?"
-	}
-	return cli.NewUsageError("unknown command %q for %q%s (%s --help)", arguments[0], c.CommandPath(), hint, c.CommandPath())
-}
-
-func noArguments(c *cobra.Command, arguments []string) error { return atMost(0)(c, arguments) }
-
-// atMost makes a command refuse more than n arguments as a usage error.
-func atMost(n int) cobra.PositionalArgs {
-	return func(c *cobra.Command, arguments []string) error {
-		if len(arguments) > n {
-			return cli.NewUsageError("got %d arguments, want at most %d (%s --help)", len(arguments), n, c.CommandPath())
-		}
-		return nil
-	}
-}
-
-// exactlyOne makes a command want one argument, which names a what.
-func exactlyOne(what string) cobra.PositionalArgs {
-	return func(c *cobra.Command, arguments []string) error {
-		if len(arguments) != 1 {
-			return cli.NewUsageError("got %d arguments, want the name of one %s (%s --help)", len(arguments), what, c.CommandPath())
-		}
-		return nil
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/confidb/confidb/pkg/explain"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/printers"
-	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
 // explanation are the options of looking something up.
@@ -40,7 +39,7 @@ Asks nobody: needs no cluster, no CAS and no RBAC verbs.`,
   kubectl confidb explain 'Caused by: The program enclave is not trustworthy'`,
 		ValidArgsFunction: completeCodes,
 		RunE: func(_ *cobra.Command, arguments []string) error {
-			if err := verbs.CheckFormat(o.output); err != nil {
+			if err := cli.CheckFormat(o.output); err != nil {
 				return err
 			}
 			return o.run(streams.Out, arguments)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/flags"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
@@ -44,16 +45,16 @@ list, watch, delete of pods; get pods/log; create and delete of jobs.`,
 
   # another chart
   kubectl confidb install db1 … --chart sconeapps/mariadb`,
-		Args: exactlyOne("release"),
+		Args: cli.Exactly(1, "the name of one release"),
 		RunE: func(c *cobra.Command, arguments []string) error {
 			o.Name = arguments[0]
-			if err := verbs.CheckFormat(o.Verify.Output); err != nil {
+			if err := cli.CheckFormat(o.Verify.Output); err != nil {
 				return err
 			}
-			if err := verbs.CheckDryRun(o.DryRun); err != nil {
+			if err := flags.CheckDryRun(o.DryRun); err != nil {
 				return err
 			}
-			return bounded(c, timeout, func(ctx context.Context, home string) error {
+			return cli.Bounded(c, timeout, func(ctx context.Context, home string) error {
 				o.SetHome(home)
 				o.SetHelm(helmPlaces())
 				return o.Run(ctx, getter, streams)
@@ -63,8 +64,8 @@ list, watch, delete of pods; get pods/log; create and delete of jobs.`,
 	o.AddFlags(c.Flags())
 	o.Chart.AddFlags(c.Flags())
 	c.Flags().StringVar(&o.Chart.Chart, "chart", "", "another chart: a folder, a .tgz file, oci://… or REPOSITORY/CHART (default: the one that is built in)")
-	verbs.AddDryRunFlag(c.Flags(), &o.DryRun, "none, client (print what would be created) or server (also ask the CAS and the API server; create nothing)")
-	verbs.AddResultFlags(c.Flags(), &o.Verify.Output, &o.Verify.AcceptSimulated)
+	flags.AddDryRun(c.Flags(), &o.DryRun, "none, client (print what would be created) or server (also ask the CAS and the API server; create nothing)")
+	flags.AddResult(c.Flags(), &o.Verify.Output, &o.Verify.AcceptSimulated)
 	c.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "how long to wait at most, for all of it")
 	return c
 }
@@ -85,20 +86,20 @@ secrets, get statefulsets, get, list and watch pods, get pods/log, create and
 delete jobs. A check that lacks them is skipped, and says so.`,
 		Example: `  kubectl confidb verify db1
   kubectl confidb verify db1 -o json | jq .verdict`,
-		Args: exactlyOne("release"),
+		Args: cli.Exactly(1, "the name of one release"),
 		RunE: func(c *cobra.Command, arguments []string) error {
 			o.Name = arguments[0]
-			if err := verbs.CheckFormat(o.Output); err != nil {
+			if err := cli.CheckFormat(o.Output); err != nil {
 				return err
 			}
-			return bounded(c, timeout, func(ctx context.Context, home string) error {
+			return cli.Bounded(c, timeout, func(ctx context.Context, home string) error {
 				o.Home = home
 				return o.Run(ctx, getter, streams)
 			})
 		},
 	}
 	o.Platforms.AddFlags(c.Flags())
-	verbs.AddResultFlags(c.Flags(), &o.Output, &o.AcceptSimulated)
+	flags.AddResult(c.Flags(), &o.Output, &o.AcceptSimulated)
 	c.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "how long to wait at most")
 	return c
 }
@@ -109,15 +110,4 @@ func helmPlaces() release.Settings {
 	configuration, _ := os.UserConfigDir() // without home directory there is no repository
 	cache, _ := os.UserCacheDir()
 	return release.Places(configuration, cache)
-}
-
-// bounded calls run with the folder of the user's records, for so long at most.
-func bounded(c *cobra.Command, timeout time.Duration, run func(ctx context.Context, home string) error) error {
-	home, err := cli.Home(os.LookupEnv)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(c.Context(), timeout)
-	defer cancel()
-	return run(ctx, home)
 }

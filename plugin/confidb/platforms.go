@@ -14,6 +14,7 @@ import (
 	"github.com/confidb/confidb/pkg/machines"
 	"github.com/confidb/confidb/pkg/platform"
 	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/flags"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
@@ -73,7 +74,7 @@ and a warning says so.`,
   # a file to review and to compare with later
   kubectl confidb platforms inventory machines.yaml --write
   kubectl confidb platforms --platforms-file machines.yaml`,
-		Args: noArguments,
+		Args: cli.AtMost(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.Run(c.Context(), getter, streams)
 		},
@@ -133,10 +134,10 @@ one: its IDs are then declared.
   kubectl confidb platforms inventory machines.yaml --write \
     --quotes quotes/ --collateral collateral/
   kubectl confidb platforms inventory machines.yaml --write --accept-change n3`,
-		Args: exactlyOne("file"),
+		Args: cli.Exactly(1, "the name of one file"),
 		RunE: func(c *cobra.Command, arguments []string) error {
 			o.File = arguments[0]
-			return bounded(c, timeout, func(ctx context.Context, _ string) error { return o.Run(ctx, getter, streams) })
+			return cli.Bounded(c, timeout, func(ctx context.Context, _ string) error { return o.Run(ctx, getter, streams) })
 		},
 	}
 	o.Flags.AddFlags(c.Flags())
@@ -182,9 +183,9 @@ And what attest cas needs, if the CAS is reached through the cluster.`,
 		Example: `  kubectl confidb platforms diff db1 --inventory machines.yaml
   kubectl confidb platforms diff db1 -o json | jq .changes
   kubectl confidb platforms diff db1 --watch`,
-		Args: exactlyOne("release"),
+		Args: cli.Exactly(1, "the name of one release"),
 		RunE: func(c *cobra.Command, arguments []string) error {
-			if err := verbs.CheckFormat(o.Output); err != nil {
+			if err := cli.CheckFormat(o.Output); err != nil {
 				return err
 			}
 			home, err := cli.Home(os.LookupEnv)
@@ -197,7 +198,7 @@ And what attest cas needs, if the CAS is reached through the cluster.`,
 	}
 	o.Flags.AddFlags(c.Flags())
 	o.Quotes.AddFlags(c.Flags())
-	verbs.AddResultFlags(c.Flags(), &o.Output, &o.AcceptSimulated)
+	flags.AddResult(c.Flags(), &o.Output, &o.AcceptSimulated)
 	c.Flags().StringVar(&o.Inventory, "inventory", "", "file of platforms inventory to compare with as well")
 	c.Flags().BoolVarP(&o.Watch, "watch", "w", false, "go on, and print a line for each change")
 	c.Flags().DurationVar(&o.Timeout, "timeout", time.Minute, "how long to wait at most; with --watch, for each look")

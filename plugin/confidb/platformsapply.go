@@ -15,7 +15,7 @@ import (
 
 func newPlatformsPlanCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
 	o := verbs.PlanPlatforms{Platforms: verbs.NewPlatformFlags(os.LookupEnv), Now: time.Now}
-	return timed(&cobra.Command{
+	return cli.Timed(&cobra.Command{
 		Use:   "plan NAME --to PLAN",
 		Short: "Plan that a release's sessions admit the machines of today",
 		Long: `Compares the machines with the two sessions of a release, attests the CAS, and writes
@@ -24,7 +24,7 @@ somebody else changed in CAS is refused.
 
 Needs the RBAC verbs of platforms and of attest cas.`,
 		Example: "  kubectl confidb platforms plan db1 --to plan.json",
-		Args:    exactlyOne("release"),
+		Args:    cli.Exactly(1, "the name of one release"),
 	}, time.Minute, &o.Output, o.AddFlags, func(ctx context.Context, home string, arguments []string) error {
 		o.Home, o.Name = home, arguments[0]
 		return o.Run(ctx, getter, streams)
@@ -34,7 +34,7 @@ Needs the RBAC verbs of platforms and of attest cas.`,
 func newPlatformsApplyCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
 	o := verbs.ApplyPlatforms{Platforms: verbs.NewPlatformFlags(os.LookupEnv), Helm: helmPlaces(), Now: time.Now}
 	var none string
-	return timed(&cobra.Command{
+	return cli.Timed(&cobra.Command{
 		Use:   "apply NAME PLAN",
 		Short: "Make a release's sessions admit the machines of a plan",
 		Long: `Carries a plan out that platforms plan wrote, if the machines and the sessions in CAS
@@ -60,7 +60,7 @@ create events it leaves an event at the workload.`,
 
 func newPlatformsRevokedCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
 	o := verbs.RevokedPlatform{Platforms: verbs.NewPlatformFlags(os.LookupEnv), Helm: helmPlaces(), Now: time.Now}
-	return timed(&cobra.Command{
+	return cli.Timed(&cobra.Command{
 		Use:   "revoked NAME NODE",
 		Short: "Show that a node is no longer admitted",
 		Long: `Reads the sessions of a release from the CAS, which is attested, and shows that they do

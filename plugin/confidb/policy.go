@@ -10,11 +10,10 @@ import (
 	"github.com/confidb/confidb/pkg/policy"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/printers"
-	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
 func newPolicyCommand(streams genericiooptions.IOStreams) *cobra.Command {
-	return newGroup("policy", "Check the file that says what you accept", newPolicyCheckCommand(streams), newPolicyExampleCommand(streams))
+	return cli.Group("policy", "Check the file that says what you accept", newPolicyCheckCommand(streams), newPolicyExampleCommand(streams))
 }
 
 func newPolicyCheckCommand(streams genericiooptions.IOStreams) *cobra.Command {
@@ -30,7 +29,7 @@ with line and column. Weaknesses are no error: --strict makes them exit 3.
 Asks nobody: needs no cluster, no CAS and no RBAC verbs.`,
 		Example: `  kubectl confidb policy check policy.yaml
   kubectl confidb policy check policy.yaml --strict -o json`,
-		Args: exactlyOne("file, or -"),
+		Args: cli.Exactly(1, "the name of one file, or -"),
 		RunE: func(_ *cobra.Command, arguments []string) error { return o.run(arguments[0], streams) },
 	}
 	c.Flags().StringVarP(&o.output, "output", "o", "", "output format: json or yaml (default: text)")
@@ -47,7 +46,7 @@ type policyCheck struct {
 
 // run prints what a policy accepts and where it is weak; - is standard input.
 func (o policyCheck) run(path string, streams genericiooptions.IOStreams) error {
-	if err := verbs.CheckFormat(o.output); err != nil {
+	if err := cli.CheckFormat(o.output); err != nil {
 		return err
 	}
 	text, name, err := files.ReadInput(path, streams.In)
@@ -73,7 +72,7 @@ func newPolicyExampleCommand(streams genericiooptions.IOStreams) *cobra.Command 
 		Use:     "example",
 		Short:   "Print a policy with all keys, each explained",
 		Example: "  kubectl confidb policy example >policy.yaml",
-		Args:    noArguments,
+		Args:    cli.AtMost(0),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprint(streams.Out, policy.Example())
 			return err

@@ -14,11 +14,12 @@ import (
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/flags"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
 func newSessionCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
-	return newGroup("session", "Create, read, compare and change sessions, the policies that CAS enforces",
+	return cli.Group("session", "Create, read, compare and change sessions, the policies that CAS enforces",
 		newSessionCreateCommand(getter, streams), newSessionGetCommand(getter, streams), newSessionTemplateCommand(streams), newSessionSchemaCommand(streams),
 		newSessionLintCommand(getter, streams), newSessionDiffCommand(getter, streams), newSessionUpdateCommand(getter, streams), newSessionHistoryCommand(getter, streams),
 		newSessionPlanCommand(getter, streams), newSessionSignCommand(streams), newSessionApplyCommand(getter, streams))
@@ -47,17 +48,17 @@ Needs the RBAC verbs of attest cas.`,
 		},
 		RunE: func(c *cobra.Command, arguments []string) error {
 			o.File = arguments[0]
-			if err := verbs.CheckDryRun(o.DryRun); err != nil {
+			if err := flags.CheckDryRun(o.DryRun); err != nil {
 				return err
 			}
-			return bounded(c, timeout, func(ctx context.Context, home string) error {
+			return cli.Bounded(c, timeout, func(ctx context.Context, home string) error {
 				o.Home = home
 				return o.Run(ctx, getter, streams)
 			})
 		},
 	}
 	o.AddTemplateFlags(c.Flags())
-	verbs.AddDryRunFlag(c.Flags(), &o.DryRun, "none, client (print the document) or server (ask CAS; create nothing)")
+	flags.AddDryRun(c.Flags(), &o.DryRun, "none, client (print the document) or server (ask CAS; create nothing)")
 	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait at most")
 	return c
 }
@@ -85,7 +86,7 @@ Needs the RBAC verbs of attest cas.`,
 			if !slices.Contains([]string{"", "yaml", "json"}, o.Output) {
 				return cli.NewUsageError("-o: got %q, want yaml or json", o.Output)
 			}
-			return bounded(c, timeout, func(ctx context.Context, home string) error {
+			return cli.Bounded(c, timeout, func(ctx context.Context, home string) error {
 				o.Home = home
 				return o.Run(ctx, getter, streams)
 			})
@@ -125,7 +126,7 @@ func newSessionSchemaCommand(streams genericiooptions.IOStreams) *cobra.Command 
 		Use:     "schema",
 		Short:   "Print a JSON Schema of the session language, for editors",
 		Example: "  kubectl confidb session schema >session.schema.json",
-		Args:    noArguments,
+		Args:    cli.AtMost(0),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := streams.Out.Write(session.Schema())
 			return err

@@ -11,6 +11,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/flags"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
@@ -18,24 +19,9 @@ func newSessionFlags() verbs.SessionFlags {
 	return verbs.SessionFlags{LookupEnv: os.LookupEnv, Now: time.Now}
 }
 
-// timed completes a command that prints a document and does not take for ever.
-// patience is how long it may take unless the user says otherwise.
-func timed(c *cobra.Command, patience time.Duration, output *string, addFlags func(*pflag.FlagSet), run func(ctx context.Context, home string, arguments []string) error) *cobra.Command {
-	var timeout time.Duration
-	addFlags(c.Flags())
-	c.Flags().DurationVar(&timeout, "timeout", patience, "how long to wait at most")
-	c.RunE = func(c *cobra.Command, arguments []string) error {
-		if err := verbs.CheckFormat(*output); err != nil {
-			return err
-		}
-		return bounded(c, timeout, func(ctx context.Context, home string) error { return run(ctx, home, arguments) })
-	}
-	return c
-}
-
 func newSessionDiffCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
 	o := verbs.DiffSession{SessionFlags: newSessionFlags()}
-	return timed(&cobra.Command{
+	return cli.Timed(&cobra.Command{
 		Use:   "diff FROM TO",
 		Short: "Say in words what changes from one session to another",
 		Long: `Compares two sessions by what they mean: which enclaves, machines, people and
@@ -60,7 +46,7 @@ Needs no rights in a cluster for files; for cas:NAME the RBAC verbs of attest ca
 
 func newSessionUpdateCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
 	o := verbs.UpdateSession{CreateSession: verbs.CreateSession{SessionFlags: newSessionFlags()}}
-	return timed(&cobra.Command{
+	return cli.Timed(&cobra.Command{
 		Use:   "update FILE",
 		Short: "Replace a session, after saying what that does",
 		Long: `Reads the session that CAS holds, says what the new version changes, which secrets
@@ -75,13 +61,13 @@ for everything that it can be asked without an upload: it has no trial run.
 Needs the RBAC verbs of attest cas.`,
 		Example: `  kubectl confidb session update db.yaml --use-env --dry-run=server
   kubectl confidb session update db.yaml -e PLATFORMS="$PLATFORMS"`,
-		Args: exactlyOne("file, or -"),
-	}, time.Minute, &o.Output, func(flags *pflag.FlagSet) {
-		o.AddTemplateFlags(flags)
-		o.AddFlags(flags)
-		verbs.AddDryRunFlag(flags, &o.DryRun, "none, client or server (both show the change and upload nothing)")
+		Args: cli.Exactly(1, "the name of one file, or -"),
+	}, time.Minute, &o.Output, func(set *pflag.FlagSet) {
+		o.AddTemplateFlags(set)
+		o.AddFlags(set)
+		flags.AddDryRun(set, &o.DryRun, "none, client or server (both show the change and upload nothing)")
 	}, func(ctx context.Context, home string, arguments []string) error {
-		if err := verbs.CheckDryRun(o.DryRun); err != nil {
+		if err := flags.CheckDryRun(o.DryRun); err != nil {
 			return err
 		}
 		o.Home, o.File = home, arguments[0]
@@ -91,7 +77,7 @@ Needs the RBAC verbs of attest cas.`,
 
 func newSessionPlanCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
 	o := verbs.PlanSession{UpdateSession: verbs.UpdateSession{CreateSession: verbs.CreateSession{SessionFlags: newSessionFlags()}}}
-	return timed(&cobra.Command{
+	return cli.Timed(&cobra.Command{
 		Use:   "plan FILE --to PLAN",
 		Short: "Write an update down, for others to sign",
 		Long: `Does what update does, and writes the update to a file instead of uploading it. Others
@@ -105,7 +91,7 @@ Needs the RBAC verbs of attest cas.`,
   kubectl confidb session sign plan.json --key alice.pem
   kubectl confidb session sign plan.json --key bob.pem
   kubectl confidb session apply plan.json --signers 2`,
-		Args: exactlyOne("file, or -"),
+		Args: cli.Exactly(1, "the name of one file, or -"),
 	}, time.Minute, &o.Output, func(flags *pflag.FlagSet) {
 		o.AddTemplateFlags(flags)
 		o.UpdateSession.AddFlags(flags)
@@ -118,7 +104,7 @@ Needs the RBAC verbs of attest cas.`,
 
 func newSessionSignCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	var o verbs.SignPlan
-	return timed(&cobra.Command{
+	return cli.Timed(&cobra.Command{
 		Use:   "sign PLAN --key KEY.pem",
 		Short: "Look at a plan and sign it",
 		Long: `Works out anew what a plan does, prints it and adds a signature with your key. The
@@ -128,7 +114,7 @@ generate-message-to-be-signed) and give it with --message.
 
 Asks nobody: needs no cluster, no CAS and no RBAC verbs.`,
 		Example: "  kubectl confidb session sign plan.json --key alice.pem",
-		Args:    exactlyOne("plan"),
+		Args:    cli.Exactly(1, "the name of one plan"),
 	}, time.Minute, &o.Output, o.AddFlags, func(_ context.Context, _ string, arguments []string) error {
 		o.Plan = arguments[0]
 		return o.Run(streams)
@@ -137,7 +123,7 @@ Asks nobody: needs no cluster, no CAS and no RBAC verbs.`,
 
 func newSessionApplyCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
 	o := verbs.ApplyPlan{SessionFlags: newSessionFlags()}
-	return timed(&cobra.Command{
+	return cli.Timed(&cobra.Command{
 		Use:   "apply PLAN",
 		Short: "Carry a signed plan out, unless CAS has moved",
 		Long: `Checks the signatures of a plan and uploads the session, if CAS still has exactly the
@@ -145,7 +131,7 @@ version for which the plan was made. A plan that was carried out before is left 
 
 Needs the RBAC verbs of attest cas.`,
 		Example: "  kubectl confidb session apply plan.json --signers 2",
-		Args:    exactlyOne("plan"),
+		Args:    cli.Exactly(1, "the name of one plan"),
 	}, time.Minute, &o.Output, o.AddFlags, func(ctx context.Context, home string, arguments []string) error {
 		o.Home, o.Plan = home, arguments[0]
 		return o.Run(ctx, getter, streams)
@@ -154,7 +140,7 @@ Needs the RBAC verbs of attest cas.`,
 
 func newSessionHistoryCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
 	o := verbs.SessionHistory{SessionFlags: newSessionFlags()}
-	return timed(&cobra.Command{
+	return cli.Timed(&cobra.Command{
 		Use:   "history NAME",
 		Short: "List the versions of a session, and what each changed",
 		Long: `Follows the predecessors of a session in a CAS that was attested before, and says
@@ -162,7 +148,7 @@ what each version changed.
 
 Needs the RBAC verbs of attest cas.`,
 		Example: "  kubectl confidb session history shop/db",
-		Args:    exactlyOne("session"),
+		Args:    cli.Exactly(1, "the name of one session"),
 	}, time.Minute, &o.Output, o.AddFlags, func(ctx context.Context, home string, arguments []string) error {
 		o.Home, o.Name = home, arguments[0]
 		return o.Run(ctx, getter, streams)

@@ -9,6 +9,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
@@ -38,7 +39,7 @@ needs the RBAC verbs of attest cas.`,
 			if err := o.Check(arguments); err != nil {
 				return err
 			}
-			return bounded(c, timeout, func(ctx context.Context, home string) error {
+			return cli.Bounded(c, timeout, func(ctx context.Context, home string) error {
 				o.Home = home
 				return o.Run(ctx, getter, streams, arguments)
 			})

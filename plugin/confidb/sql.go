@@ -56,7 +56,7 @@ the variables of SCONE's own recipe. None of them is a secret.
 
 Needs no RBAC verb.`,
 		Example: `  eval "$(kubectl confidb env db1)"`,
-		Args:    exactlyOne("release"),
+		Args:    cli.Exactly(1, "the name of one release"),
 		RunE: func(_ *cobra.Command, arguments []string) error {
 			o.Name = arguments[0]
 			var err error

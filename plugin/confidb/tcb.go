@@ -23,7 +23,6 @@ import (
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/flags"
 	"github.com/confidb/confidb/plugin/internal/printers"
-	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
 func newTCBCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
@@ -84,7 +83,7 @@ func (o *tcb) addFlags(f *pflag.FlagSet) {
 	o.quotes.AddFlags(f)
 	f.BoolVar(&o.offline, "offline", false, "do not ask the cluster which nodes there are; a node without evidence is then not seen")
 	f.StringVarP(&o.selector, "selector", "l", "", "label selector: look at these nodes only")
-	verbs.AddResultFlags(f, &o.output, &o.acceptSimulated)
+	flags.AddResult(f, &o.output, &o.acceptSimulated)
 }
 
 // run appraises the evidence of the fleet's nodes, which arguments and --quotes give.
@@ -113,7 +112,7 @@ func (o *tcb) run(ctx context.Context, arguments []string, now time.Time, stream
 
 // evidence returns the file with the quote of each node.
 func (o *tcb) evidence(arguments []string) (flags.Evidence, error) {
-	if err := verbs.CheckFormat(o.output); err != nil {
+	if err := cli.CheckFormat(o.output); err != nil {
 		return nil, err
 	}
 	if o.offline && o.selector != "" {

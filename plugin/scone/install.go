@@ -9,6 +9,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/flags"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
@@ -56,7 +57,7 @@ func newInstallation(env *environment, streams genericiooptions.IOStreams) (*cob
 	c := &cobra.Command{
 		Args: between(1, 2, "the name of one release, and perhaps a chart"),
 		RunE: func(c *cobra.Command, arguments []string) error {
-			for _, err := range []error{verbs.CheckFormat(o.Verify.Output), verbs.CheckDryRun(o.DryRun), checkWait(c), take(o, env, streams, arguments)} {
+			for _, err := range []error{cli.CheckFormat(o.Verify.Output), flags.CheckDryRun(o.DryRun), checkWait(c), take(o, env, streams, arguments)} {
 				if err != nil {
 					return err
 				}
@@ -68,8 +69,8 @@ func newInstallation(env *environment, streams genericiooptions.IOStreams) (*cob
 	}
 	o.AddFlags(c.Flags())
 	o.Chart.AddFlags(c.Flags())
-	verbs.AddDryRunFlag(c.Flags(), &o.DryRun, "none, client (print what would be created) or server (also ask the CAS and the API server; create nothing)")
-	verbs.AddResultFlags(c.Flags(), &o.Verify.Output, &o.Verify.AcceptSimulated)
+	flags.AddDryRun(c.Flags(), &o.DryRun, "none, client (print what would be created) or server (also ask the CAS and the API server; create nothing)")
+	flags.AddResult(c.Flags(), &o.Verify.Output, &o.Verify.AcceptSimulated)
 	addWaitFlag(c)
 	c.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "how long to wait at most, for all of it")
 	return c, o

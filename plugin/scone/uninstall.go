@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/confidb/confidb/plugin/internal/flags"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
@@ -27,7 +28,7 @@ list, watch, delete of services and statefulsets.`,
 		Args: between(1, 1, "the name of one release"),
 		RunE: func(c *cobra.Command, arguments []string) error {
 			o.Name = arguments[0]
-			if err := verbs.CheckDryRun(o.DryRun); err != nil {
+			if err := flags.CheckDryRun(o.DryRun); err != nil {
 				return err
 			}
 			if err := env.fill(&o.Helm, &o.Home, streams.ErrOut); err != nil {
@@ -38,7 +39,7 @@ list, watch, delete of services and statefulsets.`,
 			return o.Run(ctx, env, streams)
 		},
 	}
-	verbs.AddDryRunFlag(c.Flags(), &o.DryRun, "none, client or server: say what would be removed; both look whether the release exists")
+	flags.AddDryRun(c.Flags(), &o.DryRun, "none, client or server: say what would be removed; both look whether the release exists")
 	c.Flags().DurationVar(&o.Timeout, "timeout", 5*time.Minute, "how long to wait at most")
 	return c
 }

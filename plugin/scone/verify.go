@@ -8,6 +8,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/flags"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
@@ -33,7 +34,7 @@ check that lacks them is skipped, and says so.`,
 		Args: between(1, 1, "the name of one release"),
 		RunE: func(c *cobra.Command, arguments []string) error {
 			o.Name = arguments[0]
-			if err := verbs.CheckFormat(o.Output); err != nil {
+			if err := cli.CheckFormat(o.Output); err != nil {
 				return err
 			}
 			if err := env.fill(&o.Helm, &o.Home, streams.ErrOut); err != nil {
@@ -45,7 +46,7 @@ check that lacks them is skipped, and says so.`,
 		},
 	}
 	o.Platforms.AddFlags(c.Flags())
-	verbs.AddResultFlags(c.Flags(), &o.Output, &o.AcceptSimulated)
+	flags.AddResult(c.Flags(), &o.Output, &o.AcceptSimulated)
 	c.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "how long to wait at most")
 	return c
 }

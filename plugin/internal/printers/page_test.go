@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/printers"
 )
 
@@ -22,7 +23,7 @@ func TestNoFormatMovesTheCursor(t *testing.T) {
 		Findings: check.Report{{ID: "x", Title: "it is " + hostile, Outcome: check.Fail, Got: hostile, Want: hostile, Reason: hostile, Hint: hostile}},
 		Origins:  map[string]string{hostile: hostile},
 	}
-	for _, format := range append(printers.Formats(), "") {
+	for _, format := range append(cli.Formats(), "") {
 		var out bytes.Buffer
 		if err := printers.Print(&out, format, r); err != nil {
 			t.Fatal(err)
@@ -80,7 +81,7 @@ func TestTheBannerIsOnEverySimulatedText(t *testing.T) {
 		if got := strings.HasPrefix(out.String(), "SIMULATED: "); got != simulated {
 			t.Errorf("simulated %v: the text begins with %q", simulated, out.String())
 		}
-		for _, format := range printers.Formats() {
+		for _, format := range cli.Formats() {
 			out.Reset()
 			if err := printers.Print(&out, format, document{printers.Head{Simulated: simulated}, "result"}); err != nil {
 				t.Fatal(err)

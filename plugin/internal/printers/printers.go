@@ -31,9 +31,6 @@ type Document interface {
 	Text(p *Page)
 }
 
-// Formats lists the output formats; the empty one is the text for people.
-func Formats() []string { return []string{"json", "yaml"} }
-
 // Print writes a document in a format.
 func Print(out io.Writer, format string, d Document) error {
 	if format != "" {
@@ -49,7 +46,7 @@ func Print(out io.Writer, format string, d Document) error {
 	return err
 }
 
-// Encode writes a value in one of Formats. What would not be printable on a terminal is
+// Encode writes a value in JSON or YAML. What would not be printable on a terminal is
 // escaped.
 func Encode(out io.Writer, format string, value any) error {
 	var b bytes.Buffer

@@ -16,6 +16,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/evidence"
+	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/printers"
 )
 
@@ -176,7 +177,7 @@ func TestDocuments(t *testing.T) {
 			t.Errorf("%s leaves out simulated: %s", format, got)
 		}
 	}
-	if diff := cmp.Diff([]string{"json", "yaml"}, printers.Formats()); diff != "" {
+	if diff := cmp.Diff([]string{"json", "yaml"}, cli.Formats()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -188,7 +189,7 @@ func (full) Write([]byte) (int, error) { return 0, errFull }
 var errFull = errors.New("no space")
 
 func TestPrintFails(t *testing.T) {
-	for _, format := range append(printers.Formats(), "") {
+	for _, format := range append(cli.Formats(), "") {
 		if err := printers.Print(full{}, format, everything()); !errors.Is(err, errFull) {
 			t.Errorf("%q: got %v", format, err)
 		}

@@ -17,11 +17,11 @@ type Env struct{ Name, Home string }
 
 // Run prints the variables of SCONE's recipe, to be evaluated by a shell.
 func (o Env) Run(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) error {
-	known, err := openRelease(getter, o.Home, o.Name)
+	known, err := OpenRelease(getter, o.Home, o.Name)
 	if err != nil {
 		return err
 	}
-	r := known.promised
+	r := known.Promised
 	var ids []string
 	for _, id := range slices.SortedFunc(slices.Values(r.Platforms), attest.PlatformID.Compare) {
 		ids = append(ids, id.String())

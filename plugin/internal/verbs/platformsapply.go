@@ -3,8 +3,9 @@ package verbs
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
+
+	flagvalues "github.com/confidb/confidb/plugin/internal/flags"
 
 	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -31,7 +32,7 @@ type PlanPlatforms struct {
 	// To is the file of the plan.
 	To   string
 	Home string
-	// Output is one of printers.Formats, or empty.
+	// Output is one of cli.Formats, or empty.
 	Output string
 	Now    func() time.Time
 }
@@ -41,7 +42,7 @@ func (o *PlanPlatforms) AddFlags(flags *pflag.FlagSet) {
 	o.Platforms.AddFlags(flags)
 	o.Quotes.AddFlags(flags)
 	flags.StringVar(&o.To, "to", "", "file for the plan (required)")
-	flags.StringVarP(&o.Output, "output", "o", "", "output format: "+strings.Join(printers.Formats(), " or ")+" (default: text)")
+	flagvalues.AddOutput(flags, &o.Output)
 }
 
 // Run compares the machines with the sessions and writes what would make them agree.
@@ -58,7 +59,7 @@ func (o PlanPlatforms) Run(ctx context.Context, getter genericclioptions.RESTCli
 	if err != nil {
 		return err
 	}
-	plan, err := rollout.PlanPlatforms(ctx, m.Client, m.id, m.promised, after)
+	plan, err := rollout.PlanPlatforms(ctx, m.Client, m.id, m.Promised, after)
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func (m *move) findIDs(ctx context.Context, flags *PlatformFlags, quotes *Proven
 	if err != nil {
 		return nil, err
 	}
-	if err := platform.Require(inventory, m.promised.Trust.RequireProvenance); err != nil {
+	if err := platform.Require(inventory, m.Promised.Trust.RequireProvenance); err != nil {
 		return nil, err
 	}
 	return inventory.IDs(), nil
@@ -98,7 +99,7 @@ func (m *move) findIDs(ctx context.Context, flags *PlatformFlags, quotes *Proven
 
 // move is a release whose sessions are to admit other machines.
 type move struct {
-	*openedRelease
+	*OpenedRelease
 	*connection
 	getter genericclioptions.RESTClientGetter
 	id     string
@@ -108,19 +109,19 @@ type move struct {
 
 // openMove attests the CAS of a release afresh, and keeps other processes from it.
 func openMove(ctx context.Context, getter genericclioptions.RESTClientGetter, home, name string, now func() time.Time) (*move, error) {
-	known, err := openRelease(getter, home, name)
+	known, err := OpenRelease(getter, home, name)
 	if err != nil {
 		return nil, err
 	}
-	id, err := known.cluster.ID()
+	id, err := known.Cluster.ID()
 	if err != nil {
 		return nil, err
 	}
-	unlock, err := known.store.LockRelease(id, known.promised.Namespace, name)
+	unlock, err := known.Store.LockRelease(id, known.Promised.Namespace, name)
 	if err != nil {
 		return nil, err
 	}
-	c, err := connectCAS(ctx, getter, known.store, known.promised.CASAddress, known.promised.Trust, now)
+	c, err := connectCAS(ctx, getter, known.Store, known.Promised.CASAddress, known.Promised.Trust, now)
 	if err != nil {
 		unlock()
 		return nil, err
@@ -177,8 +178,8 @@ func (o ApplyPlatforms) Run(ctx context.Context, getter genericclioptions.RESTCl
 		return err
 	}
 	moving := rollout.Platforms{
-		CAS: m.Client, Cluster: &releaseCluster{m, o.Helm}, Store: m.store, Progress: progress,
-		ClusterID: m.id, Release: m.promised, NoRestart: o.NoRestart, Patience: o.Patience,
+		CAS: m.Client, Cluster: &releaseCluster{m, o.Helm}, Store: m.Store, Progress: progress,
+		ClusterID: m.id, Release: m.Promised, NoRestart: o.NoRestart, Patience: o.Patience,
 	}
 	return moving.Apply(ctx, plan, now)
 }
@@ -190,7 +191,7 @@ type releaseCluster struct {
 }
 
 func (c *releaseCluster) workloads(ctx context.Context) ([]topology.Workload, error) {
-	_, workloads, err := c.release(ctx, c.getter, c.helm)
+	_, workloads, err := c.Installed(ctx, c.getter, c.helm)
 	return workloads, err
 }
 
@@ -199,7 +200,7 @@ func (c *releaseCluster) Restart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.cluster.Restart(ctx, c.promised.Namespace, workloads)
+	return c.Cluster.Restart(ctx, c.Promised.Namespace, workloads)
 }
 
 func (c *releaseCluster) AwaitReady(ctx context.Context, detail func(string)) error {
@@ -207,7 +208,7 @@ func (c *releaseCluster) AwaitReady(ctx context.Context, detail func(string)) er
 	if err != nil {
 		return err
 	}
-	return c.cluster.AwaitReady(ctx, c.promised.Namespace, workloads, detail)
+	return c.Cluster.AwaitReady(ctx, c.Promised.Namespace, workloads, detail)
 }
 
 func (c *releaseCluster) Announce(ctx context.Context, reason, message string) error {
@@ -215,5 +216,5 @@ func (c *releaseCluster) Announce(ctx context.Context, reason, message string) e
 	if err != nil {
 		return err
 	}
-	return c.cluster.Announce(ctx, c.promised.Namespace, workloads, reason, message, c.now())
+	return c.Cluster.Announce(ctx, c.Promised.Namespace, workloads, reason, message, c.now())
 }

@@ -32,7 +32,7 @@ type PlatformsDiff struct {
 	Inventory string
 	// Home is the folder of the user's records.
 	Home string
-	// Output is one of printers.Formats, or empty.
+	// Output is one of cli.Formats, or empty.
 	Output string
 	// AcceptSimulated makes a simulated result a success.
 	AcceptSimulated bool
@@ -54,7 +54,7 @@ func (o PlatformsDiff) Run(ctx context.Context, getter genericclioptions.RESTCli
 	if err != nil {
 		return err
 	}
-	release, err := openRelease(getter, o.Home, o.Name)
+	release, err := OpenRelease(getter, o.Home, o.Name)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (o PlatformsDiff) inputs(ctx context.Context) (options PlatformOptions, fil
 // differ compares as often as it is asked to.
 type differ struct {
 	PlatformsDiff
-	release *openedRelease
+	release *OpenedRelease
 	getter  genericclioptions.RESTClientGetter
 	options PlatformOptions
 	file    *inventory.File
@@ -124,7 +124,7 @@ func (d *differ) compare(ctx context.Context) (*printers.PlatformsDiff, error) {
 	}
 	return &printers.PlatformsDiff{
 		Head:    printers.Head{Kind: "confidb.platforms-diff/v1", Simulated: simulated || d.options.Simulated},
-		Subject: "platforms of release " + d.release.promised.Namespace + "/" + d.Name,
+		Subject: "platforms of release " + d.release.Promised.Namespace + "/" + d.Name,
 		Verdict: difference.Verdict(), Difference: difference, Nodes: known,
 	}, nil
 }
@@ -156,8 +156,8 @@ func (d *differ) nodes(ctx context.Context) ([]platform.Node, []platform.Problem
 
 // services attests the CAS and reads what both sessions admit.
 func (d *differ) services(ctx context.Context) (all []inventory.Service, simulated bool, err error) {
-	promised := d.release.promised
-	c, err := connectCAS(ctx, d.getter, d.release.store, promised.CASAddress, promised.Trust, d.Now)
+	promised := d.release.Promised
+	c, err := connectCAS(ctx, d.getter, d.release.Store, promised.CASAddress, promised.Trust, d.Now)
 	if err != nil {
 		return nil, false, err
 	}
@@ -177,7 +177,7 @@ func (d *differ) services(ctx context.Context) (all []inventory.Service, simulat
 
 func (d *differ) session(ctx context.Context, c *connection, which string, promised topology.Session) ([]inventory.Service, error) {
 	if promised.Name == "" {
-		return nil, &UnknownReleaseError{Namespace: d.release.promised.Namespace, Name: d.Name}
+		return nil, &UnknownReleaseError{Namespace: d.release.Promised.Namespace, Name: d.Name}
 	}
 	stored, err := c.Session(ctx, promised.Name)
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	flagvalues "github.com/confidb/confidb/plugin/internal/flags"
+
 	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -31,7 +33,7 @@ type RevokedPlatform struct {
 	ID   string
 	Home string
 	Helm release.Settings
-	// Output is one of printers.Formats, or empty.
+	// Output is one of cli.Formats, or empty.
 	Output string
 	// AcceptSimulated makes a simulated result a success.
 	AcceptSimulated bool
@@ -42,7 +44,7 @@ type RevokedPlatform struct {
 func (o *RevokedPlatform) AddFlags(flags *pflag.FlagSet) {
 	o.Platforms.AddFlags(flags)
 	flags.StringVar(&o.ID, "id", "", "platform ID that the node has or had (default: what the cluster says)")
-	AddResultFlags(flags, &o.Output, &o.AcceptSimulated)
+	flagvalues.AddResult(flags, &o.Output, &o.AcceptSimulated)
 }
 
 // Run reads the sessions from the attested CAS, and tries a start on the node.
@@ -60,7 +62,7 @@ func (o RevokedPlatform) Run(ctx context.Context, getter genericclioptions.RESTC
 	}
 	defer m.close()
 	seen := verify.Revocation{ID: id, Node: o.Node}
-	for _, s := range m.promised.Admitting() {
+	for _, s := range m.Promised.Admitting() {
 		held, err := rollout.Read(ctx, m.Client, s.Name)
 		if err != nil {
 			return err
@@ -74,7 +76,7 @@ func (o RevokedPlatform) Run(ctx context.Context, getter genericclioptions.RESTC
 	findings := verify.Revoked(seen)
 	verdict, simulated := findings.Verdict(), m.attested.Simulated
 	if err := printers.Print(streams.Out, o.Output, printers.Result{
-		Head: printers.Head{Kind: "confidb.revocation/v1", Simulated: simulated}, Subject: fmt.Sprintf("node %s (%s) and release %s/%s", o.Node, id, m.promised.Namespace, o.Name),
+		Head: printers.Head{Kind: "confidb.revocation/v1", Simulated: simulated}, Subject: fmt.Sprintf("node %s (%s) and release %s/%s", o.Node, id, m.Promised.Namespace, o.Name),
 		Verdict: verdict, Findings: cli.Kubectl.Findings(findings),
 	}); err != nil {
 		return err
@@ -108,18 +110,18 @@ func (o RevokedPlatform) platformID(ctx context.Context, getter genericclioption
 
 // nodes are those on which pods of the release run.
 func (o RevokedPlatform) nodes(ctx context.Context, m *move) ([]string, error) {
-	_, workloads, err := m.release(ctx, m.getter, o.Helm)
+	_, workloads, err := m.Installed(ctx, m.getter, o.Helm)
 	if err != nil {
 		return nil, err
 	}
-	return m.cluster.Nodes(ctx, m.promised.Namespace, workloads)
+	return m.Cluster.Nodes(ctx, m.Promised.Namespace, workloads)
 }
 
 // tryStart starts the attested client on the node.
 func (o RevokedPlatform) tryStart(ctx context.Context, m *move) verify.Start {
-	_, err := m.cluster.Run(ctx, kube.Client{
-		Name: "confidb-revoked", Namespace: m.promised.Namespace, How: m.promised.Pod, Nodes: []string{o.Node}, Program: topology.ProgramProbe, Lifetime: probeLifetime,
-		Environment: map[string]string{"SCONE_CONFIG_ID": m.promised.Session(topology.Client).Name + "/" + topology.ServiceProbe, "CONFIDB_NONCE": strings.Repeat("0", 32)},
+	_, err := m.Cluster.Run(ctx, kube.Client{
+		Name: "confidb-revoked", Namespace: m.Promised.Namespace, How: m.Promised.Pod, Nodes: []string{o.Node}, Program: topology.ProgramProbe, Lifetime: ProbeLifetime,
+		Environment: map[string]string{"SCONE_CONFIG_ID": m.Promised.Session(topology.Client).Name + "/" + topology.ServiceProbe, "CONFIDB_NONCE": strings.Repeat("0", 32)},
 	})
 	if err == nil {
 		return verify.Start{Ran: true}

@@ -12,17 +12,18 @@ import (
 	"github.com/confidb/confidb/pkg/topology"
 )
 
-// probeLifetime bounds one run of the attested client.
-const probeLifetime = 4 * time.Minute
+// ProbeLifetime bounds one run of the attested client.
+const ProbeLifetime = 4 * time.Minute
 
-// openedRelease is a release that this user installed.
-type openedRelease struct {
-	cluster  *kube.Cluster
-	store    record.Store
-	promised *topology.Release
+// OpenedRelease is a release that this user installed.
+type OpenedRelease struct {
+	Cluster  *kube.Cluster
+	Store    record.Store
+	Promised *topology.Release
 }
 
-func openRelease(getter genericclioptions.RESTClientGetter, home, name string) (*openedRelease, error) {
+// OpenRelease reads what was promised for a release. It asks the cluster nothing.
+func OpenRelease(getter genericclioptions.RESTClientGetter, home, name string) (*OpenedRelease, error) {
 	c, err := kube.New(getter)
 	if err != nil {
 		return nil, err
@@ -36,19 +37,19 @@ func openRelease(getter genericclioptions.RESTClientGetter, home, name string) (
 	if err != nil {
 		return nil, err
 	}
-	return &openedRelease{c, store, promised}, nil
+	return &OpenedRelease{c, store, promised}, nil
 }
 
 // UnknownReleaseError is that of the records.
 type UnknownReleaseError = record.UnknownReleaseError
 
-// release reads what Helm has of a release, and what makes its pods.
-func (o *openedRelease) release(ctx context.Context, getter genericclioptions.RESTClientGetter, settings release.Settings) (*release.Release, []topology.Workload, error) {
-	helm, err := release.New(getter, o.promised.Namespace, settings)
+// Installed reads what Helm has of a release, and what makes its pods.
+func (o *OpenedRelease) Installed(ctx context.Context, getter genericclioptions.RESTClientGetter, settings release.Settings) (*release.Release, []topology.Workload, error) {
+	helm, err := release.New(getter, o.Promised.Namespace, settings)
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err := helm.Get(ctx, o.promised.Name)
+	r, err := helm.Get(ctx, o.Promised.Name)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	flagvalues "github.com/confidb/confidb/plugin/internal/flags"
+
 	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -27,7 +29,7 @@ type DiffSession struct {
 	SessionFlags
 	// From and To are files, - for standard input, or cas:NAME.
 	From, To string
-	// Output is one of printers.Formats, or empty.
+	// Output is one of cli.Formats, or empty.
 	Output string
 	// FailOn is a verdict that ends with an exit code, or empty.
 	FailOn string
@@ -36,7 +38,7 @@ type DiffSession struct {
 // AddFlags registers the flags.
 func (o *DiffSession) AddFlags(flags *pflag.FlagSet) {
 	o.SessionFlags.AddFlags(flags)
-	flags.StringVarP(&o.Output, "output", "o", "", "output format: "+strings.Join(printers.Formats(), " or ")+" (default: text)")
+	flagvalues.AddOutput(flags, &o.Output)
 	flags.StringVar(&o.FailOn, "fail-on", "", "exit 3 when the change is widened (or incomparable), or any change at all: widened or changed")
 }
 
@@ -93,14 +95,14 @@ type UpdateSession struct {
 	CreateSession
 	// AllowReissue goes on although what runs now will break.
 	AllowReissue bool
-	// Output is one of printers.Formats, or empty.
+	// Output is one of cli.Formats, or empty.
 	Output string
 }
 
 // AddFlags registers the flags that create does not have.
 func (o *UpdateSession) AddFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.AllowReissue, "allow-reissue", false, "go on although secrets are lost that something uses now")
-	flags.StringVarP(&o.Output, "output", "o", "", "output format: "+strings.Join(printers.Formats(), " or ")+" (default: text)")
+	flagvalues.AddOutput(flags, &o.Output)
 }
 
 // Run shows what the update does, and replaces the session unless that would break

@@ -5,7 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"strings"
+
+	flagvalues "github.com/confidb/confidb/plugin/internal/flags"
 
 	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -83,7 +84,7 @@ type SignPlan struct {
 	// Plan is the file, Key that of the private key, and Message that of what SCONE's
 	// program wants signed instead of the text; empty for the text.
 	Plan, Key, Message string
-	// Output is one of printers.Formats, or empty.
+	// Output is one of cli.Formats, or empty.
 	Output string
 }
 
@@ -91,7 +92,7 @@ type SignPlan struct {
 func (o *SignPlan) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Key, "key", "", "private key in PEM (PKCS#8): Ed25519 or P-384 (required)")
 	flags.StringVar(&o.Message, "message", "", "file with the message to be signed, as scone session sign makes it (default: the text of the session)")
-	flags.StringVarP(&o.Output, "output", "o", "", "output format: "+strings.Join(printers.Formats(), " or ")+" (default: text)")
+	flagvalues.AddOutput(flags, &o.Output)
 }
 
 // Run shows what the plan does, and adds a signature to it.
@@ -136,7 +137,7 @@ type ApplyPlan struct {
 	Plan string
 	// Signers is how many different people must have signed.
 	Signers int
-	// Output is one of printers.Formats, or empty.
+	// Output is one of cli.Formats, or empty.
 	Output string
 }
 
@@ -144,7 +145,7 @@ type ApplyPlan struct {
 func (o *ApplyPlan) AddFlags(flags *pflag.FlagSet) {
 	o.SessionFlags.AddFlags(flags)
 	flags.IntVar(&o.Signers, "signers", 1, "how many different keys must have signed the plan; 0 uploads it as yourself")
-	flags.StringVarP(&o.Output, "output", "o", "", "output format: "+strings.Join(printers.Formats(), " or ")+" (default: text)")
+	flagvalues.AddOutput(flags, &o.Output)
 }
 
 // Run carries a plan out, unless CAS has moved since it was made. Who must sign is
@@ -192,14 +193,14 @@ func (o ApplyPlan) Run(ctx context.Context, getter genericclioptions.RESTClientG
 type SessionHistory struct {
 	SessionFlags
 	Name string
-	// Output is one of printers.Formats, or empty.
+	// Output is one of cli.Formats, or empty.
 	Output string
 }
 
 // AddFlags registers the flags.
 func (o *SessionHistory) AddFlags(flags *pflag.FlagSet) {
 	o.SessionFlags.AddFlags(flags)
-	flags.StringVarP(&o.Output, "output", "o", "", "output format: "+strings.Join(printers.Formats(), " or ")+" (default: text)")
+	flagvalues.AddOutput(flags, &o.Output)
 }
 
 // Run prints the versions, newest first.

@@ -45,21 +45,21 @@ func (o SQL) Run(ctx context.Context, getter genericclioptions.RESTClientGetter,
 	if err != nil {
 		return err
 	}
-	known, err := openRelease(getter, o.Home, o.Name)
+	known, err := OpenRelease(getter, o.Home, o.Name)
 	if err != nil {
 		return err
 	}
-	_, workloads, err := known.release(ctx, getter, release.Settings{})
+	_, workloads, err := known.Installed(ctx, getter, release.Settings{})
 	if err != nil {
 		return err
 	}
-	nodes, err := known.cluster.Nodes(ctx, known.promised.Namespace, workloads)
+	nodes, err := known.Cluster.Nodes(ctx, known.Promised.Namespace, workloads)
 	if err != nil {
 		return err
 	}
 	d := kube.Client{
-		Name: "confidb-sql", Namespace: known.promised.Namespace, How: known.promised.Pod, Nodes: nodes, Program: topology.ProgramSQL,
-		Environment: map[string]string{"SCONE_CONFIG_ID": known.promised.Session(topology.Client).Name + "/" + topology.ServiceSQL},
+		Name: "confidb-sql", Namespace: known.Promised.Namespace, How: known.Promised.Pod, Nodes: nodes, Program: topology.ProgramSQL,
+		Environment: map[string]string{"SCONE_CONFIG_ID": known.Promised.Session(topology.Client).Name + "/" + topology.ServiceSQL},
 		Interactive: true, Lifetime: o.Lifetime,
 	}
 	if given {
@@ -67,13 +67,13 @@ func (o SQL) Run(ctx context.Context, getter genericclioptions.RESTClientGetter,
 	}
 	tty := term.TTY{In: streams.In, Out: streams.Out}
 	if d.Terminal = !given && tty.IsTerminalIn() && tty.IsTerminalOut(); !d.Terminal {
-		return known.cluster.Attach(ctx, d, remotecommand.StreamOptions{Stdin: streams.In, Stdout: streams.Out, Stderr: streams.ErrOut})
+		return known.Cluster.Attach(ctx, d, remotecommand.StreamOptions{Stdin: streams.In, Stdout: streams.Out, Stderr: streams.ErrOut})
 	}
 	tty.Raw = true
 	d.Environment["TERM"] = "xterm"
 	sizes := tty.MonitorSize(tty.GetSize())
 	return tty.Safe(func() error {
-		return known.cluster.Attach(ctx, d, remotecommand.StreamOptions{Stdin: streams.In, Stdout: streams.Out, Tty: true, TerminalSizeQueue: sizeQueue{sizes}})
+		return known.Cluster.Attach(ctx, d, remotecommand.StreamOptions{Stdin: streams.In, Stdout: streams.Out, Tty: true, TerminalSizeQueue: sizeQueue{sizes}})
 	})
 }
 

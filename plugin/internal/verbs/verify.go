@@ -26,7 +26,7 @@ type Verify struct {
 	Platforms *PlatformFlags
 	// Home is the folder of the user's records.
 	Home string
-	// Output is one of printers.Formats, or empty.
+	// Output is one of cli.Formats, or empty.
 	Output string
 	// AcceptSimulated makes a simulated result a success.
 	AcceptSimulated bool
@@ -42,23 +42,23 @@ func (o Verify) Run(ctx context.Context, getter genericclioptions.RESTClientGett
 }
 
 func (o Verify) run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams, progress *cli.Progress) error {
-	known, err := openRelease(getter, o.Home, o.Name)
+	known, err := OpenRelease(getter, o.Home, o.Name)
 	if err != nil {
 		return err
 	}
-	memory, err := known.store.Memory() // before this run adds to it
+	memory, err := known.Store.Memory() // before this run adds to it
 	if err != nil {
 		return err
 	}
 	observer, origin := o.observer(getter, known)
 	observer.Step = progress.Step
-	result := verify.Appraise(known.promised, memory, observer.Observe(ctx, known.promised))
+	result := verify.Appraise(known.Promised, memory, observer.Observe(ctx, known.Promised))
 	progress.Done()
 	origins := map[string]string{"platforms now": origin}
 	maps.Copy(origins, result.Origins)
 	verdict := result.Findings.Verdict()
 	if err := printers.Print(streams.Out, o.Output, printers.Result{
-		Head: printers.Head{Kind: "confidb.verification/v1", Simulated: result.Simulated}, Subject: "release " + known.promised.Namespace + "/" + o.Name, Verdict: verdict,
+		Head: printers.Head{Kind: "confidb.verification/v1", Simulated: result.Simulated}, Subject: "release " + known.Promised.Namespace + "/" + o.Name, Verdict: verdict,
 		Findings: o.Program.Findings(result.Findings), Origins: origins, Limitations: result.Limitations,
 	}); err != nil {
 		return err
@@ -68,7 +68,7 @@ func (o Verify) run(ctx context.Context, getter genericclioptions.RESTClientGett
 
 // observer is how a release is looked at with these options. It returns where the
 // platform IDs come from, too.
-func (o Verify) observer(getter genericclioptions.RESTClientGetter, known *openedRelease) (observe.Observer, string) {
+func (o Verify) observer(getter genericclioptions.RESTClientGetter, known *OpenedRelease) (observe.Observer, string) {
 	options, wrong := o.Platforms.Resolve()
 	return observe.Observer{
 		Platforms: func(ctx context.Context) ([]attest.PlatformID, error) {
@@ -82,9 +82,9 @@ func (o Verify) observer(getter genericclioptions.RESTClientGetter, known *opene
 			return found.IDs(), nil
 		},
 		Desk:    NewDesk(getter, o.Home, o.Now),
-		Cluster: known.cluster,
+		Cluster: known.Cluster,
 		Helm: func(ctx context.Context, name string) (evidence.HelmRelease, []byte, error) {
-			helm, err := release.New(getter, known.promised.Namespace, o.Helm)
+			helm, err := release.New(getter, known.Promised.Namespace, o.Helm)
 			if err != nil {
 				return evidence.HelmRelease{}, nil, err
 			}
