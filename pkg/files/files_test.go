@@ -126,6 +126,24 @@ func TestReplace(t *testing.T) {
 	}
 }
 
+func TestReplaceJSON(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "plan.json")
+	if err := files.ReplaceJSON(path, map[string]int{"a": 1}, files.Private); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "{\n  \"a\": 1\n}\n" {
+		t.Errorf("got %q and %v", got, err)
+	}
+	for name, err := range map[string]error{
+		"what JSON does not have": files.ReplaceJSON(path, func() {}, files.Private),
+		"a file as a folder":      files.ReplaceJSON(filepath.Join(path, "x"), 1, files.Private),
+	} {
+		if err == nil || !strings.HasPrefix(err.Error(), "writing "+path) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
 // TestReplaceKeepsTheOldFile: when the new one cannot take its place.
 func TestReplaceKeepsTheOldFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "folder")

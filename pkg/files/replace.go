@@ -1,7 +1,9 @@
 package files
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -33,6 +35,18 @@ func Replace(path string, text []byte, mode fs.FileMode) error {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// ReplaceJSON writes a value as indented JSON, as Replace does.
+func ReplaceJSON(path string, value any, mode fs.FileMode) error {
+	text, err := json.MarshalIndent(value, "", "  ")
+	if err == nil {
+		err = Replace(path, append(text, '\n'), mode)
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
 }
 
 // CreateFolder makes a folder that has all files from the first moment on. It fails

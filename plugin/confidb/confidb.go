@@ -8,6 +8,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/confidb/confidb/plugin/confidb/session"
+
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -45,7 +47,7 @@ func newRootCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	root.AddCommand(
 		newPlatformsCommand(flags, streams),
 		newAttestCommand(flags, streams),
-		newSessionCommand(flags, streams),
+		session.NewCommand(flags, streams),
 		newInstallCommand(flags, streams),
 		newVerifyCommand(flags, streams),
 		newSQLCommand(flags, streams),

@@ -75,8 +75,3 @@ func adapt(c *contact.Connection, err error) (*connection, error) {
 func connectCAS(ctx context.Context, getter genericclioptions.RESTClientGetter, store record.Store, address string, trust attest.Trust, now func() time.Time) (*connection, error) {
 	return adapt(NewDesk(getter, store.Dir, now).Connect(ctx, address, trust))
 }
-
-// reconnectCAS is contact.Desk.Reconnect.
-func reconnectCAS(ctx context.Context, getter genericclioptions.RESTClientGetter, store record.Store, address string, now func() time.Time) (*connection, error) {
-	return adapt(NewDesk(getter, store.Dir, now).Reconnect(ctx, address))
-}

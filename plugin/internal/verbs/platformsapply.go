@@ -70,7 +70,7 @@ func (o PlanPlatforms) Run(ctx context.Context, getter genericclioptions.RESTCli
 		fmt.Fprintf(streams.ErrOut, "release %s/%s: the sessions admit these machines already\n", plan.Namespace, plan.Name)
 		return nil
 	}
-	if err := writeDocument(o.To, plan); err != nil {
+	if err := files.ReplaceJSON(o.To, plan, files.Private); err != nil {
 		return err
 	}
 	fmt.Fprintf(streams.ErrOut, "wrote %s; next: kubectl confidb platforms apply %s %s\n", o.To, o.Name, o.To)

@@ -1,4 +1,4 @@
-package verbs
+package session
 
 import (
 	"context"
@@ -6,7 +6,9 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -17,10 +19,47 @@ import (
 	"github.com/confidb/confidb/plugin/internal/printers"
 )
 
-// LintSession are the options of looking for what is dangerous in sessions.
-type LintSession struct {
-	SessionFlags
-	// UseEnv and Variables are those of CreateSession. Without both a file is read as
+func newLintCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
+	o := linting{casFlags: newCASFlags()}
+	var timeout time.Duration
+	c := &cobra.Command{
+		Use:   "lint FILE… | --cas ADDRESS NAME…",
+		Short: "Find what is dangerous, deprecated or pointless in sessions",
+		Long: `Looks at session documents, or at sessions in a CAS that was attested before, and
+says for each problem where it is, what to write instead, and where an attack is
+explained. Sessions that are given together are also held against each other: what
+one exports another should import. The file - is standard input. $VAR in templates
+is replaced with --use-env and -e only, as in session create.
+
+A problem is accepted by a comment before or beside what it is about, or at the top
+of the file for all of it, until the day that it names:
+
+  # confidb:ignore CDB4005 until=2027-06-30 reason="one operator until then"
+
+Ends with exit code 3 when a problem weighs as much as --fail-on says. With --cas
+needs the RBAC verbs of attest cas.`,
+		Example: `  kubectl confidb session lint dbsession.yml dbclient.yml --use-env
+  kubectl confidb session lint --cas cas:8081 shop/db shop/client --fail-on warning
+  kubectl confidb session lint sessions/*.yml -o sarif >lint.sarif`,
+		RunE: func(c *cobra.Command, arguments []string) error {
+			if err := o.Check(arguments); err != nil {
+				return err
+			}
+			return cli.Bounded(c, timeout, func(ctx context.Context, home string) error {
+				o.Home = home
+				return o.run(ctx, getter, streams, arguments)
+			})
+		},
+	}
+	o.AddFlags(c.Flags())
+	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait for a CAS at most")
+	return c
+}
+
+// linting are the options of looking for what is dangerous in sessions.
+type linting struct {
+	casFlags
+	// UseEnv and Variables are those of creation. Without both a file is read as
 	// it is, and no variable is replaced.
 	UseEnv    bool
 	Variables []string
@@ -33,17 +72,17 @@ type LintSession struct {
 }
 
 // AddFlags registers the flags.
-func (o *LintSession) AddFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.CAS, "cas", "", "address of a CAS that was attested before: look at the sessions of these names there")
-	flags.BoolVar(&o.UseEnv, "use-env", false, "replace the variables of templates from the environment")
-	flags.StringArrayVarP(&o.Variables, "env", "e", nil, "VAR=VALUE for templates, which wins over the environment; may be repeated")
-	flags.StringVarP(&o.Output, "output", "o", "", "output format: text (default), json, sarif or junit")
-	flags.StringVar(&o.FailOn, "fail-on", string(lint.Error), "least severity that makes exit code 3: fatal, error, warning or note")
-	flags.BoolVar(&o.List, "list", false, "list the rules")
+func (o *linting) AddFlags(set *pflag.FlagSet) {
+	set.StringVar(&o.CAS, "cas", "", "address of a CAS that was attested before: look at the sessions of these names there")
+	set.BoolVar(&o.UseEnv, "use-env", false, "replace the variables of templates from the environment")
+	set.StringArrayVarP(&o.Variables, "env", "e", nil, "VAR=VALUE for templates, which wins over the environment; may be repeated")
+	set.StringVarP(&o.Output, "output", "o", "", "output format: text (default), json, sarif or junit")
+	set.StringVar(&o.FailOn, "fail-on", string(lint.Error), "least severity that makes exit code 3: fatal, error, warning or note")
+	set.BoolVar(&o.List, "list", false, "list the rules")
 }
 
 // Check finds usage errors.
-func (o *LintSession) Check(arguments []string) error {
+func (o *linting) Check(arguments []string) error {
 	formats := []string{"", "text", "json", "sarif", "junit"}
 	stdin := slices.DeleteFunc(slices.Clone(arguments), func(a string) bool { return a != "-" })
 	switch {
@@ -67,7 +106,7 @@ func (o *LintSession) Check(arguments []string) error {
 
 // Run prints the problems of files, or of sessions in a CAS, and ends with exit
 // code 3 when one of them weighs as much as FailOn.
-func (o LintSession) Run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams, arguments []string) error {
+func (o linting) run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams, arguments []string) error {
 	rules, err := lint.Rules()
 	if err != nil {
 		return err
@@ -94,7 +133,7 @@ func (o LintSession) Run(ctx context.Context, getter genericclioptions.RESTClien
 	return nil
 }
 
-func (o LintSession) lintFiles(result *lint.Result, in io.Reader, files []string) error {
+func (o linting) lintFiles(result *lint.Result, in io.Reader, files []string) error {
 	var sessions []*session.Session
 	for _, file := range files {
 		name := displayName(file)
@@ -119,12 +158,12 @@ func (o LintSession) lintFiles(result *lint.Result, in io.Reader, files []string
 }
 
 // read returns a file as it would be uploaded.
-func (o LintSession) read(file string, in io.Reader) (text []byte, err error) {
+func (o linting) read(file string, in io.Reader) (text []byte, err error) {
 	if !o.UseEnv && len(o.Variables) == 0 {
 		text, _, err = readDocument(in, file)
 		return text, err
 	}
-	template := CreateSession{SessionFlags: o.SessionFlags, File: file, UseEnv: o.UseEnv, Variables: o.Variables}
+	template := creation{casFlags: o.casFlags, File: file, UseEnv: o.UseEnv, Variables: o.Variables}
 	rendered, err := template.render(in)
 	if err != nil {
 		return nil, err
@@ -140,13 +179,13 @@ func displayName(file string) string {
 	return file
 }
 
-func (o LintSession) lintStored(ctx context.Context, result *lint.Result, getter genericclioptions.RESTClientGetter, names []string) error {
+func (o linting) lintStored(ctx context.Context, result *lint.Result, getter genericclioptions.RESTClientGetter, names []string) error {
 	connection, err := o.connect(ctx, getter)
 	if err != nil {
 		return err
 	}
-	defer connection.close()
-	result.Simulated = connection.attested.Simulated
+	defer connection.Close()
+	result.Simulated = connection.Appraisal.Simulated
 	var sessions []*session.Session
 	for _, name := range names {
 		stored, err := connection.Session(ctx, name)
