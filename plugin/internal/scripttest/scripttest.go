@@ -49,6 +49,9 @@ type Program struct {
 	Main  func(arguments []string, streams genericiooptions.IOStreams) int
 	// one runs at a time: folder and environment are those of the process.
 	one sync.Mutex
+	// path is where tools of a story are found. While a program runs, the process has
+	// that of its story, and for a moment none.
+	path string
 }
 
 // environment names what a program sees of the variables of a story.
@@ -66,6 +69,7 @@ func Run(t *testing.T, p *Program, update bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.path = os.Getenv("PATH")
 	tool, _, _ := strings.Cut(p.Typed, " ")
 	testscript.Run(t, testscript.Params{
 		Dir: dir, UpdateScripts: update, RequireUniqueNames: true, ContinueOnError: true, Setup: p.setUp,
@@ -108,6 +112,7 @@ func (p *Program) setUp(env *testscript.Env) error {
 	}
 	env.Values[key{}] = w
 	home := filepath.Join(env.WorkDir, "home")
+	env.Setenv("PATH", p.path)
 	env.Setenv("HOME", home)
 	env.Setenv("CONFIDB_HOME", filepath.Join(home, ".confidb"))
 	env.Setenv("KUBECONFIG", filepath.Join(home, "no-kubeconfig"))
