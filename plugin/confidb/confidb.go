@@ -15,6 +15,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // every kubeconfig works
 
+	"github.com/confidb/confidb/plugin/confidb/platforms"
 	"github.com/confidb/confidb/plugin/internal/cli"
 )
 
@@ -45,7 +46,7 @@ func newRootCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		return cli.NewUsageError("%w (%s --help)", err, c.CommandPath())
 	})
 	root.AddCommand(
-		newPlatformsCommand(flags, streams),
+		platforms.NewCommand(flags, streams),
 		newAttestCommand(flags, streams),
 		session.NewCommand(flags, streams),
 		newInstallCommand(flags, streams),

@@ -9,7 +9,6 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
-	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/flags"
 	"github.com/confidb/confidb/plugin/internal/verbs"
@@ -56,7 +55,7 @@ list, watch, delete of pods; get pods/log; create and delete of jobs.`,
 			}
 			return cli.Bounded(c, timeout, func(ctx context.Context, home string) error {
 				o.SetHome(home)
-				o.SetHelm(helmPlaces())
+				o.SetHelm(verbs.HelmPlaces())
 				return o.Run(ctx, getter, streams)
 			})
 		},
@@ -102,12 +101,4 @@ delete jobs. A check that lacks them is skipped, and says so.`,
 	flags.AddResult(c.Flags(), &o.Output, &o.AcceptSimulated)
 	c.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "how long to wait at most")
 	return c
-}
-
-// helmPlaces is where Helm keeps its files. Helm's environment variables are for
-// Helm's own plugin.
-func helmPlaces() release.Settings {
-	configuration, _ := os.UserConfigDir() // without home directory there is no repository
-	cache, _ := os.UserCacheDir()
-	return release.Places(configuration, cache)
 }

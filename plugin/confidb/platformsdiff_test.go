@@ -25,8 +25,8 @@ import (
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/pkg/topology"
+	verb "github.com/confidb/confidb/plugin/confidb/platforms"
 	"github.com/confidb/confidb/plugin/internal/cli"
-	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
 const id3 = "INTEL_QE_ID:00000000000000000000000000000003"
@@ -208,13 +208,19 @@ func (w *watched) end() error {
 	return nil
 }
 
-func noEnvironment(string) (string, bool) { return "", false }
+// runAt runs the command with a clock.
+func runAt(ctx context.Context, streams genericiooptions.IOStreams, now func() time.Time, pace machines.Pace, arguments ...string) error {
+	c := verb.NewCommandAt(genericclioptions.NewConfigFlags(true), streams, now, pace)
+	c.SilenceErrors, c.SilenceUsage = true, true
+	c.SetArgs(arguments)
+	return c.ExecuteContext(ctx)
+}
 
 func TestPlatformsWatch(t *testing.T) {
 	cluster := twoMachines()
 	kubeconfig(t, cluster.Start(t))
 	w := watch(t, func(ctx context.Context, streams genericiooptions.IOStreams, now func() time.Time, pace machines.Pace) error {
-		return verbs.Platforms{Flags: verbs.NewPlatformFlags(noEnvironment), Watch: true, Timeout: time.Minute, Now: now, Pace: pace}.Run(ctx, genericclioptions.NewConfigFlags(true), streams)
+		return runAt(ctx, streams, now, pace, "--watch")
 	})
 	w.until("node-2 ")
 	cluster.Watched(t)
@@ -246,12 +252,9 @@ func TestPlatformsWatch(t *testing.T) {
 
 func TestPlatformsDiffWatch(t *testing.T) {
 	cluster := twoMachines()
-	u := owner(t, cluster, id1+","+id2, id1+","+id2)
+	owner(t, cluster, id1+","+id2, id1+","+id2)
 	w := watch(t, func(ctx context.Context, streams genericiooptions.IOStreams, _ func() time.Time, pace machines.Pace) error {
-		return verbs.PlatformsDiff{ // the CAS has certificates of today
-			Flags: verbs.NewPlatformFlags(noEnvironment), Name: "db1", Home: filepath.Join(u.folder, "home"), Watch: true, AcceptSimulated: true, Timeout: time.Minute,
-			Now: time.Now, Pace: pace,
-		}.Run(ctx, genericclioptions.NewConfigFlags(true), streams)
+		return runAt(ctx, streams, time.Now, pace, "diff", "db1", "--watch", "--accept-simulated") // the CAS has certificates of today
 	})
 	w.until("platforms of release default/db1: ")
 	cluster.Watched(t)

@@ -56,22 +56,3 @@ func AskOperator(getter genericclioptions.RESTClientGetter) func(context.Context
 		return c.CASReport(ctx, namespace, name, nonce)
 	}
 }
-
-// connection is a contact.Connection as the verbs still use it.
-type connection struct {
-	*contact.Connection
-	attested *attest.Appraisal
-	close    func()
-}
-
-func adapt(c *contact.Connection, err error) (*connection, error) {
-	if err != nil {
-		return nil, err
-	}
-	return &connection{c, c.Appraisal, c.Close}, nil
-}
-
-// connectCAS is contact.Desk.Connect.
-func connectCAS(ctx context.Context, getter genericclioptions.RESTClientGetter, store record.Store, address string, trust attest.Trust, now func() time.Time) (*connection, error) {
-	return adapt(NewDesk(getter, store.Dir, now).Connect(ctx, address, trust))
-}

@@ -27,7 +27,7 @@ import (
 type Install struct {
 	Name      string
 	Trust     *flags.Trust
-	Platforms *PlatformFlags
+	Platforms *flags.Platforms
 	Chart     *flags.Chart
 	Clients   *flags.Clients
 	Sessions  *flags.Sessions
@@ -85,11 +85,11 @@ func (o Install) site(getter genericclioptions.RESTClientGetter, streams generic
 	return &deploy.Site{
 		Cluster: cluster, Helm: helm, Store: store, Progress: progress, Random: rand.Reader, Now: o.Now,
 		Connect: func(ctx context.Context, address string, trust attest.Trust) (deploy.CAS, func(), error) {
-			c, err := connectCAS(ctx, getter, store, address, trust, o.Now)
+			c, err := NewDesk(getter, o.Home, o.Now).Connect(ctx, address, trust)
 			if err != nil {
 				return nil, nil, err
 			}
-			return c, c.close, nil
+			return c, c.Close, nil
 		},
 		Warn:   func(text string) { printers.Warn(streams.ErrOut, text) },
 		Verify: func(ctx context.Context) error { return o.Verify.run(ctx, getter, streams, progress) },
@@ -145,7 +145,7 @@ type platformFinder struct {
 	Install
 	getter  genericclioptions.RESTClientGetter
 	streams genericiooptions.IOStreams
-	options PlatformOptions
+	options flags.PlatformOptions
 }
 
 // Origin is where the IDs come from.
@@ -154,11 +154,11 @@ func (f *platformFinder) Origin() string { return f.options.Origin }
 // Find returns the platform IDs that the user or the cluster names, and quotes prove.
 func (f *platformFinder) Find(ctx context.Context, least attest.Provenance) ([]attest.PlatformID, error) {
 	options := f.options
-	proof := ProvenanceFlags{flags.Provenance{Require: string(least)}}
+	proof := flags.Provenance{Require: string(least)}
 	if f.Platforms.Quotes != "" {
 		proof.Quotes = flags.Quotes{Folder: f.Platforms.Quotes, Collateral: f.Trust.Collateral, Policy: f.Trust.Policy, Root: flags.Root{File: f.Trust.RootCA}}
 	}
-	if err := proof.resolve(ctx, &options, f.Now); err != nil {
+	if err := Prove(ctx, &proof, &options, f.Now()); err != nil {
 		return nil, err
 	}
 	found, err := machines.Find(ctx, f.getter, options.Options)

@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"os"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -13,13 +14,13 @@ import (
 
 // NewVerify returns options without values. lookupEnv reads the environment.
 func NewVerify(lookupEnv func(string) (string, bool), now func() time.Time) *Verify {
-	return &Verify{Program: cli.Kubectl, Platforms: NewPlatformFlags(lookupEnv), Now: now}
+	return &Verify{Program: cli.Kubectl, Platforms: flags.NewPlatforms(lookupEnv), Now: now}
 }
 
 // NewInstall returns options without values. lookupEnv reads the environment.
 func NewInstall(lookupEnv func(string) (string, bool), now func() time.Time) *Install {
 	return &Install{
-		Trust: flags.NewTrust(lookupEnv), Platforms: NewPlatformFlags(lookupEnv), Chart: &flags.Chart{}, Clients: &flags.Clients{},
+		Trust: flags.NewTrust(lookupEnv), Platforms: flags.NewPlatforms(lookupEnv), Chart: &flags.Chart{}, Clients: &flags.Clients{},
 		Sessions: flags.NewSessions(lookupEnv), DryRun: DryRunNone, Verify: *NewVerify(lookupEnv, now), Now: now,
 	}
 }
@@ -31,6 +32,14 @@ func (o *Install) SetHome(home string) { o.Home, o.Verify.Home = home, home }
 func (o *Install) SetHelm(settings release.Settings) {
 	settings.Own = charts.MariaDB()
 	o.Helm, o.Verify.Helm = settings, settings
+}
+
+// HelmPlaces is where Helm keeps its files. Helm's environment variables are for
+// Helm's own plugin.
+func HelmPlaces() release.Settings {
+	configuration, _ := os.UserConfigDir() // without home directory there is no repository
+	cache, _ := os.UserCacheDir()
+	return release.Places(configuration, cache)
 }
 
 // AddFlags registers the flags that both plugins have; those of Helm are apart.

@@ -2,7 +2,6 @@ package verbs
 
 import (
 	"context"
-	"time"
 
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
@@ -11,9 +10,6 @@ import (
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/topology"
 )
-
-// ProbeLifetime bounds one run of the attested client.
-const ProbeLifetime = 4 * time.Minute
 
 // OpenedRelease is a release that this user installed.
 type OpenedRelease struct {
@@ -39,9 +35,6 @@ func OpenRelease(getter genericclioptions.RESTClientGetter, home, name string) (
 	}
 	return &OpenedRelease{c, store, promised}, nil
 }
-
-// UnknownReleaseError is that of the records.
-type UnknownReleaseError = record.UnknownReleaseError
 
 // Installed reads what Helm has of a release, and what makes its pods.
 func (o *OpenedRelease) Installed(ctx context.Context, getter genericclioptions.RESTClientGetter, settings release.Settings) (*release.Release, []topology.Workload, error) {

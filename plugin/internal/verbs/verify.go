@@ -15,6 +15,7 @@ import (
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/verify"
 	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/flags"
 	"github.com/confidb/confidb/plugin/internal/printers"
 )
 
@@ -23,7 +24,7 @@ type Verify struct {
 	// Program is what the user typed; it begins the commands in hints.
 	Program   cli.Program
 	Name      string
-	Platforms *PlatformFlags
+	Platforms *flags.Platforms
 	// Home is the folder of the user's records.
 	Home string
 	// Output is one of cli.Formats, or empty.

@@ -8,16 +8,12 @@ import (
 	"github.com/confidb/confidb/plugin/internal/flags"
 )
 
-// ProvenanceFlags are the flags by which the user proves platform IDs, and says how
-// well they must be known.
-type ProvenanceFlags struct{ flags.Provenance }
-
-// resolve adds to the options what quotes prove, and what is required.
-func (f *ProvenanceFlags) resolve(ctx context.Context, o *PlatformOptions, now func() time.Time) error {
+// Prove adds to the options what quotes prove now, and what is required.
+func Prove(ctx context.Context, f *flags.Provenance, o *flags.PlatformOptions, now time.Time) error {
 	if f.Quotes.Folder != "" && len(o.IDs) > 0 {
 		return cli.NewUsageError("--quotes: want it without a list of platform IDs (from %s), which names no nodes", o.Origin)
 	}
-	proof, err := f.Resolve(now())
+	proof, err := f.Resolve(now)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,147 @@
+package platforms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/confidb/confidb/pkg/files"
+	"github.com/confidb/confidb/pkg/inventory"
+	"github.com/confidb/confidb/pkg/machines"
+	"github.com/confidb/confidb/pkg/platform"
+	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/flags"
+	"github.com/confidb/confidb/plugin/internal/printers"
+)
+
+func newInventory(s search) *cobra.Command {
+	o := merge{search: s}
+	return cli.Timed(&cobra.Command{
+		Use:   "inventory FILE",
+		Short: "Merge the machines that are seen now into a file to review",
+		Long: `Prints how the machines of the cluster differ from those in FILE, and with
+--write brings FILE up to date. It is YAML (kind confidb.inventory/v1), sorted
+and the same at each run of a day: keep it in git, and review what changes. A
+file that is not there yet is empty. A node that is gone is not deleted, but
+marked as retired.
+
+What must not happen unseen has to be accepted by name, with --accept-change
+NODE: a node with another platform ID, and an ID that another node has or had.
+Until then nothing is written, and the exit code is 3.
+
+provenance is the strongest by which this ID of the node was ever known; an ID
+that was quoted once stays quoted. FILE itself is no source here, so what the
+cluster claims stays claimed. As --platforms-file of the other commands it is
+one: its IDs are then declared.
+
+` + rightsTable(false),
+		Example: `  kubectl confidb platforms inventory machines.yaml
+  kubectl confidb platforms inventory machines.yaml --write \
+    --quotes quotes/ --collateral collateral/
+  kubectl confidb platforms inventory machines.yaml --write --accept-change n3`,
+		Args: cli.Exactly(1, "the name of one file"),
+	}, time.Minute, nil, o.addFlags, func(ctx context.Context, _ string, arguments []string) error {
+		return o.run(ctx, arguments[0])
+	})
+}
+
+// merge brings an inventory file up to date.
+type merge struct {
+	search
+	// write replaces the file; otherwise only the difference is printed.
+	write bool
+	// acceptChange are the nodes whose new identity somebody looked into.
+	acceptChange []string
+	// acceptSimulated makes a difference that rests on simulated quotes a success. An
+	// inventory with them is never written without it.
+	acceptSimulated bool
+}
+
+func (o *merge) addFlags(set *pflag.FlagSet) {
+	o.search.addFlags(set)
+	set.BoolVar(&o.write, "write", false, "replace FILE")
+	set.StringArrayVar(&o.acceptChange, "accept-change", nil, "node whose new identity is right; repeat it for more")
+	set.BoolVar(&o.acceptSimulated, "accept-simulated", false, "write, and exit 0, also when quotes do not rest on Intel's root")
+}
+
+// run prints what is different, and writes the file, which need not exist yet, if it is
+// wished and allowed.
+func (o *merge) run(ctx context.Context, file string) error {
+	before, err := readInventory(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		before, err = &inventory.File{}, nil
+	}
+	if err != nil {
+		return err
+	}
+	options, err := o.resolve(ctx, "the IDs of nodes: an inventory is by node")
+	if err != nil {
+		return err
+	}
+	nodes, err := o.nodesOrClones(ctx, options)
+	if err != nil {
+		return err
+	}
+	after, entries, refused := before.Merge(nodes, inventory.DateOf(o.now()), o.acceptChange)
+	if err := printers.Print(o.streams.Out, "", printers.Inventory{Head: printers.Head{Simulated: options.Simulated}, Entries: entries}); err != nil {
+		return err
+	}
+	return o.conclude(file, after, refused, options.Simulated)
+}
+
+func (o *merge) conclude(file string, after *inventory.File, refused error, simulated bool) error {
+	var conflict *inventory.ConflictError
+	switch {
+	case errors.As(refused, &conflict):
+		return &conflictError{conflict}
+	case refused != nil:
+		return cli.NewUsageError("--accept-change: %w", refused)
+	case simulated && !o.acceptSimulated:
+		return concludeSimulated(simulated, false)
+	case !o.write:
+		fmt.Fprintln(o.streams.ErrOut, "nothing was written (--write does)")
+		return nil
+	}
+	if target, err := filepath.EvalSymlinks(file); err == nil {
+		file = target // of a link the file is replaced, not the link
+	}
+	if err := files.Replace(file, after.Render(), files.Public); err != nil {
+		return fmt.Errorf("writing the inventory: %w", err)
+	}
+	return nil
+}
+
+// conflictError ends with the code of what contradicts a promise.
+type conflictError struct{ *inventory.ConflictError }
+
+// ExitCode is that of the verdict contraindicated.
+func (e *conflictError) ExitCode() int { return cli.Contraindicated }
+
+func readInventory(path string) (*inventory.File, error) {
+	text, err := files.Read(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the inventory: %w", err)
+	}
+	return inventory.Parse(path, text)
+}
+
+// nodesOrClones returns the nodes of a cluster whose only fault may be that nodes
+// share an ID: the merge asks about those.
+func (o *merge) nodesOrClones(ctx context.Context, options flags.PlatformOptions) ([]platform.Node, error) {
+	found, err := machines.Find(ctx, o.getter, options.Options)
+	var inconsistent *platform.InconsistentError
+	if errors.As(err, &inconsistent) && inconsistent.Only(platform.Shared) {
+		found, err = inconsistent.Seen, platform.Require(inconsistent.Seen, options.Require)
+	}
+	if err != nil {
+		return nil, err
+	}
+	printers.Warn(o.streams.ErrOut, found.Warnings...)
+	return found.Nodes, nil
+}
