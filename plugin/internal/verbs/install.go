@@ -1,3 +1,5 @@
+// Package verbs holds what both plugins do: install, verify and uninstall, and how they
+// reach a CAS and a release. The plugins themselves only give it flags in their own style.
 package verbs
 
 import (
