@@ -274,6 +274,16 @@ func failed(s corev1.ContainerStatus) bool {
 
 // Nodes lists the machines on which pods of the workloads are ready.
 func (c *Cluster) Nodes(ctx context.Context, namespace string, workloads []topology.Workload) ([]string, error) {
+	return c.nodesOf(ctx, namespace, workloads, isReady)
+}
+
+// Occupied lists the machines on which pods of the workloads may have what CAS gave them:
+// all that were placed there and have not ended, ready or not, also on their way out.
+func (c *Cluster) Occupied(ctx context.Context, namespace string, workloads []topology.Workload) ([]string, error) {
+	return c.nodesOf(ctx, namespace, workloads, func(p *corev1.Pod) bool { return p.Spec.NodeName != "" && !finished(p) })
+}
+
+func (c *Cluster) nodesOf(ctx context.Context, namespace string, workloads []topology.Workload, counts func(*corev1.Pod) bool) ([]string, error) {
 	var names []string
 	for _, w := range workloads {
 		r, err := c.rollout(ctx, namespace, w)
@@ -285,7 +295,7 @@ func (c *Cluster) Nodes(ctx context.Context, namespace string, workloads []topol
 			return nil, err
 		}
 		for _, p := range pods {
-			if isReady(&p) {
+			if counts(&p) {
 				names = append(names, p.Spec.NodeName)
 			}
 		}

@@ -173,6 +173,34 @@ func TestNodes(t *testing.T) {
 	}
 }
 
+// TestOccupied: a pod that is not ready, or on its way out, still has its secrets.
+func TestOccupied(t *testing.T) {
+	on := func(p *corev1.Pod, node string, change func(*corev1.Pod)) *corev1.Pod {
+		p.Spec.NodeName = node
+		change(p)
+		return p
+	}
+	as := func(phase corev1.PodPhase) func(*corev1.Pod) {
+		return func(p *corev1.Pod) { p.Status.Phase = phase }
+	}
+	c, _ := newFake(statefulSet("db", 6, 1),
+		on(readyPodOf("db-0"), "ready", func(*corev1.Pod) {}), on(pod("db-1"), "not-ready", as(corev1.PodRunning)), on(pod("db-2"), "pending", as(corev1.PodPending)),
+		on(readyPodOf("db-3"), "leaving", func(p *corev1.Pod) {
+			p.DeletionTimestamp, p.Finalizers = &metav1.Time{Time: time.Unix(1, 0)}, []string{"x"}
+		}),
+		on(pod("db-4"), "ended", as(corev1.PodSucceeded)), on(pod("db-5"), "", as(corev1.PodPending)))
+	got, err := c.Occupied(t.Context(), namespace, database())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"leaving", "not-ready", "pending", "ready"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := c.Occupied(t.Context(), namespace, []topology.Workload{{Kind: "StatefulSet", Name: "none"}}); !apierrors.IsNotFound(err) {
+		t.Errorf("no such workload: got %v", err)
+	}
+}
+
 func TestWaitingFor(t *testing.T) {
 	unscheduled := pod("db-0")
 	unscheduled.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "0/3 nodes:\n\tno SGX"}}

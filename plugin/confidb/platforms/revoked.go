@@ -120,13 +120,13 @@ func (o *revocation) platformID(ctx context.Context, node string) (attest.Platfo
 	return attest.PlatformID{}, cli.NewUsageError("the cluster does not say the platform ID of node %q: want --id", node)
 }
 
-// nodes are those on which pods of the release run.
+// nodes are those on which pods of the release have what CAS gave them.
 func (o *revocation) nodes(ctx context.Context, m *move) ([]string, error) {
 	_, workloads, err := m.Installed(ctx, o.getter, o.helm)
 	if err != nil {
 		return nil, err
 	}
-	return m.Cluster.Nodes(ctx, m.Promised.Namespace, workloads)
+	return m.Cluster.Occupied(ctx, m.Promised.Namespace, workloads)
 }
 
 // tryStart starts the attested client on the node.
