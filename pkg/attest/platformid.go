@@ -57,6 +57,20 @@ func PlatformIDFromQEID(id [16]byte) PlatformID {
 // String returns the form that a session has; the zero value is empty.
 func (p PlatformID) String() string { return p.text }
 
+// shown is how many digits ShortID keeps at each end.
+const shown = 8
+
+// ShortID is the beginning and end of the digits of an ID that is written out, for tables
+// and lines. Which generation it is of can no longer be seen, and need not: a cluster has
+// only one.
+func ShortID(id string) string {
+	digits := strings.TrimPrefix(id, intelPrefix)
+	if len(digits) <= 2*shown+1 {
+		return digits
+	}
+	return digits[:shown] + "…" + digits[len(digits)-shown:]
+}
+
 // Generation tells which kind of ID this is.
 func (p PlatformID) Generation() Generation { return p.generation }
 

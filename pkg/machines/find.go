@@ -65,9 +65,11 @@ func New(getter genericclioptions.RESTClientGetter) (*Cluster, error) {
 
 // Find returns the machines with SGX that the user or the cluster behind getter
 // names, if they are known as well as o requires. A list of the user's needs no
-// cluster.
-func Find(ctx context.Context, getter genericclioptions.RESTClientGetter, o Options) (*platform.Inventory, error) {
+// cluster. Sources that contradict each other are a *platform.InconsistentError, unless
+// all that is wrong is tolerated by its kind: then it is in the Problems of the inventory.
+func Find(ctx context.Context, getter genericclioptions.RESTClientGetter, o Options, tolerated ...platform.ProblemKind) (*platform.Inventory, error) {
 	found, err := find(ctx, getter, o)
+	found, err = platform.Tolerate(found, err, tolerated...)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -35,9 +36,22 @@ func (e *InconsistentError) Error() string {
 // Refused reports whether a source could not be read, which may be the cause.
 func (e *InconsistentError) Refused() bool { return len(e.refused) > 0 }
 
-// Only reports whether all problems are of these kinds.
-func (e *InconsistentError) Only(kinds ...ProblemKind) bool {
-	return !slices.ContainsFunc(e.Problems, func(p Problem) bool { return !slices.Contains(kinds, p.Kind) })
+// Tolerate returns what the sources say, with the problems in it, if all of them are of
+// these kinds. What is found without problems needs no kind, and any other error stays.
+// It takes what Appraise returns.
+func Tolerate(found *Inventory, err error, kinds ...ProblemKind) (*Inventory, error) {
+	e, ok := errors.AsType[*InconsistentError](err)
+	if !ok || e.Seen == nil || slices.ContainsFunc(e.Problems, func(p Problem) bool { return !slices.Contains(kinds, p.Kind) }) {
+		return found, err
+	}
+	seen := *e.Seen
+	seen.Problems = e.Problems
+	return &seen, nil
+}
+
+// ProblemKinds are all kinds of problems.
+func ProblemKinds() []ProblemKind {
+	return []ProblemKind{Contradiction, Stranger, Namespaces, Shared, Mixed, Missing, Empty, Refused}
 }
 
 // Unwrap returns the refusals that may be the cause.

@@ -59,7 +59,8 @@ type System struct {
 }
 
 // Inventory is what a cluster has. It comes from Appraise, which returns none that
-// contradicts itself. The zero Inventory has no IDs, so it admits no machine.
+// contradicts itself, or from Tolerate. The zero Inventory has no IDs, so it admits no
+// machine.
 type Inventory struct {
 	// Nodes are all nodes by name, also those without SGX.
 	Nodes []Node
@@ -67,6 +68,9 @@ type Inventory struct {
 	Declared []attest.PlatformID
 	// Warnings are what the user should know although it is no error.
 	Warnings []string
+	// Problems are contradictions that whoever asked can live with. There are none
+	// unless they were tolerated by name.
+	Problems []Problem
 }
 
 // IDs returns the distinct platform IDs of nodes with SGX, or the declared list,
@@ -91,6 +95,26 @@ func (i *Inventory) WithoutSGX() int {
 		}
 	}
 	return count
+}
+
+// Known counts the nodes with SGX and with a platform ID, by how it is known.
+func (i *Inventory) Known() map[attest.Provenance]int {
+	known := map[attest.Provenance]int{}
+	for _, n := range i.Nodes {
+		if n.SGX && n.ID != (attest.PlatformID{}) {
+			known[n.Provenance]++
+		}
+	}
+	return known
+}
+
+// Node returns the node of a name, or nil.
+func (i *Inventory) Node(name string) *Node {
+	at := slices.IndexFunc(i.Nodes, func(n Node) bool { return n.Name == name })
+	if at < 0 {
+		return nil
+	}
+	return &i.Nodes[at]
 }
 
 func distinct(ids []attest.PlatformID) []attest.PlatformID {

@@ -1,5 +1,6 @@
 // Package watch looks at something again and again, and says what has changed since
-// the last look. It does not know what it looks at, and has no clock of its own.
+// the last look: at whatever makes a Picture, such as Machines. It has no clock of its
+// own.
 package watch
 
 import (

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/confidb/confidb/pkg/attest"
 )
 
 // Widths in the table of platforms: of what the state of a node needs at least, and of a name at most. A name is at most 253 characters long.
@@ -18,7 +20,7 @@ const (
 // the names in the middle. -o wide has everything.
 func narrow(rows [][]string) [][]string {
 	if left(rows) < leastState {
-		shortenColumn(rows, 1, ShortID)
+		shortenColumn(rows, 1, attest.ShortID)
 	}
 	if left(rows) < leastState {
 		shortenColumn(rows, 0, func(name string) string { return middleOut(name, longestName) })
@@ -53,12 +55,6 @@ func shortenColumn(rows [][]string, column int, shorten func(string) string) {
 	for _, row := range rows[1:] {
 		row[column] = shorten(row[column])
 	}
-}
-
-// ShortID is the beginning and end of an ID's digits. Which generation it is of can
-// no longer be seen, and need not: a cluster has only one.
-func ShortID(id string) string {
-	return middleOut(strings.TrimPrefix(id, "INTEL_QE_ID:"), 17)
 }
 
 // middleOut keeps the beginning and the end of text.
