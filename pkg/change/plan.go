@@ -116,7 +116,9 @@ func decode(text []byte, into any) error {
 	return nil
 }
 
-// Signers counts the different keys that signed, however they are written down.
+// Signers counts the different keys that signed, however they are written down. A foreign
+// signature counts, since nothing can be signed for SCONE's own program otherwise; Signed
+// says how many there are, and CAS verifies each.
 func (p *Plan) Signers() int {
 	keys := map[string]bool{}
 	for _, s := range p.Signatures {
@@ -125,6 +127,26 @@ func (p *Plan) Signers() int {
 		}
 	}
 	return len(keys)
+}
+
+// Signed says how many signatures there are, and how many of them are over a message that
+// cannot be made here: whether those match, only CAS can tell, and it refuses them all if
+// one does not.
+func (p *Plan) Signed() string {
+	unchecked := 0
+	for _, s := range p.Signatures {
+		if s.Foreign {
+			unchecked++
+		}
+	}
+	said := fmt.Sprintf("%d signatures", len(p.Signatures))
+	if len(p.Signatures) == 1 {
+		said = "1 signature"
+	}
+	if unchecked > 0 {
+		said += fmt.Sprintf(", of which %d cannot be checked here: CAS does", unchecked)
+	}
+	return said
 }
 
 // Add adds a signature, in place of an earlier one by the same key.

@@ -271,6 +271,17 @@ func TestForeignSignatures(t *testing.T) {
 	if got := read(t, p).Signers(); got != 1 {
 		t.Errorf("got %d signers, want 1", got)
 	}
+	if got, want := read(t, p).Signed(), "1 signature, of which 1 cannot be checked here: CAS does"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	signed(t, p, ed25519Key(t))
+	if got, want := read(t, p).Signed(), "2 signatures, of which 1 cannot be checked here: CAS does"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	p.Signatures = p.Signatures[1:]
+	if got, want := read(t, p).Signed(), "1 signature"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 func TestSignRefuses(t *testing.T) {

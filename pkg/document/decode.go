@@ -17,6 +17,9 @@ type Decoder struct {
 	// Elsewhere, unless nil, names the objects of the language that have a key, for
 	// whoever wrote it at the wrong place.
 	Elsewhere func(key string) []string
+	// Compiled are expressions that need not be compiled again. It may be nil, and is
+	// not changed.
+	Compiled map[string]*regexp.Regexp
 
 	forms    map[string]*regexp.Regexp
 	misspelt map[string]bool
@@ -228,7 +231,10 @@ func (d *Decoder) Texts(into *[]string) Field { return Each(d, into, d.Text) }
 
 // Matches reports whether a text is as a regular expression says.
 func (d *Decoder) Matches(expression, text string) bool {
-	form, ok := d.forms[expression]
+	form, ok := d.Compiled[expression]
+	if !ok {
+		form, ok = d.forms[expression]
+	}
 	if !ok {
 		form = regexp.MustCompile(expression)
 		d.forms[expression] = form

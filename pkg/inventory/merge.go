@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/platform"
 )
 
@@ -41,6 +42,9 @@ type ConflictError struct{ Nodes []string }
 func (e *ConflictError) Error() string {
 	return "nobody accepted the new identity of: " + strings.Join(e.Nodes, ", ")
 }
+
+// Verdict is that of a promise that is contradicted.
+func (e *ConflictError) Verdict() check.Verdict { return check.Contraindicated }
 
 // Hint says how to accept it.
 func (e *ConflictError) Hint() string {

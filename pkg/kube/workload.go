@@ -303,3 +303,55 @@ func (c *Cluster) nodesOf(ctx context.Context, namespace string, workloads []top
 	slices.Sort(names)
 	return slices.Compact(names), nil
 }
+
+// Installed is what one release has in a cluster. Its workloads are asked for each time,
+// by Workloads, and only when they are needed.
+type Installed struct {
+	Cluster   *Cluster
+	Namespace string
+	Workloads func(ctx context.Context) ([]topology.Workload, error)
+	// Now is the clock of events.
+	Now func() time.Time
+}
+
+// Restart is Cluster.Restart for the release.
+func (i Installed) Restart(ctx context.Context) error {
+	workloads, err := i.Workloads(ctx)
+	if err != nil {
+		return err
+	}
+	return i.Cluster.Restart(ctx, i.Namespace, workloads)
+}
+
+// AwaitReady is Cluster.AwaitReady for the release.
+func (i Installed) AwaitReady(ctx context.Context, progress func(string)) error {
+	workloads, err := i.Workloads(ctx)
+	if err != nil {
+		return err
+	}
+	return i.Cluster.AwaitReady(ctx, i.Namespace, workloads, progress)
+}
+
+// Announce is Cluster.Announce for the release.
+func (i Installed) Announce(ctx context.Context, reason, message string) error {
+	workloads, err := i.Workloads(ctx)
+	if err != nil {
+		return err
+	}
+	return i.Cluster.Announce(ctx, i.Namespace, workloads, reason, message, i.Now())
+}
+
+// Occupied is Cluster.Occupied for the release.
+func (i Installed) Occupied(ctx context.Context) ([]string, error) {
+	workloads, err := i.Workloads(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return i.Cluster.Occupied(ctx, i.Namespace, workloads)
+}
+
+// Run starts a client beside the release; see Cluster.Run.
+func (i Installed) Run(ctx context.Context, d Client) ([]byte, error) {
+	d.Namespace = i.Namespace
+	return i.Cluster.Run(ctx, d)
+}

@@ -272,3 +272,58 @@ func TestRestartStuck(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestInstalled: each question is about the workloads of now, and none is asked where they
+// are not known.
+func TestInstalled(t *testing.T) {
+	c, clientset := newFake(statefulSet("db", 1, 1), readyPodOf("db-0"))
+	asked := 0
+	now := func() time.Time { return time.Unix(1, 0) }
+	i := Installed{c, namespace, func(context.Context) ([]topology.Workload, error) { asked++; return database(), nil }, now}
+	if err := i.AwaitReady(limited(t), func(string) {}); err != nil {
+		t.Error(err)
+	}
+	if err := i.Announce(limited(t), "PlatformsUpdated", "text"); err != nil {
+		t.Error(err)
+	}
+	if _, err := i.Occupied(limited(t)); err != nil {
+		t.Error(err)
+	}
+	if err := i.Restart(limited(t)); err != nil {
+		t.Error(err)
+	}
+	if asked != 4 {
+		t.Errorf("asked for the workloads %d times, want 4", asked)
+	}
+	events, err := clientset.CoreV1().Events(namespace).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(events.Items) != 1 || events.Items[0].InvolvedObject.Name != "db" {
+		t.Errorf("got the events %v, want one at db", events.Items)
+	}
+	pods, err := clientset.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(pods.Items) > 0 {
+		t.Errorf("got %d pods, want none after the restart", len(pods.Items))
+	}
+}
+
+func TestInstalledWithoutWorkloads(t *testing.T) {
+	c, clientset := newFake()
+	gone := errors.New("no such release")
+	i := Installed{c, namespace, func(context.Context) ([]topology.Workload, error) { return nil, gone }, time.Now}
+	_, err := i.Occupied(t.Context())
+	for what, err := range map[string]error{
+		"restart": i.Restart(t.Context()), "await": i.AwaitReady(t.Context(), nil), "announce": i.Announce(t.Context(), "a", "b"), "occupied": err,
+	} {
+		if !errors.Is(err, gone) {
+			t.Errorf("%s: got %v, want %v", what, err, gone)
+		}
+	}
+	if actions := clientset.Actions(); len(actions) > 0 {
+		t.Errorf("the cluster was asked: %v", actions)
+	}
+}

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/confidb/confidb/pkg/session"
 )
 
 // Result is what was looked at, and what is wrong with it.
@@ -21,8 +24,43 @@ type Result struct {
 	Simulated bool
 }
 
-// Sort puts the problems in the order of the sessions; those of one are in order already.
-func (r *Result) Sort() {
+// Document is one that is looked at: a session, or the error of whoever read it.
+type Document struct {
+	// Name is what the document is called in positions.
+	Name    string
+	Session *session.Session
+	Err     error
+}
+
+// Look looks at documents that belong together, those that cannot be parsed as well. An
+// error that says nothing about what is in a document, such as that of a file that is not
+// there, ends it. stored means that a CAS holds the documents: see CheckStored.
+func (r *Result) Look(documents []Document, stored bool, now time.Time) error {
+	var sessions []*session.Session
+	for _, d := range documents {
+		r.Sessions = append(r.Sessions, d.Name)
+		if d.Err == nil {
+			sessions = append(sessions, d.Session)
+			continue
+		}
+		problems := Unreadable(d.Err)
+		if len(problems) == 0 {
+			return d.Err
+		}
+		r.Problems = append(r.Problems, problems...)
+	}
+	check := Check
+	if stored {
+		check = CheckStored
+	}
+	found, err := check(sessions, now)
+	r.Problems = append(r.Problems, found...)
+	r.sort()
+	return err
+}
+
+// sort puts the problems in the order of the sessions; those of one are in order already.
+func (r *Result) sort() {
 	slices.SortStableFunc(r.Problems, func(a, b Problem) int {
 		return cmp.Compare(slices.Index(r.Sessions, a.File), slices.Index(r.Sessions, b.File))
 	})

@@ -79,9 +79,22 @@ func Update(ctx context.Context, c CAS, shown *change.Update) (hash string, err 
 	return "", err
 }
 
-// ApplyPlan uploads what a plan says, in the name of those who signed it. That CAS still
-// has the version that the plan replaces was judged before; if it has moved since, CAS
-// refuses and the error is a *change.MovedError.
+// JudgePlan holds a plan against what the CAS at an address has. done means that the plan
+// was carried out before.
+func JudgePlan(ctx context.Context, c Reader, address string, p *change.Plan) (done bool, err error) {
+	if err := p.For(address); err != nil {
+		return false, err
+	}
+	held, err := Read(ctx, c, p.Name())
+	if err != nil {
+		return false, err
+	}
+	return p.Judge(held)
+}
+
+// ApplyPlan uploads what a plan says, in the name of those who signed it. JudgePlan saw
+// that CAS has the version that the plan replaces; if it has moved since, CAS refuses and
+// the error is a *change.MovedError.
 func ApplyPlan(ctx context.Context, c CAS, p *change.Plan) (hash string, err error) {
 	if len(p.Signatures) == 0 {
 		hash, err = c.CreateSession(ctx, p.To.Source())

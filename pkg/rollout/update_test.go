@@ -195,6 +195,42 @@ func TestApplyPlan(t *testing.T) {
 	}
 }
 
+func TestJudgePlan(t *testing.T) {
+	for name, c := range map[string]struct {
+		address string
+		before  func(t *testing.T, c *fakeCAS, p *change.Plan)
+		done    bool
+		want    string
+	}{
+		"to be done": {"cas", nil, false, ""},
+		"done before": {"cas", func(t *testing.T, c *fakeCAS, p *change.Plan) {
+			if _, err := rollout.ApplyPlan(t.Context(), c, p); err != nil {
+				t.Fatal(err)
+			}
+		}, true, ""},
+		"CAS moved":       {"cas", func(_ *testing.T, c *fakeCAS, _ *change.Plan) { c.successor("# x\n" + shop) }, false, "was changed meanwhile"},
+		"another CAS":     {"other:8081", nil, false, "the plan is for the CAS cas, got other:8081"},
+		"no such session": {"cas", func(_ *testing.T, c *fakeCAS, _ *change.Plan) { delete(c.versions, "shop") }, false, "not found"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newCAS(shop)
+			p := signedPlan(t, f, 1)
+			if c.before != nil {
+				c.before(t, f, p)
+			}
+			uploads := f.uploads
+			done, err := rollout.JudgePlan(t.Context(), f, c.address, p)
+			wants(t, err, c.want)
+			if done != c.done {
+				t.Errorf("got done %v, want %v", done, c.done)
+			}
+			if f.uploads != uploads {
+				t.Error("something was uploaded")
+			}
+		})
+	}
+}
+
 func TestHistory(t *testing.T) {
 	c := newCAS(shop)
 	c.successor(string(wider(t).Source()))

@@ -3,7 +3,9 @@ package session
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
+	"sync"
 
 	"github.com/confidb/confidb/pkg/document"
 )
@@ -25,9 +27,19 @@ type decoder struct {
 
 func newDecoder(file string) *decoder {
 	d := &decoder{Decoder: document.NewDecoder(file), minor: newest}
-	d.Elsewhere = d.placesOf
+	d.Elsewhere, d.Compiled = d.placesOf, compiled()
 	return d
 }
+
+// compiled are the expressions that nearly every document needs: to compile them takes
+// longer than to read one, and plans read several.
+var compiled = sync.OnceValue(func() map[string]*regexp.Regexp {
+	all := map[string]*regexp.Regexp{}
+	for _, expression := range []string{hex32, hex64, name, names, version, reference, either(hex64, reference)} {
+		all[expression] = regexp.MustCompile(expression)
+	}
+	return all
+})
 
 // since says which minor version of the language is the first that has a key.
 func (d *decoder) since(minor int, f document.Field) document.Field {

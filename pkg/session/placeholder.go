@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/confidb/confidb/pkg/document"
 )
@@ -21,13 +22,17 @@ type Placeholder struct {
 	EscapeJSON bool
 }
 
+// placeholder is the form of one at the beginning of a text.
+var placeholder = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^\$\$SCONE::([A-Za-z0-9_\-~]{1,128})((?:\.(?:hex|key|crt|chain))?)((?::[a-z0-9\-]+)*)((?:\|escape\(json\))?)(?::?\$\$)`)
+})
+
 // Placeholders finds the placeholders of a text. One that begins and does not end
 // properly is an error.
 func Placeholders(text string) ([]Placeholder, error) {
 	if !strings.Contains(text, "$$SCONE:") {
-		return nil, nil // most texts: the expression below is dear
+		return nil, nil // most texts: the expression is dear
 	}
-	form := regexp.MustCompile(`^\$\$SCONE::([A-Za-z0-9_\-~]{1,128})((?:\.(?:hex|key|crt|chain))?)((?::[a-z0-9\-]+)*)((?:\|escape\(json\))?)(?::?\$\$)`)
 	var found []Placeholder
 	for {
 		at := strings.Index(text, "$$SCONE:")
@@ -35,7 +40,7 @@ func Placeholders(text string) ([]Placeholder, error) {
 			return found, nil
 		}
 		text = text[at:]
-		match := form.FindStringSubmatch(text)
+		match := placeholder().FindStringSubmatch(text)
 		if match == nil {
 			return nil, fmt.Errorf("got %q, want $$SCONE::secret$$ or $$SCONE::secret:encoding$$", document.Clip(text[:min(len(text), 60)]))
 		}

@@ -146,7 +146,7 @@ func (o *difference) follow(ctx context.Context) (last *printers.PlatformsDiff, 
 		if last = document; first {
 			err = printers.Print(o.streams.Out, "", document)
 		}
-		return pictureDiff(document), err
+		return watch.Difference(document.Difference), err
 	})
 	return last, err
 }
@@ -246,20 +246,4 @@ func (o *difference) session(ctx context.Context, c *contact.Connection, which s
 		return nil, fmt.Errorf("session %q in CAS: got no service, want those that admit machines", promised.Name)
 	}
 	return services, nil
-}
-
-// pictureDiff says of each change that it is there, and what all of it means.
-func pictureDiff(d *printers.PlatformsDiff) watch.Picture {
-	p := watch.Picture{"verdict": {{Name: "is", Value: string(d.Verdict)}}}
-	for _, c := range d.Changes {
-		subject := string(c.Kind)
-		if c.Node != "" {
-			subject += " " + c.Node
-		}
-		if c.ID != "" {
-			subject += " " + printers.ShortID(c.ID)
-		}
-		p[subject] = nil
-	}
-	return p
 }

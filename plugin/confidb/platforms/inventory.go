@@ -99,7 +99,7 @@ func (o *merge) conclude(file string, after *inventory.File, refused error, simu
 	var conflict *inventory.ConflictError
 	switch {
 	case errors.As(refused, &conflict):
-		return &conflictError{conflict}
+		return conflict
 	case refused != nil:
 		return cli.NewUsageError("--accept-change: %w", refused)
 	case simulated && !o.acceptSimulated:
@@ -117,12 +117,6 @@ func (o *merge) conclude(file string, after *inventory.File, refused error, simu
 	return nil
 }
 
-// conflictError ends with the code of what contradicts a promise.
-type conflictError struct{ *inventory.ConflictError }
-
-// ExitCode is that of the verdict contraindicated.
-func (e *conflictError) ExitCode() int { return cli.Contraindicated }
-
 func readInventory(path string) (*inventory.File, error) {
 	text, err := files.Read(path)
 	if err != nil {
@@ -134,11 +128,7 @@ func readInventory(path string) (*inventory.File, error) {
 // nodesOrClones returns the nodes of a cluster whose only fault may be that nodes
 // share an ID: the merge asks about those.
 func (o *merge) nodesOrClones(ctx context.Context, options flags.PlatformOptions) ([]platform.Node, error) {
-	found, err := machines.Find(ctx, o.getter, options.Options)
-	var inconsistent *platform.InconsistentError
-	if errors.As(err, &inconsistent) && inconsistent.Only(platform.Shared) {
-		found, err = inconsistent.Seen, platform.Require(inconsistent.Seen, options.Require)
-	}
+	found, err := machines.Find(ctx, o.getter, options.Options, platform.Shared)
 	if err != nil {
 		return nil, err
 	}

@@ -2,12 +2,10 @@ package platforms
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/spf13/pflag"
 
-	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/machines"
 	"github.com/confidb/confidb/pkg/platform"
 	"github.com/confidb/confidb/pkg/watch"
@@ -62,43 +60,13 @@ func (o *listing) follow(ctx context.Context) (flags.PlatformOptions, error) {
 		return options, cli.NewUsageError("--watch: want it without a list of platform IDs (from %s): the cluster is not asked then", options.Origin)
 	}
 	return options, o.watcher.follow(ctx, &o.search, func(ctx context.Context, first bool) (watch.Picture, error) {
-		found, err := machines.Find(ctx, o.getter, options.Options)
-		var inconsistent *platform.InconsistentError
-		if errors.As(err, &inconsistent) {
-			found, err = inconsistent.Seen, nil
-		}
+		found, err := machines.Find(ctx, o.getter, options.Options, platform.ProblemKinds()...)
 		if err != nil {
 			return nil, err
 		}
 		if first {
 			err = o.show(found, options)
 		}
-		return picture(found, inconsistent), err
+		return watch.Machines(found), err
 	})
-}
-
-// picture says of each node what the table says, and names what is wrong.
-func picture(found *platform.Inventory, inconsistent *platform.InconsistentError) watch.Picture {
-	p := watch.Picture{}
-	for _, n := range found.Nodes {
-		if !n.SGX {
-			continue
-		}
-		state := "usable"
-		if !n.Usable {
-			state = n.Reason
-		}
-		id := ""
-		if n.ID != (attest.PlatformID{}) {
-			id = printers.ShortID(n.ID.String())
-		}
-		p["node "+n.Name] = []watch.Statement{{Name: "ID", Value: id}, {Name: "provenance", Value: string(n.Provenance)}, {Name: "state", Value: state}}
-	}
-	if inconsistent == nil {
-		return p
-	}
-	for _, problem := range inconsistent.Problems {
-		p["problem: "+problem.Text] = nil
-	}
-	return p
 }

@@ -115,15 +115,18 @@ func (o linting) run(ctx context.Context, getter genericclioptions.RESTClientGet
 		return printers.Print(streams.Out, strings.TrimPrefix(o.Output, "text"), printers.NewLintRules(rules))
 	}
 	result := lint.Result{Rules: rules, FailOn: lint.Severity(o.FailOn)}
+	var documents []lint.Document
 	if o.CAS == "" {
-		err = o.lintFiles(&result, streams.In, arguments)
+		documents = o.documents(streams.In, arguments)
 	} else {
-		err = o.lintStored(ctx, &result, getter, arguments)
+		documents, result.Simulated, err = o.stored(ctx, getter, arguments)
+	}
+	if err == nil {
+		err = result.Look(documents, o.CAS != "", o.Now())
 	}
 	if err != nil {
 		return err
 	}
-	result.Sort()
 	if err := printers.Lint(streams.Out, o.Output, result, cli.Version()); err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
@@ -133,28 +136,18 @@ func (o linting) run(ctx context.Context, getter genericclioptions.RESTClientGet
 	return nil
 }
 
-func (o linting) lintFiles(result *lint.Result, in io.Reader, files []string) error {
-	var sessions []*session.Session
+// documents reads files as they would be uploaded.
+func (o linting) documents(in io.Reader, files []string) []lint.Document {
+	var all []lint.Document
 	for _, file := range files {
-		name := displayName(file)
-		text, err := o.read(file, in)
-		result.Sessions = append(result.Sessions, name)
-		if err == nil {
-			var s *session.Session
-			if s, err = session.Parse(name, text); err == nil {
-				sessions = append(sessions, s)
-				continue
-			}
+		d := lint.Document{Name: displayName(file)}
+		var text []byte
+		if text, d.Err = o.read(file, in); d.Err == nil {
+			d.Session, d.Err = session.Parse(d.Name, text)
 		}
-		problems := lint.Unreadable(err)
-		if len(problems) == 0 {
-			return err
-		}
-		result.Problems = append(result.Problems, problems...)
+		all = append(all, d)
 	}
-	found, err := lint.Check(sessions, o.Now())
-	result.Problems = append(result.Problems, found...)
-	return err
+	return all
 }
 
 // read returns a file as it would be uploaded.
@@ -179,32 +172,21 @@ func displayName(file string) string {
 	return file
 }
 
-func (o linting) lintStored(ctx context.Context, result *lint.Result, getter genericclioptions.RESTClientGetter, names []string) error {
+// stored reads sessions from a CAS, which may be simulated.
+func (o linting) stored(ctx context.Context, getter genericclioptions.RESTClientGetter, names []string) (all []lint.Document, simulated bool, err error) {
 	connection, err := o.connect(ctx, getter)
 	if err != nil {
-		return err
+		return nil, false, err
 	}
 	defer connection.Close()
-	result.Simulated = connection.Appraisal.Simulated
-	var sessions []*session.Session
 	for _, name := range names {
 		stored, err := connection.Session(ctx, name)
 		if err != nil {
-			return err
+			return nil, false, err
 		}
-		result.Sessions = append(result.Sessions, name)
-		s, err := session.Parse(name, []byte(stored.Text))
-		if err == nil {
-			sessions = append(sessions, s)
-			continue
-		}
-		problems := lint.Unreadable(err)
-		if len(problems) == 0 {
-			return err
-		}
-		result.Problems = append(result.Problems, problems...)
+		d := lint.Document{Name: name}
+		d.Session, d.Err = session.Parse(name, []byte(stored.Text))
+		all = append(all, d)
 	}
-	found, err := lint.CheckStored(sessions, o.Now())
-	result.Problems = append(result.Problems, found...)
-	return err
+	return all, connection.Appraisal.Simulated, nil
 }
