@@ -44,29 +44,42 @@ func (p PlannedSession) Name() string { return p.To.Name }
 
 // platformsFile is such a plan as it is written.
 type platformsFile struct {
-	Kind      string              `json:"kind"`
+	Kind string `json:"kind"`
+	WrittenPlan
+}
+
+// WrittenPlan is a plan for machines in the words of its file, without the kind. It is a
+// part of documents of that kind, too.
+type WrittenPlan struct {
 	Cluster   string              `json:"cluster"`
 	Namespace string              `json:"namespace"`
 	Name      string              `json:"name"`
 	Before    []attest.PlatformID `json:"before"`
 	After     []attest.PlatformID `json:"after"`
-	Sessions  []sessionFile       `json:"sessions"`
+	Sessions  []WrittenSession    `json:"sessions"`
 }
 
-type sessionFile struct {
+// WrittenSession is the update of one session in such a file: the hash of the version
+// that is replaced, and both texts.
+type WrittenSession struct {
 	Name        string `json:"name"`
 	Predecessor string `json:"predecessor"`
 	From        string `json:"from"`
 	To          string `json:"to"`
 }
 
+// Written returns the plan in the words of its file.
+func (p *PlatformsPlan) Written() WrittenPlan {
+	w := WrittenPlan{p.Cluster, p.Namespace, p.Name, sorted(p.Before), sorted(p.After), nil}
+	for _, s := range p.Sessions {
+		w.Sessions = append(w.Sessions, WrittenSession{s.Name(), s.From.Hash, s.From.Text(), string(s.To.Source())})
+	}
+	return w
+}
+
 // MarshalJSON writes the plan; ReadPlatformsPlan reads it.
 func (p *PlatformsPlan) MarshalJSON() ([]byte, error) {
-	f := platformsFile{PlatformsPlanKind, p.Cluster, p.Namespace, p.Name, sorted(p.Before), sorted(p.After), nil}
-	for _, s := range p.Sessions {
-		f.Sessions = append(f.Sessions, sessionFile{s.Name(), s.From.Hash, s.From.Text(), string(s.To.Source())})
-	}
-	return json.Marshal(f)
+	return json.Marshal(platformsFile{PlatformsPlanKind, p.Written()})
 }
 
 // ReadPlatformsPlan reads a plan. That it fits is judged by Fits.
@@ -100,7 +113,7 @@ func readPlatformsPlan(text []byte) (*PlatformsPlan, error) {
 	return p, nil
 }
 
-func (f sessionFile) read() (PlannedSession, error) {
+func (f WrittenSession) read() (PlannedSession, error) {
 	from, to, err := readTexts(f.From, f.To)
 	if err != nil {
 		return PlannedSession{}, err

@@ -460,3 +460,22 @@ func TestClusterMovedIsAType(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// What is shown of a plan is what its file says.
+func TestWrittenPlan(t *testing.T) {
+	r, versions := release(t)
+	p := platformsPlan(t, r, versions, idA)
+	w := p.Written()
+	if len(w.Sessions) != len(p.Sessions) || len(w.Sessions) == 0 {
+		t.Fatalf("got %d sessions of %d", len(w.Sessions), len(p.Sessions))
+	}
+	for i, s := range p.Sessions {
+		want := change.WrittenSession{Name: s.Name(), Predecessor: s.From.Hash, From: s.From.Text(), To: string(s.To.Source())}
+		if w.Sessions[i] != want {
+			t.Errorf("got %+v, want %+v", w.Sessions[i], want)
+		}
+	}
+	if empty := (&change.PlatformsPlan{}).Written(); empty.Before == nil || empty.After == nil {
+		t.Error("no machines are null instead of an empty list")
+	}
+}

@@ -107,3 +107,31 @@ func plural(n int, word string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, word)
 }
+
+// Listing is a result for programs. It is a part of documents of the kind
+// confidb.lint/v1.
+type Listing struct {
+	FailOn   Severity `json:"failOn"`
+	Failed   bool     `json:"failed"`
+	Sessions []string `json:"sessions"`
+	Summary  string   `json:"summary"`
+	Problems []Listed `json:"problems"`
+}
+
+// Listed is a problem with what its rule says.
+type Listed struct {
+	Problem
+	Name     string   `json:"name"`
+	Severity Severity `json:"severity"`
+	Title    string   `json:"title"`
+}
+
+// Listing returns the result for programs.
+func (r Result) Listing() Listing {
+	l := Listing{FailOn: r.FailOn, Failed: r.Failed(), Sessions: r.Sessions, Summary: r.Summary(), Problems: []Listed{}}
+	for _, p := range r.Problems {
+		rule := p.Rule()
+		l.Problems = append(l.Problems, Listed{p, rule.Name, rule.Severity, rule.Title})
+	}
+	return l
+}

@@ -76,3 +76,28 @@ func TestLookEnds(t *testing.T) {
 		t.Errorf("got the problems %v of half of what was given", r.Problems)
 	}
 }
+
+// A listing says of each problem what its rule says, and of all whether they fail.
+func TestListing(t *testing.T) {
+	problems := checkFile(t, "testdata/CDB3024/bad.yaml")
+	if len(problems) == 0 {
+		t.Fatal("got no problem")
+	}
+	r := lint.Result{Sessions: []string{"bad.yaml"}, Problems: problems, FailOn: lint.Note}
+	l := r.Listing()
+	if !l.Failed {
+		t.Error("got a listing that does not fail")
+	}
+	if l.Summary != r.Summary() {
+		t.Errorf("got %q, want %q", l.Summary, r.Summary())
+	}
+	for i, p := range l.Problems {
+		rule := problems[i].Rule()
+		if want := (lint.Listed{Problem: problems[i], Name: rule.Name, Severity: rule.Severity, Title: rule.Title}); p != want {
+			t.Errorf("got %+v, want %+v", p, want)
+		}
+	}
+	if none := (lint.Result{FailOn: lint.Note}).Listing(); none.Failed || none.Problems == nil {
+		t.Errorf("without problems: got %+v", none)
+	}
+}

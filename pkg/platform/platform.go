@@ -53,9 +53,10 @@ type Node struct {
 // System is what a Node object says of what runs there. It changes with updates of
 // firmware and kernel, and is a claim of the node's kubelet.
 type System struct {
-	KernelVersion, OSImage string
+	KernelVersion string `json:"kernelVersion"`
+	OSImage       string `json:"osImage"`
 	// BootID is another one after each start of the machine.
-	BootID string
+	BootID string `json:"bootID"`
 }
 
 // Inventory is what a cluster has. It comes from Appraise, which returns none that

@@ -12,16 +12,16 @@ import (
 // the quoting enclave signs. That the quote is of this node, and not of another
 // machine, is what the name of the user's file says.
 type Quote struct {
-	Node string
+	Node string `json:"-"`
 	// Origin is the quote's file.
-	Origin string
-	ID     attest.PlatformID
+	Origin string            `json:"-"`
+	ID     attest.PlatformID `json:"-"`
 	// FMSPC is the machine's family, in lower-case hexadecimal digits.
-	FMSPC string
+	FMSPC string `json:"fmspc"`
 	// Status and EvaluationNumber are Intel's judgement, and the number of the
 	// evaluation that it is from.
-	Status           sgx.TCBStatus
-	EvaluationNumber int
+	Status           sgx.TCBStatus `json:"tcbStatus"`
+	EvaluationNumber int           `json:"evaluationDataNumber"`
 }
 
 // withQuotes adds what quotes claim. A node that is known by a key of SCONE's own

@@ -23,23 +23,16 @@ func NewExplanation(text string, pages []explain.Page) Explanation {
 
 // Text writes the pages, or a line for each of all.
 func (e Explanation) Text(p *Page) {
-	if e.LookedUp == "" {
-		p.listCodes(e.Pages)
-		return
-	}
+	group := ""
 	for _, page := range e.Pages {
-		p.Gap()
-		p.explain(page)
-	}
-}
-
-func (p *Page) listCodes(pages []explain.Page) {
-	last := ""
-	for _, page := range pages {
-		if page.Group != last {
+		switch {
+		case e.LookedUp != "":
 			p.Gap()
-			p.Line("%s", page.Group)
-			last = page.Group
+			p.explain(page)
+			continue
+		case page.Group != group:
+			group = page.Group
+			p.Section(group)
 		}
 		p.Wrap(fmt.Sprintf("  %-26s ", page.Code), page.Title)
 	}
@@ -47,17 +40,11 @@ func (p *Page) listCodes(pages []explain.Page) {
 
 func (p *Page) explain(page explain.Page) {
 	p.Wrap("", page.Code+": "+page.Title)
-	p.Wrap("  meaning  ", page.Meaning)
-	p.Wrap("  attack   ", page.Attack)
-	label := "  do       "
+	parts := []string{"meaning", page.Meaning, "attack", page.Attack}
+	label := "do"
 	for step := range strings.Lines(page.Do) {
-		p.Wrap(label, "- "+step)
-		label = "           "
+		parts = append(parts, label, "- "+step)
+		label = ""
 	}
-	if page.Caveat != "" {
-		p.Wrap("  caveat   ", page.Caveat)
-	}
-	if len(page.Also) > 0 {
-		p.Wrap("  also     ", strings.Join(page.Also, " "))
-	}
+	p.Parts("  %-9s", append(parts, "caveat", page.Caveat, "also", strings.Join(page.Also, " "))...)
 }

@@ -3,6 +3,7 @@ package printers
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/confidb/confidb/pkg/lint"
 	"github.com/confidb/confidb/pkg/report"
@@ -23,39 +24,14 @@ func Lint(out io.Writer, format string, r lint.Result, version string) error {
 			_, err = out.Write(text)
 		}
 		return err
-	case "text":
-		format = ""
 	}
-	return Print(out, format, newLintDocument(r))
+	return Print(out, strings.TrimPrefix(format, "text"), lintDocument{Head{"confidb.lint/v1", r.Simulated}, r.Listing()})
 }
 
 // lintDocument is what the linter found.
 type lintDocument struct {
 	Head
-	FailOn   lint.Severity `json:"failOn"`
-	Failed   bool          `json:"failed"`
-	Sessions []string      `json:"sessions"`
-	Summary  string        `json:"summary"`
-	Problems []lintProblem `json:"problems"`
-}
-
-type lintProblem struct {
-	lint.Problem
-	Name     string        `json:"name"`
-	Severity lint.Severity `json:"severity"`
-	Title    string        `json:"title"`
-}
-
-func newLintDocument(r lint.Result) lintDocument {
-	d := lintDocument{
-		Head: Head{"confidb.lint/v1", r.Simulated}, FailOn: r.FailOn, Failed: r.Failed(),
-		Sessions: r.Sessions, Summary: r.Summary(), Problems: []lintProblem{},
-	}
-	for _, p := range r.Problems {
-		rule := p.Rule()
-		d.Problems = append(d.Problems, lintProblem{p, rule.Name, rule.Severity, rule.Title})
-	}
-	return d
+	lint.Listing
 }
 
 // Text writes a paragraph for each problem that is not suppressed.
@@ -65,12 +41,7 @@ func (d lintDocument) Text(page *Page) {
 			continue
 		}
 		page.Wrap("", fmt.Sprintf("%s:%d:%d: %s %s: %s", p.File, p.Line, p.Column, p.Code, p.Severity, p.Title))
-		if p.Path != "" {
-			page.Wrap("  at   ", p.Path)
-		}
-		page.Wrap("  got  ", p.Got)
-		page.Wrap("  fix  ", p.Fix)
-		page.Wrap("  why  ", "kubectl confidb explain "+p.Code)
+		page.Parts("  %-5s", "at", p.Path, "got", p.Got, "fix", p.Fix, "why", "kubectl confidb explain "+p.Code)
 		page.Gap()
 	}
 	page.Wrap("", d.Summary)

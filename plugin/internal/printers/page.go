@@ -2,6 +2,7 @@ package printers
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -42,9 +43,24 @@ func (p *Page) Gap() {
 	}
 }
 
-// Wrap writes text after a label, in lines that begin below its first word. A word that
-// is longer than a line stays whole, so that it can be copied.
-func (p *Page) Wrap(label, text string) { Wrap(&p.text, label, text) }
+// Parts writes the labelled texts of a paragraph, a label and its text in turn. A text
+// that is empty is left out with its label. layout is how a label is written.
+func (p *Page) Parts(layout string, labelsAndTexts ...string) {
+	for part := range slices.Chunk(labelsAndTexts, 2) {
+		if part[1] != "" {
+			p.Wrap(fmt.Sprintf(layout, part[0]), part[1])
+		}
+	}
+}
+
+// Section begins one with a title. Lines are written as Line does.
+func (p *Page) Section(title string, lines ...string) {
+	p.Gap()
+	p.Line("%s", title)
+	for _, line := range lines {
+		p.Line("  %s", line)
+	}
+}
 
 // Columns aligns rows with two spaces between columns; the usual three would not leave
 // room for a platform ID on a terminal. An empty cell is <none>.
@@ -66,29 +82,34 @@ func (p *Page) Columns(rows [][]string) {
 		for c, cell := range row {
 			fmt.Fprintf(&line, "%-*s", widths[c]+2, cell)
 		}
-		p.text.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+		p.Line("%s", line.String())
 	}
 }
 
-// Wrap writes text after a label, in lines that begin below its first word.
-func Wrap(b *strings.Builder, label, text string) {
-	b.WriteString(label)
+// Wrap writes text after a label, in lines that begin below its first word. A word that
+// is longer than a line stays whole, so that it can be copied.
+func (p *Page) Wrap(label, text string) {
 	indent := utf8.RuneCountInString(label)
-	column := indent
-	for i, word := range strings.Fields(check.Printable(text)) {
-		length := utf8.RuneCountInString(word)
+	lines := broken(text, width-indent)
+	p.text.WriteString(label + strings.Join(lines, fmt.Sprintf("\n%*s", indent, "")) + "\n")
+}
+
+// broken breaks text into lines of a width, but for words that are longer. There is at
+// least one line.
+func broken(text string, width int) []string {
+	lines := []string{""}
+	for _, word := range strings.Fields(check.Printable(text)) {
+		last := len(lines) - 1
 		switch {
-		case i > 0 && column+1+length > width:
-			fmt.Fprintf(b, "\n%*s", indent, "")
-			column = indent
-		case i > 0:
-			b.WriteByte(' ')
-			column++
+		case lines[last] == "":
+			lines[last] = word
+		case utf8.RuneCountInString(lines[last]+word) < width:
+			lines[last] += " " + word
+		default:
+			lines = append(lines, word)
 		}
-		b.WriteString(word)
-		column += length
 	}
-	b.WriteByte('\n')
+	return lines
 }
 
 // Count says how many there are: 1 machine, 2 machines.

@@ -6,9 +6,9 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	kubejson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -16,7 +16,6 @@ import (
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/platform"
-	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/plugin/internal/cli"
 )
 
@@ -33,35 +32,33 @@ type PrintPlatforms func(streams genericiooptions.IOStreams, i *platform.Invento
 // Platforms returns what prints machines in one of PlatformFormats, or in a table if
 // the format is empty. An unknown one is a usage error.
 func Platforms(format string) (PrintPlatforms, error) {
-	switch format {
-	case "", "json", "yaml":
-		return func(streams genericiooptions.IOStreams, i *platform.Inventory, origin string, simulated bool) error {
-			return Print(streams.Out, format, newPlatformDocument(i, origin, simulated))
-		}, nil
-	case "wide":
-		return func(streams genericiooptions.IOStreams, i *platform.Inventory, origin string, simulated bool) error {
-			return Print(streams.Out, "", wideDocument{newPlatformDocument(i, origin, simulated)})
-		}, nil
-	case "name":
-		return warning(platformNames), nil
-	case "session":
-		return warning(platformSession), nil
-	}
-	return platformTemplate(format)
-}
-
-// warning says of a simulated result on standard error that it is one: the format has
-// no place for it.
-func warning(print func(out io.Writer, d platformDocument) error) PrintPlatforms {
+	extract, err := extractor(format)
 	return func(streams genericiooptions.IOStreams, i *platform.Inventory, origin string, simulated bool) error {
-		if simulated {
+		d := platforms{Head{"confidb.platforms/v1", simulated}, i.Listing(origin)}
+		switch format {
+		case "", "json", "yaml":
+			return Print(streams.Out, format, d)
+		case "wide":
+			return Print(streams.Out, "", widePlatforms{d})
+		}
+		if simulated { // what is extracted has no place for it
 			fmt.Fprintf(streams.ErrOut, "%s\n\n", banner)
 		}
-		return print(streams.Out, newPlatformDocument(i, origin, simulated))
-	}
+		return extract(streams.Out, d)
+	}, err
 }
 
-func platformTemplate(format string) (PrintPlatforms, error) {
+// extractor returns what writes a part of the document that a program asks for; nil for
+// the formats that hold all of it.
+func extractor(format string) (func(out io.Writer, d platforms) error, error) {
+	switch format {
+	case "", "json", "yaml", "wide":
+		return nil, nil
+	case "name":
+		return writeNames, nil
+	case "session":
+		return writeSessionLine, nil
+	}
 	if spec, ok := strings.CutPrefix(format, "custom-columns="); ok {
 		return customColumns(spec)
 	}
@@ -72,18 +69,45 @@ func platformTemplate(format string) (PrintPlatforms, error) {
 	if err != nil {
 		return nil, cli.NewUsageError("-o: %w", err)
 	}
-	return warning(func(out io.Writer, d platformDocument) error {
+	return func(out io.Writer, d platforms) error {
 		object, err := d.object()
 		if err != nil {
 			return err
 		}
 		return p.PrintObj(object, out)
-	}), nil
+	}, nil
 }
 
-// customColumns prints one row for each item: HEADER:.path,HEADER:.path. The
+// writeNames writes what kubectl takes as an argument. An ID without node has none.
+func writeNames(out io.Writer, d platforms) error {
+	var names strings.Builder
+	for _, item := range d.Items {
+		if item.Name == "" {
+			return cli.NewUsageError("-o name: a list of platform IDs names no nodes")
+		}
+		fmt.Fprintf(&names, "node/%s\n", item.Name)
+	}
+	_, err := io.WriteString(out, names.String())
+	return err
+}
+
+// writeSessionLine writes the line for services[] of a session.
+func writeSessionLine(out io.Writer, d platforms) error {
+	_, err := fmt.Fprintf(out, "platforms: [%s]\n", joined(d.Platforms, attest.PlatformID.String))
+	return err
+}
+
+func joined[T any](all []T, word func(T) string) string {
+	var words []string
+	for _, one := range all {
+		words = append(words, word(one))
+	}
+	return strings.Join(words, ",")
+}
+
+// customColumns writes one row for each item: HEADER:.path,HEADER:.path. The
 // printer of kubectl get takes as long to load as all the rest of this program.
-func customColumns(spec string) (PrintPlatforms, error) {
+func customColumns(spec string) (func(out io.Writer, d platforms) error, error) {
 	var headers []string
 	var paths []*jsonpath.JSONPath
 	for _, column := range strings.Split(spec, ",") {
@@ -94,13 +118,13 @@ func customColumns(spec string) (PrintPlatforms, error) {
 		}
 		headers, paths = append(headers, header), append(paths, p)
 	}
-	return warning(func(out io.Writer, d platformDocument) error {
+	return func(out io.Writer, d platforms) error {
 		object, err := d.object()
 		if err != nil {
 			return err
 		}
-		rows := [][]string{slices.Clone(headers)}
-		items, _ := object.(*unstructured.UnstructuredList).UnstructuredContent()["items"].([]any)
+		rows := [][]string{headers}
+		items, _ := object.UnstructuredContent()["items"].([]any)
 		for _, item := range items {
 			row, err := columnsOf(item, paths)
 			if err != nil {
@@ -112,7 +136,7 @@ func customColumns(spec string) (PrintPlatforms, error) {
 		page.Columns(rows)
 		_, err = io.WriteString(out, page.String())
 		return err
-	}), nil
+	}, nil
 }
 
 func columnsOf(item any, paths []*jsonpath.JSONPath) ([]string, error) {
@@ -131,94 +155,14 @@ func columnsOf(item any, paths []*jsonpath.JSONPath) ([]string, error) {
 	return row, nil
 }
 
-// platformDocument is what programs get.
-type platformDocument struct {
+// platforms is the document of machines.
+type platforms struct {
 	Head
-	// Origin is where the IDs come from, in the user's words.
-	Origin string `json:"origin"`
-	// Platforms are the IDs that sessions should admit.
-	Platforms []attest.PlatformID `json:"platforms"`
-	// Items are the nodes with SGX, or one item without name for each ID of a list.
-	Items      []platformItem `json:"items"`
-	WithoutSGX int            `json:"withoutSGX"`
-	Warnings   []string       `json:"warnings"`
-
-	all []platformItem // also the nodes without SGX
-}
-
-type platformItem struct {
-	Name       string            `json:"name"`
-	SGX        bool              `json:"sgx"`
-	Usable     bool              `json:"usable"`
-	Reason     string            `json:"reason"`
-	PlatformID attest.PlatformID `json:"platformID"`
-	Generation attest.Generation `json:"generation"`
-	Provenance attest.Provenance `json:"provenance"`
-	Sources    []string          `json:"sources"`
-	LASPods    []string          `json:"lasPods"`
-	Resources  []string          `json:"sgxResources"`
-	// Quote is what Intel's collateral says of the machine; null unless quoted.
-	Quote         *quoteItem `json:"quote"`
-	KernelVersion string     `json:"kernelVersion"`
-	OSImage       string     `json:"osImage"`
-	BootID        string     `json:"bootID"`
-}
-
-// quoteItem is what a quote adds to an ID.
-type quoteItem struct {
-	FMSPC            string        `json:"fmspc"`
-	TCBStatus        sgx.TCBStatus `json:"tcbStatus"`
-	EvaluationNumber int           `json:"evaluationDataNumber"`
-}
-
-func newQuoteItem(q *platform.Quote) *quoteItem {
-	if q == nil {
-		return nil
-	}
-	return &quoteItem{q.FMSPC, q.Status, q.EvaluationNumber}
-}
-
-const (
-	// declaredSource is the source of an ID of a plain list.
-	declaredSource = "list"
-	// declaredReason says why an ID of a plain list is not said to be usable.
-	declaredReason = "not bound to a node"
-)
-
-// platformItems returns the rows: what a plain list declares, then the nodes.
-func platformItems(i *platform.Inventory) []platformItem {
-	items := []platformItem{}
-	for _, id := range i.Declared {
-		items = append(items, platformItem{
-			SGX: true, Reason: declaredReason, PlatformID: id, Generation: id.Generation(), Provenance: attest.Declared,
-			Sources: []string{declaredSource}, LASPods: []string{}, Resources: []string{},
-		})
-	}
-	for _, n := range i.Nodes {
-		sources := []string{}
-		for _, s := range n.Sources {
-			sources = append(sources, string(s))
-		}
-		items = append(items, platformItem{
-			Name: n.Name, SGX: n.SGX, Usable: n.Usable, Reason: n.Reason, PlatformID: n.ID, Generation: n.ID.Generation(), Provenance: n.Provenance,
-			Sources: sources, LASPods: append([]string{}, n.LASPods...), Resources: append([]string{}, n.Resources...),
-			Quote: newQuoteItem(n.Quote), KernelVersion: n.KernelVersion, OSImage: n.OSImage, BootID: n.BootID,
-		})
-	}
-	return items
-}
-
-func newPlatformDocument(i *platform.Inventory, origin string, simulated bool) platformDocument {
-	all := platformItems(i)
-	return platformDocument{
-		Head: Head{"confidb.platforms/v1", simulated}, Origin: origin, Platforms: i.IDs(), WithoutSGX: i.WithoutSGX(),
-		Items:    slices.DeleteFunc(slices.Clone(all), func(item platformItem) bool { return !item.SGX }),
-		Warnings: append([]string{}, i.Warnings...), all: all,
-	}
+	platform.Listing
 }
 
 // object is the document as the printers of kubectl want it.
-func (d platformDocument) object() (runtime.Object, error) {
+func (d platforms) object() (*unstructured.UnstructuredList, error) {
 	text, err := json.Marshal(d)
 	if err != nil {
 		return nil, err
@@ -232,65 +176,96 @@ func (d platformDocument) object() (runtime.Object, error) {
 	return list, nil
 }
 
-// platformNames prints what kubectl takes as an argument. An ID without node has none.
-func platformNames(out io.Writer, d platformDocument) error {
-	var names strings.Builder
-	for _, item := range d.Items {
-		if item.Name == "" {
-			return cli.NewUsageError("-o name: a list of platform IDs names no nodes")
-		}
-		fmt.Fprintf(&names, "node/%s\n", item.Name)
-	}
-	_, err := io.WriteString(out, names.String())
-	return err
-}
-
-// platformSession prints the line for services[] of a session.
-func platformSession(out io.Writer, d platformDocument) error {
-	var ids []string
-	for _, id := range d.Platforms {
-		ids = append(ids, id.String())
-	}
-	_, err := fmt.Fprintf(out, "platforms: [%s]\n", strings.Join(ids, ","))
-	return err
-}
-
 // Text writes a table of 80 columns.
-func (d platformDocument) Text(p *Page) {
+func (d platforms) Text(p *Page) {
 	rows := [][]string{{"NODE", "PLATFORM ID", "PROVENANCE", "STATE"}}
-	for _, item := range d.Items {
-		rows = append(rows, []string{item.Name, item.PlatformID.String(), string(item.Provenance), item.state()})
+	for _, n := range d.Nodes {
+		if n.SGX {
+			rows = append(rows, []string{n.Name, n.ID.String(), string(n.Provenance), n.State()})
+		}
 	}
 	p.Columns(narrow(rows))
 }
 
-// wideDocument has everything in its table, also nodes without SGX.
-type wideDocument struct{ platformDocument }
+// widePlatforms has everything in its table, also nodes without SGX.
+type widePlatforms struct{ platforms }
 
 // Text writes a table as wide as it gets.
-func (d wideDocument) Text(p *Page) {
+func (d widePlatforms) Text(p *Page) {
 	rows := [][]string{{"NODE", "PLATFORM ID", "GENERATION", "PROVENANCE", "STATE", "SOURCE", "LAS POD", "SGX RESOURCE", "TCB"}}
-	for _, item := range d.all {
+	for _, n := range d.Nodes {
+		tcb := ""
+		if n.Quote != nil {
+			tcb = string(n.Quote.Status)
+		}
 		rows = append(rows, []string{
-			item.Name, item.PlatformID.String(), string(item.Generation), string(item.Provenance), item.state(),
-			strings.Join(item.Sources, ","), strings.Join(item.LASPods, ","), strings.Join(item.Resources, ","), item.tcb(),
+			n.Name, n.ID.String(), string(n.ID.Generation()), string(n.Provenance), n.State(),
+			joined(n.Sources, func(s platform.Source) string { return string(s) }), strings.Join(n.LASPods, ","), strings.Join(n.Resources, ","), tcb,
 		})
 	}
 	p.Columns(rows)
 }
 
-func (item platformItem) state() string {
-	if item.Usable {
-		return "usable"
+// Widths in the table of platforms: of what the state of a node needs at least, and of a
+// name at most. A name is at most 253 characters long.
+const (
+	leastState  = 14
+	longestName = 28
+)
+
+// narrow makes a table of NODE, PLATFORM ID, PROVENANCE and STATE fit a terminal: it
+// breaks the lines of the state; if that does not do, it shortens the IDs and then
+// the names in the middle. -o wide has everything.
+func narrow(rows [][]string) [][]string {
+	for i, shorten := range []func(string) string{attest.ShortID, shortName} {
+		if column := 1 - i; left(rows) < leastState {
+			for _, row := range rows[1:] {
+				row[column] = shorten(row[column])
+			}
+		}
 	}
-	return item.Reason
+	state := left(rows)
+	var all [][]string
+	for _, row := range rows {
+		var words []string
+		for _, word := range strings.Fields(row[3]) {
+			for piece := range slices.Chunk([]rune(word), state) {
+				words = append(words, string(piece))
+			}
+		}
+		for i, line := range broken(strings.Join(words, " "), state) {
+			if i > 0 {
+				row = []string{" ", " ", " ", ""} // nothing is <none>
+			}
+			all = append(all, append(row[:3:3], line))
+		}
+	}
+	return all
 }
 
-func (item platformItem) tcb() string {
-	if item.Quote == nil {
-		return ""
+// left is how wide the last column may be.
+func left(rows [][]string) int {
+	left := width
+	for c := range 3 {
+		widest := len("<none>")
+		for _, row := range rows {
+			widest = max(widest, utf8.RuneCountInString(row[c]))
+		}
+		left -= widest + 2
 	}
-	return string(item.Quote.TCBStatus)
+	return left
+}
+
+func shortName(name string) string { return middleOut(name, longestName) }
+
+// middleOut keeps the beginning and the end of text.
+func middleOut(text string, width int) string {
+	runes := []rune(text)
+	if len(runes) <= width {
+		return text
+	}
+	tail := (width - 1) / 2
+	return string(runes[:width-1-tail]) + "…" + string(runes[len(runes)-tail:])
 }
 
 // Remark tells on standard error what the result alone does not: warnings, that the

@@ -5,10 +5,8 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/fleet"
 	"github.com/confidb/confidb/pkg/policy"
-	"github.com/confidb/confidb/pkg/sgx"
 )
 
 // Policy is what a policy accepts and where it is weak. Nothing in it is simulated or
@@ -16,66 +14,24 @@ import (
 type Policy struct {
 	Kind       string            `json:"kind"`
 	File       string            `json:"file"`
-	Accepts    Accepts           `json:"accepts"`
+	Accepts    policy.Accepted   `json:"accepts"`
 	Weaknesses []policy.Weakness `json:"weaknesses"`
-}
-
-// Accepts is what a policy accepts; what is empty accepts nothing.
-type Accepts struct {
-	CAS                 AcceptedCAS                  `json:"cas"`
-	Enclaves            map[string][]sgx.Measurement `json:"enclaves"`
-	TCB                 []sgx.TCBStatus              `json:"tcb"`
-	Advisories          []string                     `json:"advisories"`
-	DebugEnclave        bool                         `json:"debugEnclave"`
-	MinEvaluationNumber int                          `json:"minTCBEvaluationNumber"`
-	CollateralGrace     string                       `json:"collateralGrace"`
-	// RequireProvenance is empty when the cluster's word for platform IDs is enough.
-	RequireProvenance attest.Provenance `json:"requireProvenance"`
-	// MaxCollateralAge is null for no bound.
-	MaxCollateralAge *string `json:"maxCollateralAge"`
-}
-
-// AcceptedCAS are the enclaves that a CAS may be; Signer is null without one.
-type AcceptedCAS struct {
-	MRENCLAVEs []sgx.Measurement       `json:"mrenclaves"`
-	Signer     *attest.SignerReference `json:"signer"`
 }
 
 // NewPolicy makes the document of a policy that was read from a file.
 func NewPolicy(file string, p *policy.Policy) Policy {
-	d := Policy{Kind: "confidb.policy-check/v1", File: file, Weaknesses: list(p.Weaknesses()), Accepts: Accepts{
-		CAS:                 AcceptedCAS{list(p.CAS.ReferenceValues.MRENCLAVEs), p.CAS.ReferenceValues.Signer},
-		Enclaves:            map[string][]sgx.Measurement{},
-		TCB:                 append([]sgx.TCBStatus{sgx.UpToDate}, p.CAS.AcceptTCB...),
-		Advisories:          list(p.CAS.AcceptAdvisories),
-		DebugEnclave:        p.CAS.AllowDebugEnclave,
-		MinEvaluationNumber: p.Freshness.MinEvaluationNumber,
-		CollateralGrace:     policy.Hours(p.Freshness.Grace),
-		RequireProvenance:   p.RequireProvenance,
-	}}
-	for name, measurements := range p.Enclaves {
-		d.Accepts.Enclaves[name] = list(measurements)
-	}
-	if p.Freshness.MaxAge > 0 {
-		age := policy.Hours(p.Freshness.MaxAge)
-		d.Accepts.MaxCollateralAge = &age
-	}
-	return d
+	return Policy{"confidb.policy-check/v1", file, p.Accepts(), append([]policy.Weakness{}, p.Weaknesses()...)}
 }
-
-// list makes a list without entries one that programs can read: [] instead of null.
-func list[T any](all []T) []T { return append([]T{}, all...) }
 
 func (d Policy) head() Head { return Head{Kind: d.Kind} }
 
 // Text says in words what is accepted.
 func (d Policy) Text(p *Page) {
 	p.Line("%s is a valid %s. It accepts:", d.File, policy.Kind)
-	p.Gap()
-	d.Accepts.CAS.text(p)
-	d.Accepts.enclaves(p)
-	d.Accepts.platforms(p)
-	d.Accepts.collateral(p)
+	p.Section("CAS", acceptedCAS(d.Accepts)...)
+	p.Section("Enclaves in sessions, by MRENCLAVE", acceptedEnclaves(d.Accepts)...)
+	p.Section("Platforms", acceptedPlatforms(d.Accepts)...)
+	p.Section("Intel's collateral", acceptedCollateral(d.Accepts)...)
 	p.Gap()
 	p.Line("Weaknesses: %d", len(d.Weaknesses))
 	for _, w := range d.Weaknesses {
@@ -85,81 +41,68 @@ func (d Policy) Text(p *Page) {
 	}
 }
 
-func (c AcceptedCAS) text(p *Page) {
-	p.Line("CAS")
-	if len(c.MRENCLAVEs) == 0 && c.Signer == nil {
-		p.Line("  none")
-		return
+func acceptedCAS(a policy.Accepted) []string {
+	var lines []string
+	or, and := "", ""
+	for _, m := range a.CAS.MRENCLAVEs {
+		lines = append(lines, fmt.Sprintf("%-4sMRENCLAVE %s", or, m))
+		or, and = "or", "and"
 	}
-	for i, m := range c.MRENCLAVEs {
-		p.Line("  %-4sMRENCLAVE %s", before(i, "or"), m)
+	if s := a.CAS.Signer; s != nil {
+		lines = append(lines, fmt.Sprintf("%-4sMRSIGNER %s, ISVPRODID %d, ISVSVN at least %d", and, s.MRSIGNER, s.ISVProdID, s.MinISVSVN))
 	}
-	if s := c.Signer; s != nil {
-		p.Line("  %-4sMRSIGNER %s, ISVPRODID %d, ISVSVN at least %d", before(len(c.MRENCLAVEs), "and"), s.MRSIGNER, s.ISVProdID, s.MinISVSVN)
-	}
+	return orNone(lines)
 }
 
-// before is the word before all but the first.
-func before(i int, word string) string {
-	if i == 0 {
-		return ""
-	}
-	return word
-}
-
-func (a Accepts) enclaves(p *Page) {
-	p.Gap()
-	p.Line("Enclaves in sessions, by MRENCLAVE")
-	if len(a.Enclaves) == 0 {
-		p.Line("  none")
-	}
+func acceptedEnclaves(a policy.Accepted) []string {
+	var lines []string
 	for _, name := range slices.Sorted(maps.Keys(a.Enclaves)) {
-		if len(a.Enclaves[name]) == 0 {
-			p.Line("  %-10s none", name)
-		}
+		var measurements []string
 		for _, m := range a.Enclaves[name] {
-			p.Line("  %-10s %s", name, m)
+			measurements = append(measurements, m.String())
+		}
+		for _, m := range orNone(measurements) {
+			lines = append(lines, fmt.Sprintf("%-10s %s", name, m))
 		}
 	}
+	return orNone(lines)
 }
 
-func (a Accepts) platforms(p *Page) {
-	p.Gap()
-	p.Line("Platforms")
+func orNone(lines []string) []string {
+	if len(lines) == 0 {
+		return []string{"none"}
+	}
+	return lines
+}
+
+func acceptedPlatforms(a policy.Accepted) []string {
+	var lines []string
 	for _, s := range a.TCB {
-		p.Line("  %s: %s", s, fleet.Meaning(s))
+		lines = append(lines, fmt.Sprintf("%s: %s", s, fleet.Meaning(s)))
 	}
 	for _, advisory := range a.Advisories {
-		p.Line("  %s: platforms that this advisory of Intel concerns (a warning)", advisory)
+		lines = append(lines, advisory+": platforms that this advisory of Intel concerns (a warning)")
 	}
-	debug := "refused"
+	debug, ids := "refused", "any, also those that only the cluster claims"
 	if a.DebugEnclave {
 		debug = "ACCEPTED: the host can read their memory"
 	}
-	p.Line("  debug enclaves: %s", debug)
-	ids := "any, also those that only the cluster claims"
 	if a.RequireProvenance != "" {
 		ids = "at least " + string(a.RequireProvenance)
 	}
-	p.Line("  platform IDs: %s", ids)
+	return append(lines, "debug enclaves: "+debug, "platform IDs: "+ids)
 }
 
-func (a Accepts) collateral(p *Page) {
-	evaluation := "any TCB evaluation"
+func acceptedCollateral(a policy.Accepted) []string {
+	evaluation, age, until := "any TCB evaluation", "issued at any time", "until its next update is due"
 	if a.MinEvaluationNumber > 0 {
 		evaluation = fmt.Sprintf("TCB evaluation %d or later", a.MinEvaluationNumber)
 	}
-	age := "issued at any time"
 	if a.MaxCollateralAge != nil {
 		age = "issued at most " + *a.MaxCollateralAge + " ago"
 	}
-	until := "until its next update is due"
 	if a.CollateralGrace != policy.Hours(0) {
 		until = "up to " + a.CollateralGrace + " after its next update was due (a warning then)"
 	}
-	p.Gap()
-	p.Line("Intel's collateral")
-	for _, line := range []string{evaluation, age, until} {
-		p.Line("  %s", line)
-	}
+	return []string{evaluation, age, until}
 }

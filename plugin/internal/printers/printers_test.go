@@ -203,8 +203,8 @@ func TestPrintFails(t *testing.T) {
 
 // What a peer wrote moves no cursor and forges no line.
 func TestWrap(t *testing.T) {
-	var b strings.Builder
-	printers.Wrap(&b, "label ", "a\x1b[2J b\r\nPASS c\u202e "+strings.Repeat("word ", 40))
+	var b printers.Page
+	b.Wrap("label ", "a\x1b[2J b\r\nPASS c\u202e "+strings.Repeat("word ", 40))
 	lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 	for i, line := range lines {
 		if n := utf8.RuneCountInString(line); n > 80 || i > 0 && !strings.HasPrefix(line, "      word") {

@@ -38,15 +38,13 @@ func (r Result) Text(p *Page) {
 		p.claims(r.Claims)
 	}
 	if len(r.Limitations) > 0 {
-		p.Gap()
-		p.Line("Not protected by the database itself, whatever is said above:")
+		p.Section("Not protected by the database itself, whatever is said above:")
 		for _, l := range r.Limitations {
 			p.Wrap("  - ", l.Text)
 		}
 	}
 	if len(r.Origins) > 0 {
-		p.Gap()
-		p.Line("Where inputs came from:")
+		p.Section("Where inputs came from:")
 		for _, name := range slices.Sorted(maps.Keys(r.Origins)) {
 			p.Line("  %-17s %s", name, r.Origins[name])
 		}
@@ -65,11 +63,7 @@ func (p *Page) Findings(findings check.Report) {
 		if f.Outcome == check.Pass {
 			continue
 		}
-		for _, line := range [][2]string{{"got", f.Got}, {"want", f.Want}, {"because", f.Reason}, {"next", f.Hint}} {
-			if line[1] != "" {
-				p.Wrap(fmt.Sprintf("     %8s ", line[0]), line[1])
-			}
-		}
+		p.Parts("     %8s ", "got", f.Got, "want", f.Want, "because", f.Reason, "next", f.Hint)
 	}
 }
 
@@ -82,45 +76,35 @@ func (p *Page) Verdict(subject string, v check.Verdict, simulated bool) {
 
 // label writes what evidence binds.
 func (p *Page) label(l *attest.EvidenceLabel) {
-	p.Gap()
-	p.Line("Evidence (%s):", l.Backend)
-	for _, line := range []struct {
-		name    string
-		bound   bool
-		yes, no string
-	}{
-		{"key", l.KeyBound, "bound: the enclave vouches for the key of this CAS", "not bound: no enclave was seen to vouch for a key"},
-		{"nonce", l.NonceBound, "bound: the enclave answered the nonce", "not bound: no nonce was seen to be answered"},
-		{"session", l.SessionBound, "bound: the TLS peer holds that key", "not bound: the TLS peer was not seen to hold it"},
-	} {
-		text := line.no
-		if line.bound {
-			text = line.yes
-		}
-		p.Wrap(fmt.Sprintf("  %-10s ", line.name), text)
+	key, nonce, session := "not bound: no enclave was seen to vouch for a key", "not bound: no nonce was seen to be answered", "not bound: the TLS peer was not seen to hold it"
+	if l.KeyBound {
+		key = "bound: the enclave vouches for the key of this CAS"
 	}
-	p.Wrap("  freshness  ", l.Freshness)
+	if l.NonceBound {
+		nonce = "bound: the enclave answered the nonce"
+	}
+	if l.SessionBound {
+		session = "bound: the TLS peer holds that key"
+	}
+	p.Section(fmt.Sprintf("Evidence (%s):", l.Backend))
+	p.Parts("  %-10s ", "key", key, "nonce", nonce, "session", session, "freshness", l.Freshness)
 }
 
 // claims writes what a quote says. The PPID is left out: it is personal data of
 // the machine's owner, and in the other formats for whoever asks for it.
 func (p *Page) claims(c *attest.Claims) {
-	p.Gap()
-	p.Line("What the quote says:")
 	tcb, enclave, platform := c.TCB, c.Enclave, c.Platform
-	for _, line := range [][2]string{
-		{"TCB status", fmt.Sprintf("%s (platform %s, quoting enclave %s)", known(tcb.Status), known(tcb.PlatformStatus), known(tcb.QEStatus))},
-		{"TCB date", fmt.Sprintf("%s, evaluation %d", known(tcb.Date), tcb.EvaluationDataNumber)},
-		{"advisories", known(strings.Join(tcb.Advisories, " "))},
-		{"MRENCLAVE", enclave.MRENCLAVE.String()},
-		{"MRSIGNER", enclave.MRSIGNER.String()},
-		{"product", fmt.Sprintf("ISVPRODID %d ISVSVN %d debug %v", enclave.ISVProdID, enclave.ISVSVN, enclave.Debug)},
-		{"REPORTDATA", enclave.ReportData[:64] + " " + enclave.ReportData[64:]},
-		{"platform ID", "INTEL_QE_ID:" + platform.QEID},
-		{"FMSPC", platform.FMSPC + " (" + platform.PCKCA + ")"},
-	} {
-		p.Wrap(fmt.Sprintf("  %-11s ", line[0]), line[1])
-	}
+	p.Section("What the quote says:")
+	p.Parts("  %-11s ",
+		"TCB status", fmt.Sprintf("%s (platform %s, quoting enclave %s)", known(tcb.Status), known(tcb.PlatformStatus), known(tcb.QEStatus)),
+		"TCB date", fmt.Sprintf("%s, evaluation %d", known(tcb.Date), tcb.EvaluationDataNumber),
+		"advisories", known(strings.Join(tcb.Advisories, " ")),
+		"MRENCLAVE", enclave.MRENCLAVE.String(),
+		"MRSIGNER", enclave.MRSIGNER.String(),
+		"product", fmt.Sprintf("ISVPRODID %d ISVSVN %d debug %v", enclave.ISVProdID, enclave.ISVSVN, enclave.Debug),
+		"REPORTDATA", enclave.ReportData[:64]+" "+enclave.ReportData[64:],
+		"platform ID", "INTEL_QE_ID:"+platform.QEID,
+		"FMSPC", platform.FMSPC+" ("+platform.PCKCA+")")
 }
 
 // known writes a word for what is empty.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/change"
 	"github.com/confidb/confidb/pkg/diff"
 	"github.com/confidb/confidb/pkg/rollout"
@@ -94,33 +93,17 @@ func (d SessionHistory) Text(p *Page) {
 // PlatformsPlan is a plan for the machines that sessions admit, and what it changes.
 type PlatformsPlan struct {
 	Head
-	Cluster   string              `json:"cluster"`
-	Namespace string              `json:"namespace"`
-	Name      string              `json:"name"`
-	Before    []attest.PlatformID `json:"before"`
-	After     []attest.PlatformID `json:"after"`
-	Sessions  []plannedSession    `json:"sessions"`
+	change.WrittenPlan
 	// Changes are by the name of the session.
 	Changes map[string]diff.Diff `json:"changes"`
 
 	texts []SessionChange
 }
 
-type plannedSession struct {
-	Name        string `json:"name"`
-	Predecessor string `json:"predecessor"`
-	From        string `json:"from"`
-	To          string `json:"to"`
-}
-
 // NewPlatformsPlan returns the document of a plan.
 func NewPlatformsPlan(p *change.PlatformsPlan, simulated bool) PlatformsPlan {
-	d := PlatformsPlan{
-		Head: Head{change.PlatformsPlanKind, simulated}, Cluster: p.Cluster, Namespace: p.Namespace, Name: p.Name,
-		Before: p.Before, After: p.After, Changes: map[string]diff.Diff{},
-	}
+	d := PlatformsPlan{Head: Head{change.PlatformsPlanKind, simulated}, WrittenPlan: p.Written(), Changes: map[string]diff.Diff{}}
 	for _, s := range p.Sessions {
-		d.Sessions = append(d.Sessions, plannedSession{s.Name(), s.From.Hash, s.From.Text(), string(s.To.Source())})
 		d.Changes[s.Name()] = s.Diff
 		d.texts = append(d.texts, SessionChange{To: s.Name(), Change: s.Change})
 	}

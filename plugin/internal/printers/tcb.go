@@ -58,36 +58,34 @@ func (d TCB) summary() string {
 }
 
 func (p *Page) group(g *fleet.Group) {
-	title := g.Status
+	title, platform, advisories, servicing := g.Status, "", "", ""
 	if g.Reason != "" {
 		title += ": " + g.Reason
 	}
-	p.Gap()
-	p.Wrap("", fmt.Sprintf("%s %s (%s)", strings.ToUpper(g.Outcome.String()), title, Count(len(g.Nodes), "node")))
-	p.part("nodes", fleet.Some(g.Nodes))
 	if g.FMSPC != "" {
-		p.part("platform", fmt.Sprintf("FMSPC %s, Intel's TCB evaluation %d", g.FMSPC, g.EvaluationDataNumber))
-		p.part("advisories", cmp.Or(strings.Join(g.Advisories, " "), "none"))
+		platform = fmt.Sprintf("FMSPC %s, Intel's TCB evaluation %d", g.FMSPC, g.EvaluationDataNumber)
+		advisories = cmp.Or(strings.Join(g.Advisories, " "), "none")
 	}
 	if len(g.EndOfServicing) > 0 {
-		p.part("servicing", "has ended: "+strings.Join(g.EndOfServicing, " "))
+		servicing = "has ended: " + strings.Join(g.EndOfServicing, " ")
 	}
+	parts := []string{"nodes", fleet.Some(g.Nodes), "platform", platform, "advisories", advisories, "servicing", servicing}
 	for _, f := range g.Open {
-		p.part(f.Outcome.String(), f.ID+": "+f.Reason)
+		parts = append(parts, f.Outcome.String(), f.ID+": "+f.Reason)
 	}
-	p.part("means", g.Meaning)
+	parts = append(parts, "means", g.Meaning)
 	label := "do"
 	for line := range strings.Lines(g.Do) {
-		p.part(label, line)
+		parts = append(parts, label, line)
 		label = ""
 	}
+	p.Gap()
+	p.Wrap("", fmt.Sprintf("%s %s (%s)", strings.ToUpper(g.Outcome.String()), title, Count(len(g.Nodes), "node")))
+	p.Parts("  %-11s ", parts...)
 	if g.Tolerate != nil {
 		p.toleration(g.Tolerate)
 	}
 }
-
-// part writes one labelled part of a paragraph.
-func (p *Page) part(label, text string) { p.Wrap(fmt.Sprintf("  %-11s ", label), text) }
 
 // toleration writes the lines as they stand in the files.
 func (p *Page) toleration(t *fleet.Toleration) {
