@@ -14,11 +14,7 @@ func Machines(found *platform.Inventory) Picture {
 		if !n.SGX {
 			continue
 		}
-		state := "usable"
-		if !n.Usable {
-			state = n.Reason
-		}
-		p["node "+n.Name] = []Statement{{"ID", attest.ShortID(n.ID.String())}, {"provenance", string(n.Provenance)}, {"state", state}}
+		p["node "+n.Name] = []Statement{{"ID", attest.ShortID(n.ID.String())}, {"provenance", string(n.Provenance)}, {"state", n.State()}}
 	}
 	for _, problem := range found.Problems {
 		p["problem: "+problem.Text] = nil
