@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/confidb/confidb/pkg/collateral"
 	"github.com/confidb/confidb/pkg/files"
@@ -23,53 +22,9 @@ import (
 	"github.com/confidb/confidb/plugin/internal/printers"
 )
 
-func newCollateralCommand(streams genericiooptions.IOStreams) *cobra.Command {
-	return cli.Group("collateral", "Fetch, show and carry what Intel signs about platforms",
-		newCollateralFetchCommand(streams), newCollateralShowCommand(streams), newCollateralExportCommand(streams))
-}
-
-func newCollateralFetchCommand(streams genericiooptions.IOStreams) *cobra.Command {
-	o := &collateralFetch{}
-	var timeout time.Duration
-	c := &cobra.Command{
-		Use:   "fetch (--quote FILE | --fmspc HEX)",
-		Short: "Fetch collateral from Intel or a PCCS, verify it, and write bundles",
-		Long: `Fetches the TCB info, the QE identity and the revocation lists for a family of
-processors (FMSPC) from Intel, or from the cache (PCCS) that --from names. Verifies
-everything, and writes DIR/<fmspc>-<ca>.json for each family and CA. What is forged,
-not current, or for another family is not written.
-
-A bundle is never replaced by one of an older evaluation of Intel's, or with older
-parts: under them a platform may look better than it is. One that is current and
-younger than --max-age is left alone.
-
-Without a way to Intel: fetch on a machine that has one, carry the folder, and take
-it over with --from DIR, which goes by the same rules. Give a bundle or the folder to
-other commands with --collateral. Intel signs for 30 days: refresh at least that
-often. Using it longer must be said (collateral-grace in a policy, --collateral-grace)
-and makes every verdict a warning.
-
-A quote only says which collateral is wanted; it is not verified here. Needs no
-rights in a cluster.`,
-		Example: `  # what the platforms of these quotes need
-  kubectl confidb collateral fetch --quote node-1.bin,node-2.bin
-
-  # a family by its number, from a PCCS whose certificate nobody knows
-  kubectl confidb collateral fetch --fmspc 00606a000000 --ca platform \
-    --from https://pccs.example.org:8081 --insecure-pccs-tls
-
-  # on the machine without a way to Intel: take over what was carried
-  kubectl confidb collateral fetch --from /media/usb/collateral --to collateral/`,
-		Args: cli.AtMost(0),
-		RunE: func(c *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(c.Context(), timeout)
-			defer cancel()
-			return o.run(ctx, time.Now(), streams)
-		},
-	}
-	o.addFlags(c.Flags())
-	c.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "how long to wait at most")
-	return c
+func newCollateralFetchCommand(env *cli.Env) *cobra.Command {
+	o := collateralFetch{collateralResult: collateralResult{env: env}}
+	return env.Command(cli.Verb{Name: "collateral fetch", Args: cli.AtMost(0), Flags: o.addFlags, Patience: 5 * time.Minute, Run: o.run})
 }
 
 // collateralFetch are the options of fetching collateral.
@@ -83,16 +38,16 @@ func (o *collateralFetch) addFlags(f *pflag.FlagSet) {
 	o.what.AddFlags(f)
 	f.StringVar(&o.to, "to", "collateral", "folder for the bundles, one for each family and CA")
 	o.when.Root.AddFlags(f)
-	flags.AddResult(f, &o.output, &o.acceptSimulated)
+	o.result.AddFlags(f)
 }
 
 // run fetches collateral, verifies it, and writes what is not older than what is there.
-func (o *collateralFetch) run(ctx context.Context, now time.Time, streams genericiooptions.IOStreams) error {
-	s, err := o.options(now)
+func (o *collateralFetch) run(ctx context.Context, _ []string) error {
+	s, err := o.options()
 	if err != nil {
 		return err
 	}
-	wanted, err := o.what.Resolve(s, streams.In)
+	wanted, err := o.what.Resolve(s, o.env.In)
 	if err != nil {
 		return err
 	}
@@ -101,7 +56,7 @@ func (o *collateralFetch) run(ctx context.Context, now time.Time, streams generi
 	if len(all) == 0 {
 		return problems
 	}
-	return cmp.Or(problems, o.conclude(streams, all, s, false))
+	return cmp.Or(problems, o.conclude(all, s, false))
 }
 
 // bundleFolder is a folder with bundles. Everybody may read them: Intel publishes them.
@@ -127,90 +82,46 @@ func (f bundleFolder) Replace(name string, text []byte) error {
 // collateralResult is what the verbs about collateral share: when it must verify,
 // under which root, and how the result is printed.
 type collateralResult struct {
-	output          string
-	acceptSimulated bool
-	when            flags.Verification
+	env    *cli.Env
+	result cli.Result
+	when   flags.Verification
 }
 
 func (o *collateralResult) addFlags(f *pflag.FlagSet) {
 	o.when.AddFlags(f)
-	flags.AddResult(f, &o.output, &o.acceptSimulated)
+	o.result.AddFlags(f)
 }
 
-func (o *collateralResult) options(now time.Time) (sgx.Options, error) {
-	if err := cli.CheckFormat(o.output); err != nil {
-		return sgx.Options{}, err
-	}
-	return o.when.Resolve(now)
-}
+func (o *collateralResult) options() (sgx.Options, error) { return o.when.Resolve(o.env.Now()) }
 
 // conclude prints all bundles and returns the exit code of the worst.
-func (o *collateralResult) conclude(streams genericiooptions.IOStreams, all []collateral.Bundle, s sgx.Options, details bool) error {
+func (o *collateralResult) conclude(all []collateral.Bundle, s sgx.Options, details bool) error {
 	d := printers.NewCollateral(all, s)
 	d.Details = details
-	if err := printers.Print(streams.Out, o.output, d); err != nil {
-		return fmt.Errorf("printing: %w", err)
-	}
-	return cli.Conclude(d.Verdict, d.Simulated, o.acceptSimulated)
+	return printers.Conclude(o.env.Out, o.result, d, d.Verdict)
 }
 
-func newCollateralShowCommand(streams genericiooptions.IOStreams) *cobra.Command {
-	o := &collateralResult{}
-	c := &cobra.Command{
-		Use:   "show DIR|bundle.json",
-		Short: "Verify collateral, and say what it is for and how long it is current",
-		Long: `Verifies the bundles in a folder, or one of them, and says for which family of
-processors each is, which evaluation of Intel's, and how many days are left for each
-part. Folders of single files, as of Intel's sample data, are read as well.
-
-Fetches nothing, and needs no rights in a cluster.`,
-		Example: `  kubectl confidb collateral show collateral/
-
-  # will it do next week?
-  kubectl confidb collateral show bundle.json --at 2026-12-02T12:00:00Z`,
-		Args: cli.Exactly(1, "the name of one folder or bundle"),
-		RunE: func(_ *cobra.Command, arguments []string) error { return o.show(arguments[0], time.Now(), streams) },
-	}
-	o.addFlags(c.Flags())
-	return c
+func newCollateralShowCommand(env *cli.Env) *cobra.Command {
+	o := collateralResult{env: env}
+	return env.Command(cli.Verb{Name: "collateral show", Args: cli.Exactly(1, "the name of one folder or bundle"), Flags: o.addFlags, Run: o.show})
 }
 
 // show verifies the collateral in a folder or a bundle, and says what it is for.
-func (o *collateralResult) show(path string, now time.Time, streams genericiooptions.IOStreams) error {
-	s, err := o.options(now)
+func (o *collateralResult) show(_ context.Context, arguments []string) error {
+	s, err := o.options()
 	if err != nil {
 		return err
 	}
-	all, err := flags.ReadBundles(path, s)
+	all, err := flags.ReadBundles(arguments[0], s)
 	if err != nil {
 		return fmt.Errorf("reading the collateral: %w", err)
 	}
-	return o.conclude(streams, all, s, true)
+	return o.conclude(all, s, true)
 }
 
-func newCollateralExportCommand(streams genericiooptions.IOStreams) *cobra.Command {
-	o := &collateralExport{}
-	c := &cobra.Command{
-		Use:   "export DIR|bundle.json --to FILE.json|DIR",
-		Short: "Write collateral as one bundle, or as a folder of single files",
-		Long: `Writes one family's collateral in the other form: a bundle has the field names of
-Intel's sgx_ql_qve_collateral_t and is what commands take with --collateral; a folder
-holds tcbInfo.json, qeIdentity.json, tcbSignChain.pem, rootCaCrl.der, pckCaCrl.der and
-pckSignChain.pem, for other tools. The PCK certificate of one machine is left out.
-
-Verified before it is written: what is forged or out of date is refused; what cannot
-be verified because a part is missing is written, with exit code 4. The target must
-not exist. To carry several families, copy the folder that collateral fetch wrote.
-
-Fetches nothing, and needs no rights in a cluster.`,
-		Example: `  kubectl confidb collateral export collateral/ --to bundle.json
-  kubectl confidb collateral export bundle.json --to files/`,
-		Args: cli.Exactly(1, "the name of one folder or bundle"),
-		RunE: func(_ *cobra.Command, arguments []string) error { return o.run(arguments[0], time.Now(), streams) },
-	}
-	c.Flags().StringVar(&o.to, "to", "", "what to write: FILE.json becomes a bundle, any other name a folder of single files")
-	o.addFlags(c.Flags())
-	return c
+func newCollateralExportCommand(env *cli.Env) *cobra.Command {
+	o := collateralExport{collateralResult: collateralResult{env: env}}
+	return env.Command(cli.Verb{Name: "collateral export", Args: cli.Exactly(1, "the name of one folder or bundle"), Flags: o.addFlags, Run: o.run})
 }
 
 // collateralExport are the options of writing collateral in another form.
@@ -219,21 +130,26 @@ type collateralExport struct {
 	to string
 }
 
+func (o *collateralExport) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.to, "to", "", "what to write: FILE.json becomes a bundle, any other name a folder of single files")
+	o.collateralResult.addFlags(f)
+}
+
 // run writes one bundle as a folder of single files, or the other way round.
-func (o *collateralExport) run(path string, now time.Time, streams genericiooptions.IOStreams) error {
-	s, err := o.options(now)
+func (o *collateralExport) run(_ context.Context, arguments []string) error {
+	s, err := o.options()
 	if err != nil {
 		return err
 	}
 	if o.to == "" {
 		return cli.NewUsageError("no target given: want --to FILE.json or --to DIR")
 	}
-	all, err := flags.ReadBundles(path, s)
+	all, err := flags.ReadBundles(arguments[0], s)
 	if err != nil {
 		return fmt.Errorf("reading the collateral: %w", err)
 	}
 	if len(all) != 1 {
-		return cli.NewUsageError("%s: got %d bundles, want one of them: %s", path, len(all), strings.Join(collateral.Names(all), " "))
+		return cli.NewUsageError("%s: got %d bundles, want one of them: %s", arguments[0], len(all), strings.Join(collateral.Names(all), " "))
 	}
 	if err := all[0].Exportable(); err != nil {
 		return err
@@ -242,7 +158,7 @@ func (o *collateralExport) run(path string, now time.Time, streams genericioopti
 		return fmt.Errorf("exporting to %s: %w", o.to, err)
 	}
 	all[0].File, all[0].Done = o.to, collateral.Written
-	return o.conclude(streams, all, s, false)
+	return o.conclude(all, s, false)
 }
 
 // export writes what is not there yet. The certificate of one machine is left out:

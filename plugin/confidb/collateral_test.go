@@ -31,18 +31,12 @@ import (
 	"github.com/confidb/confidb/plugin/internal/cli"
 )
 
-// runCollateral runs the command, whether it is in the tree or not, without a
-// kubeconfig.
+// runCollateral runs the command without a kubeconfig.
 func runCollateral(t *testing.T, arguments ...string) (code int, out, errOut string) {
 	t.Helper()
 	t.Setenv("KUBECONFIG", "/does/not/exist")
 	streams, _, stdout, stderr := genericiooptions.NewTestIOStreams()
-	root := newRootCommand(streams)
-	if c, _, err := root.Find([]string{"collateral"}); err != nil || c.Name() != "collateral" {
-		root.AddCommand(newCollateralCommand(streams))
-	}
-	root.SetArgs(append([]string{"collateral"}, arguments...))
-	code = cli.Report(cli.Kubectl, root.ExecuteContext(t.Context()), streams.ErrOut)
+	code = Main(append([]string{"collateral"}, arguments...), streams)
 	return code, stdout.String(), stderr.String()
 }
 

@@ -2,74 +2,73 @@
 package confidb
 
 import (
-	"context"
-	"fmt"
+	_ "embed"
 	"os"
-	"os/signal"
-	"syscall"
-
-	"github.com/confidb/confidb/plugin/confidb/session"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // every kubeconfig works
 
+	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/plugin/confidb/platforms"
+	"github.com/confidb/confidb/plugin/confidb/session"
 	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/verbs"
 )
+
+// page is the help of all commands.
+//
+//go:embed help.md
+var page string
 
 // Main runs a command line and returns the exit code.
 func Main(arguments []string, streams genericiooptions.IOStreams) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	root := newRootCommand(streams)
-	root.SetArgs(arguments)
-	return cli.Report(cli.Kubectl, root.ExecuteContext(ctx), streams.ErrOut)
-}
-
-func newRootCommand(streams genericiooptions.IOStreams) *cobra.Command {
+	help, err := readHelp()
+	if err != nil {
+		return cli.Report(cli.Kubectl, err, streams.ErrOut)
+	}
 	flags := genericclioptions.NewConfigFlags(true)
-	root := &cobra.Command{
-		Use:           "kubectl-confidb",
-		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl confidb"},
-		Short:         "Install a MariaDB in SGX enclaves, and prove what runs",
-		Long:          "Installs a MariaDB that runs in Intel SGX enclaves with SCONE, and proves link by\nlink that it is what was promised. What is not proven is said.\n\n" + cli.Glossary,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-	}
+	env := &cli.Env{Program: cli.Kubectl, Help: help, Getter: flags, IOStreams: streams, LookupEnv: os.LookupEnv, Now: time.Now, Helm: helmPlaces}
+	root := newRootCommand(env)
 	flags.AddFlags(root.PersistentFlags())
-	root.SetIn(streams.In)
-	root.SetOut(streams.Out)
-	root.SetErr(streams.ErrOut)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return cli.NewUsageError("%w (%s --help)", err, c.CommandPath())
-	})
-	root.AddCommand(
-		platforms.NewCommand(flags, streams),
-		newAttestCommand(flags, streams),
-		session.NewCommand(flags, streams),
-		newInstallCommand(flags, streams),
-		newVerifyCommand(flags, streams),
-		newSQLCommand(flags, streams),
-		newEnvCommand(flags, streams),
-		newTCBCommand(flags, streams),
-		newCollateralCommand(streams),
-		newPolicyCommand(streams),
-		newExplainCommand(streams),
-		newVersionCommand(streams),
-	)
-	return root
+	return env.Main(root, arguments)
 }
 
-func newVersionCommand(streams genericiooptions.IOStreams) *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  cli.AtMost(0),
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(streams.Out, cli.Version())
-			return err
-		},
-	}
+func readHelp() (cli.Help, error) {
+	return cli.ReadHelp(page, map[string]string{
+		"glossary": cli.Glossary, "rights": platforms.RightsTable(false), "rights and watch": platforms.RightsTable(true),
+	})
+}
+
+// helmPlaces is where Helm keeps its files. Helm's environment variables are for Helm's
+// own plugin.
+func helmPlaces() (release.Settings, error) {
+	configuration, _ := os.UserConfigDir() // without home directory there is no repository
+	cache, _ := os.UserCacheDir()
+	return release.Places(configuration, cache), nil
+}
+
+func newRootCommand(env *cli.Env) *cobra.Command {
+	return env.Root(
+		platforms.NewCommand(env),
+		env.Group("attest", newAttestCASCommand(env), newAttestQuoteCommand(env)),
+		session.NewCommand(env),
+		newInstallCommand(env),
+		verbs.NewVerify(env),
+		newSQLCommand(env),
+		newEnvCommand(env),
+		newTCBCommand(env),
+		env.Group("collateral", newCollateralFetchCommand(env), newCollateralShowCommand(env), newCollateralExportCommand(env)),
+		env.Group("policy", newPolicyCheckCommand(env), newPolicyExampleCommand(env)),
+		newExplainCommand(env),
+		verbs.NewVersion(env, cli.AtMost(0)),
+	)
+}
+
+func newInstallCommand(env *cli.Env) *cobra.Command {
+	c, o := verbs.NewInstall(env, "install", cli.Exactly(1, "the name of one release"))
+	c.Flags().StringVar(&o.Chart.Chart, "chart", "", "another chart: a folder, a .tgz file, oci://… or REPOSITORY/CHART (default: the one that is built in)")
+	return c
 }

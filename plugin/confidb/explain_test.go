@@ -15,7 +15,7 @@ import (
 // runExplain runs the command alone, without anything that knows a cluster.
 func runExplain(arguments ...string) (code int, out, errOut string) {
 	var stdout, stderr bytes.Buffer
-	c := newExplainCommand(genericiooptions.IOStreams{In: strings.NewReader(""), Out: &stdout, ErrOut: &stderr})
+	c := newExplainCommand(&cli.Env{IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: &stdout, ErrOut: &stderr}})
 	c.SilenceErrors, c.SilenceUsage = true, true
 	c.SetOut(&stdout)
 	c.SetErr(&stderr)

@@ -23,6 +23,7 @@ import (
 	"github.com/confidb/confidb/pkg/machines/machinestest"
 	"github.com/confidb/confidb/pkg/platform"
 	"github.com/confidb/confidb/pkg/record"
+	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/pkg/topology"
 	verb "github.com/confidb/confidb/plugin/confidb/platforms"
@@ -210,7 +211,10 @@ func (w *watched) end() error {
 
 // runAt runs the command with a clock.
 func runAt(ctx context.Context, streams genericiooptions.IOStreams, now func() time.Time, pace machines.Pace, arguments ...string) error {
-	c := verb.NewCommandAt(genericclioptions.NewConfigFlags(true), streams, now, pace)
+	c := verb.NewCommandAt(&cli.Env{
+		Program: cli.Kubectl, Getter: genericclioptions.NewConfigFlags(true), IOStreams: streams, LookupEnv: os.LookupEnv, Now: now,
+		Helm: func() (release.Settings, error) { return release.Settings{}, nil },
+	}, pace)
 	c.SilenceErrors, c.SilenceUsage = true, true
 	c.SetArgs(arguments)
 	return c.ExecuteContext(ctx)

@@ -5,19 +5,15 @@ import (
 	"testing"
 
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-
-	"github.com/confidb/confidb/plugin/internal/cli"
 )
 
-// runPolicy runs the command alone, without a kubeconfig and without network.
+// runPolicy runs the command without a kubeconfig and without network.
 func runPolicy(t *testing.T, in string, arguments ...string) (code int, out, errOut string) {
 	t.Helper()
 	t.Setenv("KUBECONFIG", "/does/not/exist")
 	streams, stdin, stdout, stderr := genericiooptions.NewTestIOStreams()
 	stdin.WriteString(in)
-	root := newRootCommand(streams)
-	root.SetArgs(append([]string{"policy"}, arguments...))
-	code = cli.Report(cli.Kubectl, root.ExecuteContext(t.Context()), streams.ErrOut)
+	code = Main(append([]string{"policy"}, arguments...), streams)
 	return code, stdout.String(), stderr.String()
 }
 

@@ -1,7 +1,6 @@
 package confidb
 
 import (
-	"context"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
@@ -21,7 +20,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"sigs.k8s.io/yaml"
 
@@ -31,7 +29,6 @@ import (
 	"github.com/confidb/confidb/pkg/policy"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/sgx"
-	"github.com/confidb/confidb/plugin/internal/cli"
 )
 
 // tcbTest is the document of tcb.
@@ -84,16 +81,11 @@ type tcbTestGroup struct {
 	}
 }
 
-// runTCB runs the command, whether it is in the tree or not.
+// runTCB runs the command.
 func runTCB(t *testing.T, arguments ...string) (code int, out, errOut string) {
 	t.Helper()
 	streams, _, stdout, stderr := genericiooptions.NewTestIOStreams()
-	root := newRootCommand(streams)
-	if c, _, err := root.Find([]string{"tcb"}); err != nil || c.Name() != "tcb" {
-		root.AddCommand(newTCBCommand(genericclioptions.NewConfigFlags(true), streams))
-	}
-	root.SetArgs(append([]string{"tcb"}, arguments...))
-	code = cli.Report(cli.Kubectl, root.ExecuteContext(context.Background()), streams.ErrOut)
+	code = Main(append([]string{"tcb"}, arguments...), streams)
 	return code, stdout.String(), stderr.String()
 }
 

@@ -53,16 +53,6 @@ func (e *environment) isTrue(name string) bool {
 	return err == nil && value
 }
 
-// fill says where Helm's files and the user's records are.
-func (e *environment) fill(settings *release.Settings, home *string, messages io.Writer) error {
-	var err error
-	if *settings, err = e.settings(messages); err != nil {
-		return err
-	}
-	*home, err = cli.Home(e.lookupEnv)
-	return err
-}
-
 // settings are where Helm's files are. Without Helm, as when the program is started
 // directly, they are where Helm keeps them by default. Helm's own messages go to
 // messages when it was given --debug.

@@ -4,65 +4,75 @@
 package scone
 
 import (
-	"context"
-	"os"
-	"os/signal"
-	"syscall"
+	_ "embed"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // every kubeconfig works
 
+	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/verbs"
 )
+
+// page is the help of all commands.
+//
+//go:embed help.md
+var page string
 
 // Main runs a command line and returns the exit code. lookupEnv reads the
 // environment; KUBECONFIG alone is read by client-go itself.
 func Main(arguments []string, lookupEnv func(string) (string, bool), streams genericiooptions.IOStreams) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	root := newRootCommand(newEnvironment(lookupEnv), streams)
-	root.SetArgs(arguments)
-	return cli.Report(cli.Helm, root.ExecuteContext(ctx), streams.ErrOut)
-}
-
-func newRootCommand(env *environment, streams genericiooptions.IOStreams) *cobra.Command {
-	root := &cobra.Command{
-		Use:         "helm-scone",
-		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: "helm scone"},
-		Short:       "Install a MariaDB in SGX enclaves, and prove what runs",
-		Long: `Installs, upgrades, verifies and removes a MariaDB that runs in Intel SGX enclaves
-with SCONE. What it leaves is an ordinary Helm release: helm list, status, history
-and rollback work. kubectl confidb has more verbs on the same releases.
-
-Helm's global flags (--namespace, --kube-context, --kubeconfig, --debug, …) work.
-
-` + cli.Glossary,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+	help, err := readHelp()
+	if err != nil {
+		return cli.Report(cli.Helm, err, streams.ErrOut)
 	}
-	root.SetIn(streams.In)
-	root.SetOut(streams.Out)
-	root.SetErr(streams.ErrOut)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return cli.NewUsageError("%w (%s --help)", err, c.CommandPath())
-	})
-	root.AddCommand(
-		newInstallCommand(env, streams),
-		newUpgradeCommand(env, streams),
-		newTemplateCommand(env, streams),
-		newUninstallCommand(env, streams),
-		newVerifyCommand(env, streams),
-		newVersionCommand(streams),
-	)
-	return root
+	around := newEnvironment(lookupEnv)
+	env := &cli.Env{Program: cli.Helm, Help: help, Getter: around, IOStreams: streams, LookupEnv: lookupEnv, Now: time.Now}
+	env.Helm = func() (release.Settings, error) { return around.settings(streams.ErrOut) }
+	return env.Main(newRootCommand(env), arguments)
 }
 
-// between makes a command want a number of arguments, which are named.
-func between(least, most int, names string) cobra.PositionalArgs {
-	return func(c *cobra.Command, arguments []string) error {
-		if len(arguments) < least || len(arguments) > most {
-			return cli.NewUsageError("got %d arguments, want %s (%s --help)", len(arguments), names, c.CommandPath())
+func readHelp() (cli.Help, error) {
+	return cli.ReadHelp(page, map[string]string{"glossary": cli.Glossary})
+}
+
+func newRootCommand(env *cli.Env) *cobra.Command {
+	return env.Root(
+		newInstallCommand(env),
+		newUpgradeCommand(env),
+		verbs.NewTemplate(env, nameAndChart()),
+		newUninstallCommand(env),
+		verbs.NewVerify(env),
+		verbs.NewVersion(env, cli.Exactly(0, "none")),
+	)
+}
+
+func nameAndChart() cobra.PositionalArgs {
+	return cli.Between(1, 2, "the name of one release, and perhaps a chart")
+}
+
+func newInstallCommand(env *cli.Env) *cobra.Command {
+	c, _ := verbs.NewInstall(env, "install", nameAndChart())
+	addWaitFlag(c)
+	return c
+}
+
+func newUpgradeCommand(env *cli.Env) *cobra.Command {
+	c, o := verbs.NewInstall(env, "upgrade", nameAndChart())
+	addWaitFlag(c)
+	o.MustExist = true
+	c.Flags().BoolVarP(&o.OrInstall, "install", "i", false, "install the release if it does not exist")
+	return c
+}
+
+// addWaitFlag accepts Helm's --wait.
+func addWaitFlag(c *cobra.Command) {
+	wait := c.Flags().Bool("wait", true, "no effect: we always wait until the database runs")
+	c.PreRunE = func(*cobra.Command, []string) error {
+		if !*wait {
+			return cli.NewUsageError("--wait: got false, want true: what does not run cannot be verified")
 		}
 		return nil
 	}

@@ -10,37 +10,20 @@ import (
 
 	"github.com/confidb/confidb/pkg/change"
 	"github.com/confidb/confidb/pkg/files"
-	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/rollout"
-	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
-	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
 func newApply(s search) *cobra.Command {
-	o := application{search: s, helm: verbs.HelmPlaces()}
-	return cli.Timed(&cobra.Command{
-		Use:   "apply NAME PLAN",
-		Short: "Make a release's sessions admit the machines of a plan",
-		Long: `Carries a plan out that platforms plan wrote, if the machines and the sessions in CAS
-are still those of the plan: uploads both sessions, restarts the database and waits
-until it runs. If it does not come back, the sessions are set back and it is started
-again as before. Keys survive, so clients that trust the CA go on. A run that was
-killed is continued by the same command.
-
-Needs the RBAC verbs of platforms, attest cas and verify, and delete pods; with
-create events it leaves an event at the workload.`,
-		Example: "  kubectl confidb platforms apply db1 plan.json",
-		Args:    cli.Exactly(2, "a release and a plan"),
-	}, 15*time.Minute, nil, o.addFlags, func(ctx context.Context, home string, arguments []string) error {
-		return o.run(ctx, home, arguments[0], arguments[1])
-	})
+	o := application{search: s}
+	return s.env.Command(cli.Verb{Name: "platforms apply", Args: cli.Exactly(2, "a release and a plan"), Patience: 15 * time.Minute, Flags: o.addFlags, Run: func(ctx context.Context, arguments []string) error {
+		return o.run(ctx, arguments[0], arguments[1])
+	}})
 }
 
 // application carries a plan out.
 type application struct {
 	search
-	helm release.Settings
 	// noRestart leaves the database running: that it comes back is not shown.
 	noRestart bool
 	// patience bounds how long the database may take to come back.
@@ -55,7 +38,7 @@ func (o *application) addFlags(set *pflag.FlagSet) {
 
 // run updates the sessions in step, restarts the database, and sets the sessions back
 // if it does not come back. A second run goes on where the first stopped.
-func (o *application) run(ctx context.Context, home, name, file string) error {
+func (o *application) run(ctx context.Context, name, file string) error {
 	text, err := files.Read(file)
 	if err != nil {
 		return fmt.Errorf("reading the plan: %w", err)
@@ -64,10 +47,10 @@ func (o *application) run(ctx context.Context, home, name, file string) error {
 	if err != nil {
 		return err
 	}
-	progress := cli.NewProgress(o.streams.ErrOut, o.now)
+	progress := o.env.Progress()
 	defer progress.Done()
 	progress.Step("attesting the CAS, and comparing the machines with the plan")
-	m, err := o.open(ctx, home, name)
+	m, err := o.open(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -89,13 +72,8 @@ type database struct {
 	how *application
 }
 
-func (d *database) workloads(ctx context.Context) ([]topology.Workload, error) {
-	_, workloads, err := d.Installed(ctx, d.how.getter, d.how.helm)
-	return workloads, err
-}
-
 func (d *database) Restart(ctx context.Context) error {
-	workloads, err := d.workloads(ctx)
+	workloads, err := d.Workloads(ctx)
 	if err != nil {
 		return err
 	}
@@ -103,7 +81,7 @@ func (d *database) Restart(ctx context.Context) error {
 }
 
 func (d *database) AwaitReady(ctx context.Context, detail func(string)) error {
-	workloads, err := d.workloads(ctx)
+	workloads, err := d.Workloads(ctx)
 	if err != nil {
 		return err
 	}
@@ -111,9 +89,9 @@ func (d *database) AwaitReady(ctx context.Context, detail func(string)) error {
 }
 
 func (d *database) Announce(ctx context.Context, reason, message string) error {
-	workloads, err := d.workloads(ctx)
+	workloads, err := d.Workloads(ctx)
 	if err != nil {
 		return err
 	}
-	return d.Cluster.Announce(ctx, d.Promised.Namespace, workloads, reason, message, d.how.now())
+	return d.Cluster.Announce(ctx, d.Promised.Namespace, workloads, reason, message, d.how.env.Now())
 }

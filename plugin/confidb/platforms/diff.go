@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,52 +26,7 @@ import (
 
 func newDiff(s search, w watcher) *cobra.Command {
 	o := difference{search: s, watcher: w}
-	c := &cobra.Command{
-		Use:   "diff NAME",
-		Short: "Compare the machines with what the sessions of a release admit",
-		Long: `Compares the nodes with SGX as they are now, and an inventory if there is one,
-with what both sessions of release NAME admit in CAS, which is attested first.
-
-Work to be done (exit 4):
-  added          no session admits the node yet
-  unlisted       the inventory does not have the node, or has it as retired
-  renamed        the inventory has the machine under the name of a node that is
-                 gone
-  unknown        no source knows the ID of the node
-  unattributed   the admitted ID may be that of a node whose ID is not known
-Not as promised (exit 3):
-  removed        sessions admit a machine that is no node: a way in for old ones
-  id-changed     the node has another ID than in the inventory: microcode, LAS
-                 or an SGX reset, or another machine under the name
-  cloned         several nodes have one ID
-  contradiction  the sources of IDs contradict each other
-  generation     there are IDs of SCONE 6 and of SCONE 7
-  out-of-step    some services admit the machine and others do not
-  open           a service names no machine
-Nothing of that: exit 0.
-
-Sessions have IDs and no names: only with --inventory is it known which node a
-removed ID was, and that a node has a new one.
-
-` + rightsTable(true) + `
-And what attest cas needs, if the CAS is reached through the cluster.`,
-		Example: `  kubectl confidb platforms diff db1 --inventory machines.yaml
-  kubectl confidb platforms diff db1 -o json | jq .changes
-  kubectl confidb platforms diff db1 --watch`,
-		Args: cli.Exactly(1, "the name of one release"),
-		RunE: func(c *cobra.Command, arguments []string) error {
-			if err := cli.CheckFormat(o.output); err != nil {
-				return err
-			}
-			home, err := cli.Home(os.LookupEnv)
-			if err != nil {
-				return err
-			}
-			return o.run(c.Context(), home, arguments[0])
-		},
-	}
-	o.addFlags(c.Flags())
-	return c
+	return s.env.Command(cli.Verb{Name: "platforms diff", Args: cli.Exactly(1, "the name of one release"), Flags: o.addFlags, Run: o.run})
 }
 
 // difference compares the machines with what the sessions of a release admit.
@@ -80,24 +34,23 @@ type difference struct {
 	search
 	watcher
 	// inventory is the path of one, or empty, and file what it holds, or nil.
-	inventory       string
-	file            *inventory.File
-	output          string
-	acceptSimulated bool
-	options         flags.PlatformOptions
-	release         *verbs.OpenedRelease
+	inventory string
+	file      *inventory.File
+	result    cli.Result
+	options   flags.PlatformOptions
+	release   *verbs.OpenedRelease
 }
 
 func (o *difference) addFlags(set *pflag.FlagSet) {
 	o.search.addFlags(set)
 	o.watcher.addFlags(set)
-	flags.AddResult(set, &o.output, &o.acceptSimulated)
+	o.result.AddFlags(set)
 	set.StringVar(&o.inventory, "inventory", "", "file of platforms inventory to compare with as well")
 }
 
 // run compares, prints the result and ends with its code.
-func (o *difference) run(ctx context.Context, home, name string) (err error) {
-	if err := o.refuse(o.output); err != nil {
+func (o *difference) run(ctx context.Context, arguments []string) (err error) {
+	if err := o.refuse(o.result.Output); err != nil {
 		return err
 	}
 	if o.options, err = o.resolve(ctx, "the nodes of the cluster: sessions are compared with them"); err != nil {
@@ -108,7 +61,7 @@ func (o *difference) run(ctx context.Context, home, name string) (err error) {
 			return err
 		}
 	}
-	if o.release, err = verbs.OpenRelease(o.getter, home, name); err != nil {
+	if o.release, err = verbs.OpenRelease(o.env, arguments[0]); err != nil {
 		return err
 	}
 	compare := o.once
@@ -119,7 +72,7 @@ func (o *difference) run(ctx context.Context, home, name string) (err error) {
 	if err != nil || document == nil {
 		return err
 	}
-	return cli.Conclude(document.Verdict, document.Simulated, o.acceptSimulated)
+	return cli.Conclude(document.Verdict, document.Simulated, o.result.AcceptSimulated)
 }
 
 func (o *difference) once(ctx context.Context) (*printers.PlatformsDiff, error) {
@@ -129,7 +82,7 @@ func (o *difference) once(ctx context.Context) (*printers.PlatformsDiff, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := printers.Print(o.streams.Out, o.output, document); err != nil {
+	if err := printers.Print(o.env.Out, o.result.Output, document); err != nil {
 		return nil, fmt.Errorf("printing: %w", err)
 	}
 	return document, nil
@@ -144,7 +97,7 @@ func (o *difference) follow(ctx context.Context) (last *printers.PlatformsDiff, 
 			return nil, err
 		}
 		if last = document; first {
-			err = printers.Print(o.streams.Out, "", document)
+			err = printers.Print(o.env.Out, "", document)
 		}
 		return watch.Difference(document.Difference), err
 	})
@@ -183,13 +136,13 @@ func (o *difference) compare(ctx context.Context) (*printers.PlatformsDiff, erro
 // refused, and a file of the user's that names strangers, is an error: nothing that
 // is compared then would be right.
 func (o *difference) nodes(ctx context.Context) ([]platform.Node, []platform.Problem, error) {
-	found, err := machines.Find(ctx, o.getter, o.options.Options)
+	found, err := machines.Find(ctx, o.env.Getter, o.options.Options)
 	var inconsistent *platform.InconsistentError
 	if !errors.As(err, &inconsistent) {
 		if err != nil {
 			return nil, nil, err
 		}
-		printers.Warn(o.streams.ErrOut, found.Warnings...)
+		printers.Warn(o.env.ErrOut, found.Warnings...)
 		return found.Nodes, nil, nil
 	}
 	for _, p := range inconsistent.Problems {
@@ -200,14 +153,14 @@ func (o *difference) nodes(ctx context.Context) ([]platform.Node, []platform.Pro
 	if err := platform.Require(inconsistent.Seen, o.options.Require); err != nil {
 		return nil, nil, err
 	}
-	printers.Warn(o.streams.ErrOut, inconsistent.Seen.Warnings...)
+	printers.Warn(o.env.ErrOut, inconsistent.Seen.Warnings...)
 	return inconsistent.Seen.Nodes, inconsistent.Problems, nil
 }
 
 // services attests the CAS and reads what both sessions admit.
 func (o *difference) services(ctx context.Context) (all []inventory.Service, simulated bool, err error) {
 	promised := o.release.Promised
-	c, err := verbs.NewDesk(o.getter, o.release.Store.Dir, o.now).Connect(ctx, promised.CASAddress, promised.Trust)
+	c, err := verbs.Connect(ctx, o.env, promised.CASAddress, promised.Trust)
 	if err != nil {
 		return nil, false, err
 	}
@@ -235,7 +188,7 @@ func (o *difference) session(ctx context.Context, c *contact.Connection, which s
 		return nil, err
 	}
 	if promised.Hash != "" && !strings.EqualFold(stored.Hash, promised.Hash) {
-		printers.Warn(o.streams.ErrOut, fmt.Sprintf("session %s in CAS is not the one that was created: kubectl confidb verify %s", promised.Name, release.Name))
+		printers.Warn(o.env.ErrOut, fmt.Sprintf("session %s in CAS is not the one that was created: kubectl confidb verify %s", promised.Name, release.Name))
 	}
 	parsed, err := session.Parse(promised.Name, []byte(stored.Text))
 	if err != nil {

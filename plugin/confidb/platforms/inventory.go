@@ -22,33 +22,9 @@ import (
 
 func newInventory(s search) *cobra.Command {
 	o := merge{search: s}
-	return cli.Timed(&cobra.Command{
-		Use:   "inventory FILE",
-		Short: "Merge the machines that are seen now into a file to review",
-		Long: `Prints how the machines of the cluster differ from those in FILE, and with
---write brings FILE up to date. It is YAML (kind confidb.inventory/v1), sorted
-and the same at each run of a day: keep it in git, and review what changes. A
-file that is not there yet is empty. A node that is gone is not deleted, but
-marked as retired.
-
-What must not happen unseen has to be accepted by name, with --accept-change
-NODE: a node with another platform ID, and an ID that another node has or had.
-Until then nothing is written, and the exit code is 3.
-
-provenance is the strongest by which this ID of the node was ever known; an ID
-that was quoted once stays quoted. FILE itself is no source here, so what the
-cluster claims stays claimed. As --platforms-file of the other commands it is
-one: its IDs are then declared.
-
-` + rightsTable(false),
-		Example: `  kubectl confidb platforms inventory machines.yaml
-  kubectl confidb platforms inventory machines.yaml --write \
-    --quotes quotes/ --collateral collateral/
-  kubectl confidb platforms inventory machines.yaml --write --accept-change n3`,
-		Args: cli.Exactly(1, "the name of one file"),
-	}, time.Minute, nil, o.addFlags, func(ctx context.Context, _ string, arguments []string) error {
+	return s.env.Command(cli.Verb{Name: "platforms inventory", Args: cli.Exactly(1, "the name of one file"), Patience: time.Minute, Flags: o.addFlags, Run: func(ctx context.Context, arguments []string) error {
 		return o.run(ctx, arguments[0])
-	})
+	}})
 }
 
 // merge brings an inventory file up to date.
@@ -88,8 +64,8 @@ func (o *merge) run(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	after, entries, refused := before.Merge(nodes, inventory.DateOf(o.now()), o.acceptChange)
-	if err := printers.Print(o.streams.Out, "", printers.Inventory{Head: printers.Head{Simulated: options.Simulated}, Entries: entries}); err != nil {
+	after, entries, refused := before.Merge(nodes, inventory.DateOf(o.env.Now()), o.acceptChange)
+	if err := printers.Print(o.env.Out, "", printers.Inventory{Head: printers.Head{Simulated: options.Simulated}, Entries: entries}); err != nil {
 		return err
 	}
 	return o.conclude(file, after, refused, options.Simulated)
@@ -105,7 +81,7 @@ func (o *merge) conclude(file string, after *inventory.File, refused error, simu
 	case simulated && !o.acceptSimulated:
 		return concludeSimulated(simulated, false)
 	case !o.write:
-		fmt.Fprintln(o.streams.ErrOut, "nothing was written (--write does)")
+		fmt.Fprintln(o.env.ErrOut, "nothing was written (--write does)")
 		return nil
 	}
 	if target, err := filepath.EvalSymlinks(file); err == nil {
@@ -128,10 +104,10 @@ func readInventory(path string) (*inventory.File, error) {
 // nodesOrClones returns the nodes of a cluster whose only fault may be that nodes
 // share an ID: the merge asks about those.
 func (o *merge) nodesOrClones(ctx context.Context, options flags.PlatformOptions) ([]platform.Node, error) {
-	found, err := machines.Find(ctx, o.getter, options.Options, platform.Shared)
+	found, err := machines.Find(ctx, o.env.Getter, options.Options, platform.Shared)
 	if err != nil {
 		return nil, err
 	}
-	printers.Warn(o.streams.ErrOut, found.Warnings...)
+	printers.Warn(o.env.ErrOut, found.Warnings...)
 	return found.Nodes, nil
 }

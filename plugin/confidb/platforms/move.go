@@ -19,8 +19,8 @@ type move struct {
 }
 
 // open attests the CAS of a release afresh, and keeps other processes from it.
-func (s *search) open(ctx context.Context, home, name string) (*move, error) {
-	known, err := verbs.OpenRelease(s.getter, home, name)
+func (s *search) open(ctx context.Context, name string) (*move, error) {
+	known, err := verbs.OpenRelease(s.env, name)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func (s *search) open(ctx context.Context, home, name string) (*move, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := verbs.NewDesk(s.getter, home, s.now).Connect(ctx, known.Promised.CASAddress, known.Promised.Trust)
+	c, err := verbs.Connect(ctx, s.env, known.Promised.CASAddress, known.Promised.Trust)
 	if err != nil {
 		unlock()
 		return nil, err
@@ -49,7 +49,7 @@ func (s *search) ids(ctx context.Context, m *move) ([]attest.PlatformID, error) 
 	if err != nil {
 		return nil, err
 	}
-	inventory, err := machines.Find(ctx, s.getter, options.Options)
+	inventory, err := machines.Find(ctx, s.env.Getter, options.Options)
 	if err != nil {
 		return nil, err
 	}

@@ -14,61 +14,44 @@ import (
 	"github.com/confidb/confidb/pkg/evidence"
 	"github.com/confidb/confidb/pkg/kube"
 	"github.com/confidb/confidb/pkg/machines"
-	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/rollout"
 	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/pkg/verify"
 	"github.com/confidb/confidb/plugin/internal/cli"
-	"github.com/confidb/confidb/plugin/internal/flags"
 	"github.com/confidb/confidb/plugin/internal/printers"
-	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
 func newRevoked(s search) *cobra.Command {
-	o := revocation{search: s, helm: verbs.HelmPlaces()}
-	return cli.Timed(&cobra.Command{
-		Use:   "revoked NAME NODE",
-		Short: "Show that a node is no longer admitted",
-		Long: `Reads the sessions of a release from the CAS, which is attested, and shows that they do
-not admit the machine, and that no pod of the release runs there; then starts the
-attested client on the node, where it must be refused. The first is the proof; the
-others are the word of the cluster and of the node, which can only accuse. What a
-machine got earlier it still has: rotate what it must not know.
-
-Needs the RBAC verbs of platforms, attest cas and verify.`,
-		Example: "  kubectl confidb platforms revoked db1 node-7",
-		Args:    cli.Exactly(2, "a release and a node"),
-	}, 3*time.Minute, &o.output, o.addFlags, func(ctx context.Context, home string, arguments []string) error {
-		return o.run(ctx, home, arguments[0], arguments[1])
-	})
+	o := revocation{search: s}
+	return s.env.Command(cli.Verb{Name: "platforms revoked", Args: cli.Exactly(2, "a release and a node"), Patience: 3 * time.Minute, Flags: o.addFlags, Run: func(ctx context.Context, arguments []string) error {
+		return o.run(ctx, arguments[0], arguments[1])
+	}})
 }
 
 // revocation shows that a machine is no longer admitted.
 type revocation struct {
 	search
 	// id is the machine's, where the cluster does not say it any more.
-	id              string
-	helm            release.Settings
-	output          string
-	acceptSimulated bool
+	id     string
+	result cli.Result
 }
 
 func (o *revocation) addFlags(set *pflag.FlagSet) {
 	o.where.AddFlags(set)
 	set.StringVar(&o.id, "id", "", "platform ID that the node has or had (default: what the cluster says)")
-	flags.AddResult(set, &o.output, &o.acceptSimulated)
+	o.result.AddFlags(set)
 }
 
 // run reads the sessions from the attested CAS, and tries a start on the node.
-func (o *revocation) run(ctx context.Context, home, name, node string) error {
-	progress := cli.NewProgress(o.streams.ErrOut, o.now)
+func (o *revocation) run(ctx context.Context, name, node string) error {
+	progress := o.env.Progress()
 	defer progress.Done()
 	id, err := o.platformID(ctx, node)
 	if err != nil {
 		return err
 	}
 	progress.Step("attesting the CAS, and reading the sessions")
-	m, err := o.open(ctx, home, name)
+	m, err := o.open(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -87,13 +70,10 @@ func (o *revocation) run(ctx context.Context, home, name, node string) error {
 	progress.Done()
 	findings := verify.Revoked(seen)
 	verdict, simulated := findings.Verdict(), m.Appraisal.Simulated
-	if err := printers.Print(o.streams.Out, o.output, printers.Result{
+	return printers.Conclude(o.env.Out, o.result, printers.Result{
 		Head: printers.Head{Kind: "confidb.revocation/v1", Simulated: simulated}, Subject: fmt.Sprintf("node %s (%s) and release %s/%s", node, id, m.Promised.Namespace, name),
-		Verdict: verdict, Findings: cli.Kubectl.Findings(findings),
-	}); err != nil {
-		return err
-	}
-	return cli.Conclude(verdict, simulated, o.acceptSimulated)
+		Verdict: verdict, Findings: o.env.Program.Findings(findings),
+	}, verdict)
 }
 
 func (o *revocation) platformID(ctx context.Context, node string) (attest.PlatformID, error) {
@@ -108,7 +88,7 @@ func (o *revocation) platformID(ctx context.Context, node string) (attest.Platfo
 	if err != nil {
 		return attest.PlatformID{}, err
 	}
-	inventory, err := machines.Find(ctx, o.getter, options.Options)
+	inventory, err := machines.Find(ctx, o.env.Getter, options.Options)
 	if err != nil {
 		return attest.PlatformID{}, err
 	}
@@ -122,7 +102,7 @@ func (o *revocation) platformID(ctx context.Context, node string) (attest.Platfo
 
 // nodes are those on which pods of the release have what CAS gave them.
 func (o *revocation) nodes(ctx context.Context, m *move) ([]string, error) {
-	_, workloads, err := m.Installed(ctx, o.getter, o.helm)
+	workloads, err := m.Workloads(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -2,11 +2,8 @@ package platforms
 
 import (
 	"context"
-	"time"
 
 	"github.com/spf13/pflag"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/flags"
@@ -15,11 +12,9 @@ import (
 
 // search is how every verb here finds machines: where it looks, and what proves them.
 type search struct {
-	getter  genericclioptions.RESTClientGetter
-	streams genericiooptions.IOStreams
-	now     func() time.Time
-	where   flags.Platforms
-	proof   flags.Provenance
+	env   *cli.Env
+	where flags.Platforms
+	proof flags.Provenance
 }
 
 func (s *search) addFlags(set *pflag.FlagSet) {
@@ -37,6 +32,6 @@ func (s *search) resolve(ctx context.Context, wanted string) (flags.PlatformOpti
 	if wanted != "" && len(options.IDs) > 0 {
 		return options, cli.NewUsageError("got a list of platform IDs (from %s), want %s", options.Origin, wanted)
 	}
-	err = verbs.Prove(ctx, &s.proof, &options, s.now())
+	err = verbs.Prove(ctx, &s.proof, &options, s.env.Now())
 	return options, err
 }

@@ -38,13 +38,13 @@ func (w *watcher) refuse(output string) error {
 
 // follow looks at what the nodes of the cluster have to do with, and says what changes.
 func (w *watcher) follow(ctx context.Context, s *search, look func(context.Context, bool) (watch.Picture, error)) error {
-	cluster, err := machines.New(s.getter)
+	cluster, err := machines.New(s.env.Getter)
 	if err != nil {
 		return err
 	}
 	return watch.Run(ctx, func(ctx context.Context, look func(context.Context) error) error {
 		return cluster.Watch(ctx, w.pace, look)
-	}, watch.Options{Look: look, Say: printers.Stamped(s.streams.Out, s.now), Timeout: w.timeout})
+	}, watch.Options{Look: look, Say: printers.Stamped(s.env.Out, s.env.Now), Timeout: w.timeout})
 }
 
 // follow prints the table, and then a line for each change until ctx ends.
@@ -60,7 +60,7 @@ func (o *listing) follow(ctx context.Context) (flags.PlatformOptions, error) {
 		return options, cli.NewUsageError("--watch: want it without a list of platform IDs (from %s): the cluster is not asked then", options.Origin)
 	}
 	return options, o.watcher.follow(ctx, &o.search, func(ctx context.Context, first bool) (watch.Picture, error) {
-		found, err := machines.Find(ctx, o.getter, options.Options, platform.ProblemKinds()...)
+		found, err := machines.Find(ctx, o.env.Getter, options.Options, platform.ProblemKinds()...)
 		if err != nil {
 			return nil, err
 		}

@@ -10,8 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/confidb/confidb/pkg/change"
 	"github.com/confidb/confidb/pkg/contact"
@@ -27,24 +25,12 @@ import (
 // fromCAS begins the name of a session that is read from the CAS.
 const fromCAS = "cas:"
 
-func newDiffCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
-	o := comparison{casFlags: newCASFlags()}
-	return cli.Timed(&cobra.Command{
-		Use:   "diff FROM TO",
-		Short: "Say in words what changes from one session to another",
-		Long: `Compares two sessions by what they mean: which enclaves, machines, people and
-sessions gain or lose what, and what an update would do to secrets. FROM and TO are
-files, - for standard input, or cas:NAME for what a CAS holds that was attested
-before. The last line is the verdict: equal, widened, narrowed or incomparable.
-
-Needs no rights in a cluster for files; for cas:NAME the RBAC verbs of attest cas.`,
-		Example: `  kubectl confidb session diff cas:shop/db db.yaml
-  kubectl confidb session diff old.yaml new.yaml --fail-on widened -o json`,
-		Args: cli.Exactly(2, "two sessions"),
-	}, time.Minute, &o.Output, o.AddFlags, func(ctx context.Context, home string, arguments []string) error {
-		o.Home, o.From, o.To = home, arguments[0], arguments[1]
-		return o.run(ctx, getter, streams)
-	})
+func newDiffCommand(env *cli.Env) *cobra.Command {
+	o := comparison{casFlags: casFlags{env: env}}
+	return env.Command(cli.Verb{Name: "session diff", Args: cli.Exactly(2, "two sessions"), Patience: time.Minute, Flags: o.AddFlags, Run: func(ctx context.Context, arguments []string) error {
+		o.From, o.To = arguments[0], arguments[1]
+		return o.run(ctx)
+	}})
 }
 
 // comparison are the options of comparing two sessions.
@@ -61,12 +47,12 @@ type comparison struct {
 // AddFlags registers the flags.
 func (o *comparison) AddFlags(set *pflag.FlagSet) {
 	o.casFlags.AddFlags(set)
-	flags.AddOutput(set, &o.Output)
+	cli.AddOutput(set, &o.Output)
 	set.StringVar(&o.FailOn, "fail-on", "", "exit 3 when the change is widened (or incomparable), or any change at all: widened or changed")
 }
 
 // Run prints what changes from one session to the other.
-func (o comparison) run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) error {
+func (o comparison) run(ctx context.Context) error {
 	if !slices.Contains([]string{"", "widened", "changed"}, o.FailOn) {
 		return cli.NewUsageError("--fail-on: got %q, want widened or changed", o.FailOn)
 	}
@@ -76,14 +62,14 @@ func (o comparison) run(ctx context.Context, getter genericclioptions.RESTClient
 	document := printers.SessionChange{Head: printers.Head{Kind: "confidb.session-diff/v1"}, From: o.From, To: o.To}
 	var sessions [2]*session.Session
 	for i, name := range []string{o.From, o.To} {
-		s, simulated, err := o.read(ctx, getter, streams.In, name)
+		s, simulated, err := o.read(ctx, name)
 		if err != nil {
 			return err
 		}
 		sessions[i], document.Simulated = s, document.Simulated || simulated
 	}
 	document.Change = change.New(sessions[0], sessions[1])
-	if err := printers.Print(streams.Out, o.Output, document); err != nil {
+	if err := printers.Print(o.env.Out, o.Output, document); err != nil {
 		return err
 	}
 	widens := document.Verdict == diff.Widened || document.Verdict == diff.Incomparable
@@ -94,17 +80,17 @@ func (o comparison) run(ctx context.Context, getter genericclioptions.RESTClient
 }
 
 // read reads a session from a file or a CAS, which may be simulated.
-func (o comparison) read(ctx context.Context, getter genericclioptions.RESTClientGetter, in io.Reader, name string) (s *session.Session, simulated bool, err error) {
+func (o comparison) read(ctx context.Context, name string) (s *session.Session, simulated bool, err error) {
 	stored, remote := strings.CutPrefix(name, fromCAS)
 	if !remote {
-		text, file, err := readDocument(in, name)
+		text, file, err := readDocument(o.env.In, name)
 		if err != nil {
 			return nil, false, err
 		}
 		s, err = session.Parse(file, text)
 		return s, false, err
 	}
-	connection, err := o.connect(ctx, getter)
+	connection, err := o.connect(ctx)
 	if err != nil {
 		return nil, false, err
 	}
@@ -113,35 +99,16 @@ func (o comparison) read(ctx context.Context, getter genericclioptions.RESTClien
 	return held.Session, connection.Appraisal.Simulated, err
 }
 
-func newUpdateCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
-	o := update{creation: creation{casFlags: newCASFlags()}}
-	return cli.Timed(&cobra.Command{
-		Use:   "update FILE",
-		Short: "Replace a session, after saying what that does",
-		Long: `Reads the session that CAS holds, says what the new version changes, which secrets
-survive and which certificates are issued anew, and uploads it with the right
-predecessor. An update that would lose secrets which something uses now is refused
-without --allow-reissue. When somebody else was faster, it is tried again only if it
-still does the same. Variables are filled in as session create does.
-
-Running pods keep what they have until they start again. --dry-run=server asks CAS
-for everything that it can be asked without an upload: it has no trial run.
-
-Needs the RBAC verbs of attest cas.`,
-		Example: `  kubectl confidb session update db.yaml --use-env --dry-run=server
-  kubectl confidb session update db.yaml -e PLATFORMS="$PLATFORMS"`,
-		Args: cli.Exactly(1, "the name of one file, or -"),
-	}, time.Minute, &o.Output, func(set *pflag.FlagSet) {
+func newUpdateCommand(env *cli.Env) *cobra.Command {
+	o := update{creation: creation{casFlags: casFlags{env: env}}}
+	return env.Command(cli.Verb{Name: "session update", Args: cli.Exactly(1, "the name of one file, or -"), Patience: time.Minute, Flags: func(set *pflag.FlagSet) {
 		o.AddTemplateFlags(set)
 		o.AddFlags(set)
 		flags.AddDryRun(set, &o.DryRun, "none, client or server (both show the change and upload nothing)")
-	}, func(ctx context.Context, home string, arguments []string) error {
-		if err := flags.CheckDryRun(o.DryRun); err != nil {
-			return err
-		}
-		o.Home, o.File = home, arguments[0]
-		return o.run(ctx, getter, streams)
-	})
+	}, Run: func(ctx context.Context, arguments []string) error {
+		o.File = arguments[0]
+		return o.run(ctx)
+	}})
 }
 
 // update are the options of replacing a session.
@@ -156,40 +123,40 @@ type update struct {
 // AddFlags registers the flags that create does not have.
 func (o *update) AddFlags(set *pflag.FlagSet) {
 	set.BoolVar(&o.AllowReissue, "allow-reissue", false, "go on although secrets are lost that something uses now")
-	flags.AddOutput(set, &o.Output)
+	cli.AddOutput(set, &o.Output)
 }
 
 // Run shows what the update does, and replaces the session unless that would break
 // what runs.
-func (o update) run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) error {
-	u, connection, err := o.open(ctx, getter, streams)
+func (o update) run(ctx context.Context) error {
+	u, connection, err := o.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer connection.Close()
 	if o.DryRun != string(deploy.None) || u.Verdict == diff.Equal {
-		fmt.Fprintf(streams.ErrOut, "session %q: nothing was changed\n", u.To.Name)
+		fmt.Fprintf(o.env.ErrOut, "session %q: nothing was changed\n", u.To.Name)
 		return nil
 	}
 	hash, err := rollout.Update(ctx, connection, u)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(streams.ErrOut, "session %q was updated: hash %s\n", u.To.Name, hash)
+	fmt.Fprintf(o.env.ErrOut, "session %q was updated: hash %s\n", u.To.Name, hash)
 	return nil
 }
 
 // open works out an update, shows it, and refuses one that would break what runs.
-func (o update) open(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) (*change.Update, *contact.Connection, error) {
-	wanted, err := o.render(streams.In)
+func (o update) open(ctx context.Context) (*change.Update, *contact.Connection, error) {
+	wanted, err := o.render(o.env.In)
 	if err != nil {
 		return nil, nil, err
 	}
-	connection, err := o.connect(ctx, getter)
+	connection, err := o.connect(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	u, err := o.show(ctx, connection, wanted, streams.Out)
+	u, err := o.show(ctx, connection, wanted, o.env.Out)
 	if err != nil {
 		connection.Close()
 		return nil, nil, err

@@ -10,8 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/confidb/confidb/pkg/lint"
 	"github.com/confidb/confidb/pkg/session"
@@ -19,40 +17,15 @@ import (
 	"github.com/confidb/confidb/plugin/internal/printers"
 )
 
-func newLintCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
-	o := linting{casFlags: newCASFlags()}
-	var timeout time.Duration
-	c := &cobra.Command{
-		Use:   "lint FILE… | --cas ADDRESS NAME…",
-		Short: "Find what is dangerous, deprecated or pointless in sessions",
-		Long: `Looks at session documents, or at sessions in a CAS that was attested before, and
-says for each problem where it is, what to write instead, and where an attack is
-explained. Sessions that are given together are also held against each other: what
-one exports another should import. The file - is standard input. $VAR in templates
-is replaced with --use-env and -e only, as in session create.
-
-A problem is accepted by a comment before or beside what it is about, or at the top
-of the file for all of it, until the day that it names:
-
-  # confidb:ignore CDB4005 until=2027-06-30 reason="one operator until then"
-
-Ends with exit code 3 when a problem weighs as much as --fail-on says. With --cas
-needs the RBAC verbs of attest cas.`,
-		Example: `  kubectl confidb session lint dbsession.yml dbclient.yml --use-env
-  kubectl confidb session lint --cas cas:8081 shop/db shop/client --fail-on warning
-  kubectl confidb session lint sessions/*.yml -o sarif >lint.sarif`,
-		RunE: func(c *cobra.Command, arguments []string) error {
-			if err := o.Check(arguments); err != nil {
-				return err
-			}
-			return cli.Bounded(c, timeout, func(ctx context.Context, home string) error {
-				o.Home = home
-				return o.run(ctx, getter, streams, arguments)
-			})
-		},
-	}
-	o.AddFlags(c.Flags())
-	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait for a CAS at most")
+func newLintCommand(env *cli.Env) *cobra.Command {
+	o := linting{casFlags: casFlags{env: env}}
+	c := env.Command(cli.Verb{Name: "session lint", Flags: o.AddFlags, Patience: time.Minute, Run: func(ctx context.Context, arguments []string) error {
+		if err := o.Check(arguments); err != nil {
+			return err
+		}
+		return o.run(ctx, arguments)
+	}})
+	c.Flags().Lookup("timeout").Usage = "how long to wait for a CAS at most"
 	return c
 }
 
@@ -106,28 +79,28 @@ func (o *linting) Check(arguments []string) error {
 
 // Run prints the problems of files, or of sessions in a CAS, and ends with exit
 // code 3 when one of them weighs as much as FailOn.
-func (o linting) run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams, arguments []string) error {
+func (o linting) run(ctx context.Context, arguments []string) error {
 	rules, err := lint.Rules()
 	if err != nil {
 		return err
 	}
 	if o.List {
-		return printers.Print(streams.Out, strings.TrimPrefix(o.Output, "text"), printers.NewLintRules(rules))
+		return printers.Print(o.env.Out, strings.TrimPrefix(o.Output, "text"), printers.NewLintRules(rules))
 	}
 	result := lint.Result{Rules: rules, FailOn: lint.Severity(o.FailOn)}
 	var documents []lint.Document
 	if o.CAS == "" {
-		documents = o.documents(streams.In, arguments)
+		documents = o.documents(o.env.In, arguments)
 	} else {
-		documents, result.Simulated, err = o.stored(ctx, getter, arguments)
+		documents, result.Simulated, err = o.stored(ctx, arguments)
 	}
 	if err == nil {
-		err = result.Look(documents, o.CAS != "", o.Now())
+		err = result.Look(documents, o.CAS != "", o.env.Now())
 	}
 	if err != nil {
 		return err
 	}
-	if err := printers.Lint(streams.Out, o.Output, result, cli.Version()); err != nil {
+	if err := printers.Lint(o.env.Out, o.Output, result, cli.Version()); err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
 	if result.Failed() {
@@ -173,8 +146,8 @@ func displayName(file string) string {
 }
 
 // stored reads sessions from a CAS, which may be simulated.
-func (o linting) stored(ctx context.Context, getter genericclioptions.RESTClientGetter, names []string) (all []lint.Document, simulated bool, err error) {
-	connection, err := o.connect(ctx, getter)
+func (o linting) stored(ctx context.Context, names []string) (all []lint.Document, simulated bool, err error) {
+	connection, err := o.connect(ctx)
 	if err != nil {
 		return nil, false, err
 	}

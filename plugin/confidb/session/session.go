@@ -6,15 +6,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/confidb/confidb/pkg/contact"
 	"github.com/confidb/confidb/pkg/deploy"
@@ -29,59 +26,42 @@ import (
 )
 
 // NewCommand returns the command session.
-func NewCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
-	return cli.Group("session", "Create, read, compare and change sessions, the policies that CAS enforces",
-		newCreateCommand(getter, streams), newGetCommand(getter, streams), newTemplateCommand(streams), newSchemaCommand(streams),
-		newLintCommand(getter, streams), newDiffCommand(getter, streams), newUpdateCommand(getter, streams), newHistoryCommand(getter, streams),
-		newPlanCommand(getter, streams), newSignCommand(streams), newApplyCommand(getter, streams))
+func NewCommand(env *cli.Env) *cobra.Command {
+	return env.Group("session",
+		newCreateCommand(env), newGetCommand(env), newTemplateCommand(env), newSchemaCommand(env), newLintCommand(env), newDiffCommand(env),
+		newUpdateCommand(env), newHistoryCommand(env), newPlanCommand(env), newSignCommand(env), newApplyCommand(env))
 }
 
 // casFlags say which CAS holds the sessions.
 type casFlags struct {
+	env *cli.Env
 	// CAS is the address; empty means $SCONE_CAS_ADDR or the usual one.
-	CAS       string
-	LookupEnv func(string) (string, bool)
-	Home      string
-	Now       func() time.Time
+	CAS string
 }
-
-func newCASFlags() casFlags { return casFlags{LookupEnv: os.LookupEnv, Now: time.Now} }
 
 // AddFlags registers the flags.
 func (f *casFlags) AddFlags(set *pflag.FlagSet) {
 	set.StringVar(&f.CAS, "cas", "", "address of a CAS that was attested before (default $SCONE_CAS_ADDR, else "+flags.DefaultCAS+")")
 }
 
-func (f *casFlags) connect(ctx context.Context, getter genericclioptions.RESTClientGetter) (*contact.Connection, error) {
-	address, _ := flags.First(f.LookupEnv, "cas", f.CAS, "SCONE_CAS_ADDR", flags.DefaultCAS)
-	return verbs.NewDesk(getter, f.Home, f.Now).Reconnect(ctx, address)
+func (f *casFlags) connect(ctx context.Context) (*contact.Connection, error) {
+	address, _ := flags.First(f.env.LookupEnv, "cas", f.CAS, "SCONE_CAS_ADDR", flags.DefaultCAS)
+	desk, err := verbs.NewDesk(f.env)
+	if err != nil {
+		return nil, err
+	}
+	return desk.Reconnect(ctx, address)
 }
 
-func newCreateCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
-	o := creation{casFlags: newCASFlags()}
-	return cli.Timed(&cobra.Command{
-		Use:   "create FILE",
-		Short: "Create a session from a template",
-		Long: `Fills in the variables of a template as the SCONE CLI does, checks the document and
-creates the session at a CAS that was attested before. $NAME and ${NAME} in values
-are replaced; $$SCONE::…$$ and \@\@NAME stay. A variable without value is an error
-with its place, and nothing is uploaded. When CAS has a session of that name and
-meaning already, its hash is printed; another one is an error.
-
-Needs the RBAC verbs of attest cas.`,
-		Example: `  kubectl confidb session create dbsession.yml --use-env --name shop/db
-  kubectl confidb session create dbsession.yml -e PLATFORMS=INTEL_QE_ID:00… -e DBSESSION=db --dry-run=client`,
-		Args: cli.Exactly(1, "one file, or -"),
-	}, time.Minute, nil, func(set *pflag.FlagSet) {
+func newCreateCommand(env *cli.Env) *cobra.Command {
+	o := creation{casFlags: casFlags{env: env}}
+	return env.Command(cli.Verb{Name: "session create", Args: cli.Exactly(1, "one file, or -"), Patience: time.Minute, Flags: func(set *pflag.FlagSet) {
 		o.AddTemplateFlags(set)
 		flags.AddDryRun(set, &o.DryRun, "none, client (print the document) or server (ask CAS; create nothing)")
-	}, func(ctx context.Context, home string, arguments []string) error {
-		if err := flags.CheckDryRun(o.DryRun); err != nil {
-			return err
-		}
-		o.Home, o.File = home, arguments[0]
-		return o.run(ctx, getter, streams)
-	})
+	}, Run: func(ctx context.Context, arguments []string) error {
+		o.File = arguments[0]
+		return o.run(ctx)
+	}})
 }
 
 // creation are the options of creating a session from a template.
@@ -107,16 +87,16 @@ func (o *creation) AddTemplateFlags(set *pflag.FlagSet) {
 }
 
 // Run renders the template, and creates the session unless CAS has the same one.
-func (o creation) run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) error {
-	document, err := o.render(streams.In)
+func (o creation) run(ctx context.Context) error {
+	document, err := o.render(o.env.In)
 	if err != nil {
 		return err
 	}
 	name := document.Name
 	if o.DryRun == string(deploy.Client) {
-		return verbs.ShowSession(streams.Out, document)
+		return verbs.ShowSession(o.env.Out, document)
 	}
-	connection, err := o.connect(ctx, getter)
+	connection, err := o.connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -125,7 +105,7 @@ func (o creation) run(ctx context.Context, getter genericclioptions.RESTClientGe
 	if o.DryRun == string(deploy.Server) {
 		what, err := deploy.InspectSession(ctx, connection, wanted)
 		if err == nil {
-			fmt.Fprintf(streams.ErrOut, "session %q %s (dry run)\n", name, what)
+			fmt.Fprintf(o.env.ErrOut, "session %q %s (dry run)\n", name, what)
 		}
 		return err
 	}
@@ -137,8 +117,8 @@ func (o creation) run(ctx context.Context, getter genericclioptions.RESTClientGe
 	if created {
 		done = "created"
 	}
-	fmt.Fprintf(streams.ErrOut, "session %q %s\n", name, done)
-	_, err = fmt.Fprintln(streams.Out, wanted.Hash)
+	fmt.Fprintf(o.env.ErrOut, "session %q %s\n", name, done)
+	_, err = fmt.Fprintln(o.env.Out, wanted.Hash)
 	return err
 }
 
@@ -160,7 +140,7 @@ func (o creation) render(in io.Reader) (*session.Session, error) {
 		if value, ok := variables[name]; ok || !o.UseEnv {
 			return value, ok
 		}
-		return o.LookupEnv(name)
+		return o.env.LookupEnv(name)
 	}, o.Name)
 	if err != nil {
 		return nil, err
@@ -176,28 +156,15 @@ func readDocument(in io.Reader, name string) (text []byte, file string, err erro
 	return text, file, nil
 }
 
-func newGetCommand(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) *cobra.Command {
-	o := reading{casFlags: newCASFlags()}
-	return cli.Timed(&cobra.Command{
-		Use:   "get NAME",
-		Short: "Print a session as CAS holds it",
-		Long: `Reads a session from a CAS that was attested before. Generated secrets are not part
-of it: CAS gives those to enclaves only. A session in which somebody wrote secrets
-is not shown.
-
-Needs the RBAC verbs of attest cas.`,
-		Example: "  kubectl confidb session get shop/db -o json",
-		Args:    cli.Exactly(1, "the name of one session"),
-	}, time.Minute, nil, func(set *pflag.FlagSet) {
+func newGetCommand(env *cli.Env) *cobra.Command {
+	o := reading{casFlags: casFlags{env: env}}
+	return env.Command(cli.Verb{Name: "session get", Args: cli.Exactly(1, "the name of one session"), Patience: time.Minute, Flags: func(set *pflag.FlagSet) {
 		o.AddFlags(set)
-		set.StringVarP(&o.Output, "output", "o", "", "output format: yaml (default) or json")
-	}, func(ctx context.Context, home string, arguments []string) error {
-		if !slices.Contains([]string{"", "yaml", "json"}, o.Output) {
-			return cli.NewUsageError("-o: got %q, want yaml or json", o.Output)
-		}
-		o.Home, o.Name = home, arguments[0]
-		return o.run(ctx, getter, streams)
-	})
+		cli.AddFormat(set, &o.Output, []string{"yaml", "json"}, "output format: yaml (default) or json")
+	}, Run: func(ctx context.Context, arguments []string) error {
+		o.Name = arguments[0]
+		return o.run(ctx)
+	}})
 }
 
 // reading are the options of reading a session.
@@ -210,8 +177,8 @@ type reading struct {
 
 // Run prints the session as CAS holds it. It holds no generated secret: CAS gives
 // those to enclaves only.
-func (o reading) run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) error {
-	connection, err := o.connect(ctx, getter)
+func (o reading) run(ctx context.Context) error {
+	connection, err := o.connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -221,49 +188,39 @@ func (o reading) run(ctx context.Context, getter genericclioptions.RESTClientGet
 		return err
 	}
 	if o.Output != "json" {
-		fmt.Fprintf(streams.ErrOut, "session %q, hash %s\n", o.Name, held.Hash)
-		return verbs.ShowSession(streams.Out, held.Session)
+		fmt.Fprintf(o.env.ErrOut, "session %q, hash %s\n", o.Name, held.Hash)
+		return verbs.ShowSession(o.env.Out, held.Session)
 	}
 	if err := verbs.RefuseWrittenSecrets(held.Session); err != nil {
 		return err
 	}
-	return printers.Print(streams.Out, o.Output, printers.Session{
+	return printers.Print(o.env.Out, o.Output, printers.Session{
 		Head: printers.Head{Kind: "confidb.session/v1", Simulated: connection.Appraisal.Simulated}, Name: o.Name, Hash: held.Hash, Source: held.Text(),
 	})
 }
 
-func newTemplateCommand(streams genericiooptions.IOStreams) *cobra.Command {
+func newTemplateCommand(env *cli.Env) *cobra.Command {
 	names := []string{"namespace", "client", "database"}
-	return &cobra.Command{
-		Use:       "template namespace|client|database",
-		Short:     "Print one of the templates that install uses",
-		ValidArgs: names,
-		Args: func(c *cobra.Command, arguments []string) error {
-			if len(arguments) != 1 || !slices.Contains(names, arguments[0]) {
-				return cli.NewUsageError("got %q, want namespace, client or database (%s --help)", arguments, c.CommandPath())
-			}
-			return nil
-		},
-		RunE: func(_ *cobra.Command, arguments []string) error {
-			text, err := topology.Template(arguments[0])
-			if err != nil {
-				return fmt.Errorf("reading the template: %w", err)
-			}
-			_, err = streams.Out.Write(text)
-			return err
-		},
-	}
+	c := env.Command(cli.Verb{Name: "session template", Args: func(c *cobra.Command, arguments []string) error {
+		if len(arguments) != 1 || !slices.Contains(names, arguments[0]) {
+			return cli.NewUsageError("got %q, want namespace, client or database (%s --help)", arguments, c.CommandPath())
+		}
+		return nil
+	}, Run: func(_ context.Context, arguments []string) error {
+		text, err := topology.Template(arguments[0])
+		if err != nil {
+			return fmt.Errorf("reading the template: %w", err)
+		}
+		_, err = env.Out.Write(text)
+		return err
+	}})
+	c.ValidArgs = names
+	return c
 }
 
-func newSchemaCommand(streams genericiooptions.IOStreams) *cobra.Command {
-	return &cobra.Command{
-		Use:     "schema",
-		Short:   "Print a JSON Schema of the session language, for editors",
-		Example: "  kubectl confidb session schema >session.schema.json",
-		Args:    cli.AtMost(0),
-		RunE: func(*cobra.Command, []string) error {
-			_, err := streams.Out.Write(session.Schema())
-			return err
-		},
-	}
+func newSchemaCommand(env *cli.Env) *cobra.Command {
+	return env.Command(cli.Verb{Name: "session schema", Args: cli.AtMost(0), Run: func(context.Context, []string) error {
+		_, err := env.Out.Write(session.Schema())
+		return err
+	}})
 }

@@ -3,7 +3,6 @@ package verbs
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
@@ -15,12 +14,22 @@ import (
 	"github.com/confidb/confidb/plugin/internal/cli"
 )
 
-// NewDesk is where the user whose records are in home meets CASes: those of the cluster
-// through a port-forward, all others directly.
-func NewDesk(getter genericclioptions.RESTClientGetter, home string, now func() time.Time) contact.Desk {
-	return contact.Desk{Store: record.Store{Dir: home}, Now: now, Dial: func(ctx context.Context, address string) (cas.Dialer, func(), error) {
-		return dialCAS(ctx, getter, address)
-	}}
+// NewDesk is where the user meets CASes: those of the cluster through a port-forward, all
+// others directly.
+func NewDesk(env *cli.Env) (contact.Desk, error) {
+	home, err := env.Home()
+	return contact.Desk{Store: record.Store{Dir: home}, Now: env.Now, Dial: func(ctx context.Context, address string) (cas.Dialer, func(), error) {
+		return dialCAS(ctx, env.Getter, address)
+	}}, err
+}
+
+// Connect attests a CAS as the user trusts it, and returns a connection to it.
+func Connect(ctx context.Context, env *cli.Env, address string, trust attest.Trust) (*contact.Connection, error) {
+	desk, err := NewDesk(env)
+	if err != nil {
+		return nil, err
+	}
+	return desk.Connect(ctx, address, trust)
 }
 
 // dialCAS returns a dialer for a CAS. The cluster is only asked when the address is
@@ -39,20 +48,4 @@ func dialCAS(ctx context.Context, getter genericclioptions.RESTClientGetter, add
 		return nil, nil, fmt.Errorf("reaching the CAS: %w", err)
 	}
 	return dial, close, nil
-}
-
-// AskOperator has SCONE's operator answer a nonce, through the custom resource that has
-// the name of the CAS's Service.
-func AskOperator(getter genericclioptions.RESTClientGetter) func(context.Context, string, [16]byte) ([]byte, error) {
-	return func(ctx context.Context, address string, nonce [16]byte) ([]byte, error) {
-		name, namespace, inCluster := kube.ServiceAddress(address)
-		if !inCluster {
-			return nil, cli.NewUsageError("--evidence %s: got the address %s, want NAME.NAMESPACE.svc, the name of the custom resource", attest.BackendResource, address)
-		}
-		c, err := kube.New(getter)
-		if err != nil {
-			return nil, err
-		}
-		return c.CASReport(ctx, namespace, name, nonce)
-	}
 }

@@ -1,5 +1,5 @@
-// Package verbs holds what both plugins do: install, verify and uninstall, and how they
-// reach a CAS and a release. The plugins themselves only give it flags in their own style.
+// Package verbs holds what both plugins do: install and verify, and how they reach a CAS
+// and a release. The plugins themselves only give it flags in their own style.
 package verbs
 
 import (
@@ -10,15 +10,12 @@ import (
 	"maps"
 	"time"
 
-	"k8s.io/cli-runtime/pkg/genericclioptions"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/deploy"
-	"github.com/confidb/confidb/pkg/kube"
 	"github.com/confidb/confidb/pkg/machines"
-	"github.com/confidb/confidb/pkg/record"
-	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/flags"
@@ -27,89 +24,97 @@ import (
 
 // Install are the options of installing a database, or changing its release.
 type Install struct {
-	Name      string
-	Trust     *flags.Trust
-	Platforms *flags.Platforms
-	Chart     *flags.Chart
-	Clients   *flags.Clients
-	Sessions  *flags.Sessions
-	// Helm says where Helm's files are.
-	Helm release.Settings
-	// DryRun is one of deploy's.
-	DryRun string
-	// MustExist refuses a release that Helm does not have: an upgrade.
-	MustExist bool
-	// Home is the folder of the user's records.
-	Home string
-	// Verify says how to prove the result.
-	Verify Verify
-	Now    func() time.Time
+	Chart flags.Chart
+	// MustExist refuses a release that Helm does not have, unless OrInstall: an upgrade.
+	MustExist, OrInstall bool
+
+	env       *cli.Env
+	trust     *flags.Trust
+	platforms *flags.Platforms
+	clients   flags.Clients
+	sessions  *flags.Sessions
+	result    cli.Result
+	dryRun    string
 }
 
-// Run installs the database and proves it. It continues where an earlier run stopped.
-func (o Install) Run(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) error {
-	if err := topology.CheckName(o.Name); err != nil {
-		return cli.NewUsageError("%w", err)
-	}
-	progress := cli.NewProgress(streams.ErrOut, o.Now)
+func newInstall(env *cli.Env) *Install {
+	return &Install{env: env, trust: flags.NewTrust(env.LookupEnv), platforms: flags.NewPlatforms(env.LookupEnv), sessions: flags.NewSessions(env.LookupEnv)}
+}
+
+// NewInstall returns a command that installs a database or, as the caller sets the
+// options, changes one. Its arguments are the name of the release and perhaps a chart.
+func NewInstall(env *cli.Env, name string, arguments cobra.PositionalArgs) (*cobra.Command, *Install) {
+	o := newInstall(env)
+	c := env.Command(cli.Verb{Name: name, Args: arguments, Patience: 10 * time.Minute, Run: o.run, Flags: func(set *pflag.FlagSet) {
+		o.addFlags(set)
+		flags.AddDryRun(set, &o.dryRun, "none, client (print what would be created) or server (also ask the CAS and the API server; create nothing)")
+		o.result.AddFlags(set)
+	}})
+	c.Flags().Lookup("timeout").Usage += ", for all of it"
+	return c, o
+}
+
+func (o *Install) addFlags(set *pflag.FlagSet) {
+	o.trust.AddFlags(set)
+	o.platforms.AddFlags(set)
+	o.platforms.AddQuotesFlag(set)
+	o.sessions.AddFlags(set)
+	o.clients.AddFlags(set)
+	o.Chart.AddFlags(set)
+}
+
+// run installs the database and proves it. It continues where an earlier run stopped.
+func (o *Install) run(ctx context.Context, arguments []string) error {
+	progress := o.env.Progress()
 	defer progress.Done()
-	site, err := o.site(getter, streams, progress)
+	name, site, err := o.site(arguments, progress)
 	if err != nil {
 		return err
 	}
-	if site.Platforms, err = o.platforms(getter, streams); err != nil {
+	if site.Platforms, err = o.finder(); err != nil {
 		return err
 	}
 	done, err := site.Install(ctx, deploy.Install{
-		Name: o.Name, DryRun: deploy.DryRun(o.DryRun), MustExist: o.MustExist, CreateNamespace: o.Chart.CreateNamespace, Inputs: o.inputs,
+		Name: name, DryRun: deploy.DryRun(o.dryRun), MustExist: o.MustExist && !o.OrInstall, CreateNamespace: o.Chart.CreateNamespace, Inputs: o.inputs,
 	})
 	if err != nil {
 		return err
 	}
-	switch o.DryRun {
-	case DryRunClient:
-		return showPlan(streams, done)
-	case DryRunServer:
-		_, err = streams.Out.Write(done.Manifests)
-	}
-	return err
+	return o.show(done)
 }
 
-// site is what the stories of deploy work with: the cluster behind getter, Helm, and
-// the user's records.
-func (o Install) site(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams, progress *cli.Progress) (*deploy.Site, error) {
-	cluster, helm, err := clusterAndHelm(getter, o.Helm)
-	if err != nil {
-		return nil, err
+// site is what the stories of deploy work with: the cluster, Helm, and the user's records.
+// It returns the name of the release as well.
+func (o *Install) site(arguments []string, progress *cli.Progress) (string, *deploy.Site, error) {
+	name := arguments[0]
+	if len(arguments) > 1 {
+		o.Chart.Chart = arguments[1]
 	}
-	store := record.Store{Dir: o.Home}
-	o.Verify.Name = o.Name
-	return &deploy.Site{
-		Cluster: cluster, Helm: helm, Store: store, Progress: progress, Random: rand.Reader, Now: o.Now,
+	if err := topology.CheckName(name); err != nil {
+		return "", nil, cli.NewUsageError("%w", err)
+	}
+	p, err := Open(o.env)
+	if err != nil {
+		return "", nil, err
+	}
+	proof := verification{o.env, o.platforms, o.result}
+	return name, &deploy.Site{
+		Cluster: p.Cluster, Helm: p.Helm, Store: p.Store, Progress: progress, Random: rand.Reader, Now: o.env.Now,
 		Connect: func(ctx context.Context, address string, trust attest.Trust) (deploy.CAS, func(), error) {
-			c, err := NewDesk(getter, o.Home, o.Now).Connect(ctx, address, trust)
+			c, err := Connect(ctx, o.env, address, trust)
 			if err != nil {
 				return nil, nil, err
 			}
 			return c, c.Close, nil
 		},
-		Warn:   func(text string) { printers.Warn(streams.ErrOut, text) },
-		Verify: func(ctx context.Context) error { return o.Verify.run(ctx, getter, streams, progress) },
+		Warn:   func(text string) { printers.Warn(o.env.ErrOut, text) },
+		Verify: func(ctx context.Context) error { return proof.prove(ctx, name, progress) },
 	}, nil
 }
 
-func clusterAndHelm(getter genericclioptions.RESTClientGetter, settings release.Settings) (*kube.Cluster, *release.Helm, error) {
-	cluster, err := kube.New(getter)
-	if err != nil {
-		return nil, nil, err
-	}
-	helm, err := release.New(getter, cluster.Namespace(), settings)
-	return cluster, helm, err
-}
-
 // inputs are what the flags, the files and the environment say.
-func (o Install) inputs(earlier *topology.Release) (*deploy.Inputs, error) {
-	trusted, err := o.Trust.Resolve(earlier)
+func (o *Install) inputs(earlier *topology.Release) (*deploy.Inputs, error) {
+	trusted, err := o.trust.Resolve(earlier)
 	if err != nil {
 		return nil, err
 	}
@@ -117,15 +122,15 @@ func (o Install) inputs(earlier *topology.Release) (*deploy.Inputs, error) {
 	if err != nil {
 		return nil, err
 	}
-	sql, err := o.Clients.BootstrapSQL(earlier)
+	sql, err := o.clients.BootstrapSQL(earlier)
 	if err != nil {
 		return nil, err
 	}
-	clients, err := o.Clients.Resolve()
+	clients, err := o.clients.Resolve()
 	if err != nil {
 		return nil, err
 	}
-	sessions, err := o.Sessions.Resolve(earlier)
+	sessions, err := o.sessions.Resolve(earlier)
 	if err != nil {
 		return nil, err
 	}
@@ -136,17 +141,15 @@ func (o Install) inputs(earlier *topology.Release) (*deploy.Inputs, error) {
 	}}, nil
 }
 
-// platforms are the machines that the flags name.
-func (o Install) platforms(getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) (*platformFinder, error) {
-	options, err := o.Platforms.Resolve()
-	return &platformFinder{o, getter, streams, options}, err
+// finder finds the machines that the flags name.
+func (o *Install) finder() (*platformFinder, error) {
+	options, err := o.platforms.Resolve()
+	return &platformFinder{o, options}, err
 }
 
 // platformFinder finds machines for an installation.
 type platformFinder struct {
-	Install
-	getter  genericclioptions.RESTClientGetter
-	streams genericiooptions.IOStreams
+	*Install
 	options flags.PlatformOptions
 }
 
@@ -157,66 +160,41 @@ func (f *platformFinder) Origin() string { return f.options.Origin }
 func (f *platformFinder) Find(ctx context.Context, least attest.Provenance) ([]attest.PlatformID, error) {
 	options := f.options
 	proof := flags.Provenance{Require: string(least)}
-	if f.Platforms.Quotes != "" {
-		proof.Quotes = flags.Quotes{Folder: f.Platforms.Quotes, Collateral: f.Trust.Collateral, Policy: f.Trust.Policy, Root: flags.Root{File: f.Trust.RootCA}}
+	if f.platforms.Quotes != "" {
+		proof.Quotes = flags.Quotes{Folder: f.platforms.Quotes, Collateral: f.trust.Collateral, Policy: f.trust.Policy, Root: flags.Root{File: f.trust.RootCA}}
 	}
-	if err := Prove(ctx, &proof, &options, f.Now()); err != nil {
+	if err := Prove(ctx, &proof, &options, f.env.Now()); err != nil {
 		return nil, err
 	}
-	found, err := machines.Find(ctx, f.getter, options.Options)
+	found, err := machines.Find(ctx, f.env.Getter, options.Options)
 	if err != nil {
 		return nil, err
 	}
-	printers.Remark(f.streams.ErrOut, found, options.Origin, "wide")
+	printers.Remark(f.env.ErrOut, found, options.Origin, "wide")
 	return found.IDs(), nil
 }
 
-// showPlan prints what would be created: the sessions and the chart's objects.
-func showPlan(streams genericiooptions.IOStreams, planned *deploy.Installed) error {
+// show prints what a dry run ends with: for the user, the sessions and the chart's objects;
+// from the API server, the latter as it would have them.
+func (o *Install) show(done *deploy.Installed) error {
+	switch deploy.DryRun(o.dryRun) {
+	case deploy.Client:
+		return showPlan(o.env, done)
+	case deploy.Server:
+		_, err := o.env.Out.Write(done.Manifests)
+		return err
+	}
+	return nil
+}
+
+func showPlan(env *cli.Env, planned *deploy.Installed) error {
 	for _, m := range planned.Release.Members {
 		s := m.Session
-		fmt.Fprintf(streams.Out, "---\n# session %s\n", s.Name)
-		if err := printSession(streams.Out, s.Name, []byte(s.Text)); err != nil {
+		fmt.Fprintf(env.Out, "---\n# session %s\n", s.Name)
+		if err := printSession(env.Out, s.Name, []byte(s.Text)); err != nil {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(streams.Out, "---\n# chart %s %s\n%s", planned.Chart.Name, planned.Chart.Version, bytes.TrimPrefix(planned.Manifests, []byte("---\n")))
+	_, err := fmt.Fprintf(env.Out, "---\n# chart %s %s\n%s", planned.Chart.Name, planned.Chart.Version, bytes.TrimPrefix(planned.Manifests, []byte("---\n")))
 	return err
-}
-
-// Template prints the manifests that Run would send, and no session.
-func (o Install) Template(ctx context.Context, getter genericclioptions.RESTClientGetter, streams genericiooptions.IOStreams) error {
-	if err := topology.CheckName(o.Name); err != nil {
-		return cli.NewUsageError("%w", err)
-	}
-	site, err := o.site(getter, streams, nil)
-	if err != nil {
-		return err
-	}
-	manifests, err := site.Template(ctx, deploy.Template{Name: o.Name, CAS: flags.DefaultCAS, Inputs: o.names})
-	if err != nil {
-		return err
-	}
-	if manifests.Invented {
-		printers.Warn(streams.ErrOut, "the name of the database session is made up, and differs the next time: nothing is installed yet")
-		fmt.Fprintln(streams.ErrOut, "hint: name it with --database-session or $DBSESSION")
-	}
-	_, err = streams.Out.Write(manifests.Text)
-	return err
-}
-
-// names are as much of the inputs as manifests show.
-func (o Install) names(earlier *topology.Release) (*deploy.Inputs, error) {
-	chart, values, keys, err := o.Chart.Resolve(earlier)
-	if err != nil {
-		return nil, err
-	}
-	clients, err := o.Clients.Resolve()
-	if err != nil {
-		return nil, err
-	}
-	plan := topology.Plan{Chart: chart, Values: values}
-	plan.CASAddress, _ = o.Trust.Address()
-	plan.DatabaseSession, _ = o.Sessions.DatabaseName()
-	return &deploy.Inputs{Plan: plan, Keys: keys, Clients: clients.Clients}, nil
 }

@@ -3,49 +3,65 @@ package verbs
 import (
 	"context"
 
-	"k8s.io/cli-runtime/pkg/genericclioptions"
-
+	"github.com/confidb/confidb/pkg/charts"
 	"github.com/confidb/confidb/pkg/kube"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/topology"
+	"github.com/confidb/confidb/plugin/internal/cli"
 )
+
+// Place is where the user's releases are.
+type Place struct {
+	Store   record.Store
+	Cluster *kube.Cluster
+	Helm    *release.Helm
+}
+
+// Open finds the place. It asks the cluster nothing.
+func Open(env *cli.Env) (*Place, error) {
+	home, err := env.Home()
+	if err != nil {
+		return nil, err
+	}
+	settings, err := env.Helm()
+	if err != nil {
+		return nil, err
+	}
+	settings.Own = charts.MariaDB()
+	cluster, err := kube.New(env.Getter)
+	if err != nil {
+		return nil, err
+	}
+	helm, err := release.New(env.Getter, cluster.Namespace(), settings)
+	return &Place{record.Store{Dir: home}, cluster, helm}, err
+}
 
 // OpenedRelease is a release that this user installed.
 type OpenedRelease struct {
-	Cluster  *kube.Cluster
-	Store    record.Store
+	*Place
 	Promised *topology.Release
 }
 
 // OpenRelease reads what was promised for a release. It asks the cluster nothing.
-func OpenRelease(getter genericclioptions.RESTClientGetter, home, name string) (*OpenedRelease, error) {
-	c, err := kube.New(getter)
+func OpenRelease(env *cli.Env, name string) (*OpenedRelease, error) {
+	p, err := Open(env)
 	if err != nil {
 		return nil, err
 	}
-	id, err := c.ID()
+	id, err := p.Cluster.ID()
 	if err != nil {
 		return nil, err
 	}
-	store := record.Store{Dir: home}
-	promised, err := store.Promised(id, c.Namespace(), name)
-	if err != nil {
-		return nil, err
-	}
-	return &OpenedRelease{c, store, promised}, nil
+	promised, err := p.Store.Promised(id, p.Cluster.Namespace(), name)
+	return &OpenedRelease{p, promised}, err
 }
 
-// Installed reads what Helm has of a release, and what makes its pods.
-func (o *OpenedRelease) Installed(ctx context.Context, getter genericclioptions.RESTClientGetter, settings release.Settings) (*release.Release, []topology.Workload, error) {
-	helm, err := release.New(getter, o.Promised.Namespace, settings)
+// Workloads are what makes the pods of the release, as Helm has it.
+func (o *OpenedRelease) Workloads(ctx context.Context) ([]topology.Workload, error) {
+	r, err := o.Helm.Get(ctx, o.Promised.Name)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	r, err := helm.Get(ctx, o.Promised.Name)
-	if err != nil {
-		return nil, nil, err
-	}
-	workloads, err := topology.Workloads([]byte(r.Manifest))
-	return r, workloads, err
+	return topology.Workloads([]byte(r.Manifest))
 }
