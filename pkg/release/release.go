@@ -15,8 +15,10 @@ import (
 	"time"
 
 	"helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/kube"
 	helm "helm.sh/helm/v3/pkg/release"
+	"helm.sh/helm/v3/pkg/storage"
 	"helm.sh/helm/v3/pkg/storage/driver"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 )
@@ -62,12 +64,18 @@ func (s Settings) log() action.DebugLog {
 	return s.Log
 }
 
-// Helm works on the releases of one namespace.
+// Helm works on the releases of one namespace. No type here, and none that a field
+// leads to, may have an action.Configuration in it: a Helm becomes an interface of
+// its callers, and through reflection all methods of what is in it are then linked,
+// such as Init with its drivers of databases.
 type Helm struct {
 	namespace string
 	settings  Settings
-	// configuration returns a fresh one: Helm's actions change theirs.
-	configuration func() (*action.Configuration, error)
+	getter    genericclioptions.RESTClientGetter
+	// open returns where releases are kept, and what talks to Kubernetes.
+	open func() (driver.Driver, kube.Interface, error)
+	// capabilities are what Kubernetes can do; nil means that it is asked.
+	capabilities *chartutil.Capabilities
 }
 
 // New returns a Helm for the releases of namespace in the cluster behind getter.
@@ -77,19 +85,23 @@ func New(getter genericclioptions.RESTClientGetter, namespace string, settings S
 	if namespace == "" {
 		return nil, errors.New("preparing Helm: no namespace given")
 	}
-	h := &Helm{namespace: namespace, settings: settings}
-	h.configuration = func() (*action.Configuration, error) {
-		configuration := new(action.Configuration)
-		if err := configuration.Init(getter, namespace, "secrets", settings.log()); err != nil {
-			return nil, fmt.Errorf("preparing Helm: %w", err)
-		}
-		if client, ok := configuration.KubeClient.(*kube.Client); ok {
-			client.Namespace = namespace // not the one that the kubeconfig names
-		}
-		return configuration, nil
+	open := func() (driver.Driver, kube.Interface, error) { return inSecrets(getter, namespace, settings.log()) }
+	return &Helm{namespace: namespace, settings: settings, getter: getter, open: open}, nil
+}
+
+// inSecrets returns what keeps releases in Secrets of the namespace, and what talks
+// to the cluster.
+func inSecrets(getter genericclioptions.RESTClientGetter, namespace string, log action.DebugLog) (driver.Driver, kube.Interface, error) {
+	client := kube.New(getter)
+	client.Log = log
+	client.Namespace = namespace // not the one that the kubeconfig names
+	all, err := client.Factory.KubernetesClientSet()
+	if err != nil {
+		return nil, nil, err
 	}
-	_, err := h.configuration()
-	return h, err
+	records := driver.NewSecrets(all.CoreV1().Secrets(namespace))
+	records.Log = log
+	return records, client, nil
 }
 
 // Spec is a release as it shall be. Name is required.
@@ -207,18 +219,25 @@ func (h *Helm) uninstall(configuration *action.Configuration, name string, timeo
 }
 
 // start returns a configuration for one operation, unless ctx has ended: Helm's
-// storage takes no context.
+// storage takes no context. It is a fresh one, as Helm's actions change theirs.
 func (h *Helm) start(ctx context.Context) (*action.Configuration, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	configuration, err := h.configuration()
+	records, client, err := h.open()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("preparing Helm: %w", err)
 	}
-	configuration.HookOutputFunc = func(string, string, string) io.Writer { return io.Discard }
-	configuration.Releases.MaxHistory = h.maxHistory()
-	return configuration, nil
+	releases := storage.Init(records)
+	releases.MaxHistory = h.maxHistory()
+	return &action.Configuration{
+		RESTClientGetter: h.getter,
+		KubeClient:       client,
+		Releases:         releases,
+		Capabilities:     h.capabilities,
+		Log:              h.settings.log(),
+		HookOutputFunc:   func(string, string, string) io.Writer { return io.Discard },
+	}, nil
 }
 
 func (h *Helm) maxHistory() int {

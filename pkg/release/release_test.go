@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/kube/fake"
@@ -50,11 +49,9 @@ func newBench(t *testing.T) *bench {
 func newBenchOn(t *testing.T, records driver.Driver) *bench {
 	t.Helper()
 	b := &bench{store: storage.Init(records), kube: &fake.FailingKubeClient{PrintingKubeClient: fake.PrintingKubeClient{Out: io.Discard, LogOutput: io.Discard}}}
-	b.Helm = release.NewWith(namespace, release.Settings{Own: charts.MariaDB()}, func() (*action.Configuration, error) {
-		capabilities := chartutil.DefaultCapabilities.Copy()
-		capabilities.KubeVersion = chartutil.KubeVersion{Version: "v1.30.0", Major: "1", Minor: "30"}
-		return &action.Configuration{Releases: storage.Init(records), KubeClient: b.kube, Capabilities: capabilities, Log: t.Logf}, nil
-	})
+	capabilities := chartutil.DefaultCapabilities.Copy()
+	capabilities.KubeVersion = chartutil.KubeVersion{Version: "v1.30.0", Major: "1", Minor: "30"}
+	b.Helm = release.NewWith(namespace, release.Settings{Own: charts.MariaDB(), Log: t.Logf}, records, b.kube, capabilities)
 	b.own = b.load(t, release.Spec{})
 	return b
 }
@@ -507,7 +504,7 @@ func TestLoadRefuses(t *testing.T) {
 	if err := os.WriteFile(broken, []byte("no archive"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	h := release.NewWith(namespace, release.Places(t.TempDir(), t.TempDir()), nil)
+	h := release.NewWith(namespace, release.Places(t.TempDir(), t.TempDir()), nil, nil, nil)
 	for label, s := range map[string]release.Spec{
 		"missing path":       {Chart: "./none"},
 		"missing repository": {Chart: "sconeapps/mariadb"},
@@ -526,11 +523,11 @@ func TestLoadRefuses(t *testing.T) {
 	if _, err := h.Load(release.Spec{}); err == nil {
 		t.Error("loaded an own chart that there is none of")
 	}
-	own := release.NewWith(namespace, release.Settings{Own: charts.MariaDB()}, nil)
+	own := release.NewWith(namespace, release.Settings{Own: charts.MariaDB()}, nil, nil, nil)
 	if _, err := own.Load(release.Spec{Version: "9"}); err == nil {
 		t.Error("the own chart in another version was loaded")
 	}
-	large := release.NewWith(namespace, release.Settings{Own: fstest.MapFS{"Chart.yaml": {Data: make([]byte, 1<<20+1)}}}, nil)
+	large := release.NewWith(namespace, release.Settings{Own: fstest.MapFS{"Chart.yaml": {Data: make([]byte, 1<<20+1)}}}, nil, nil, nil)
 	if _, err := large.Load(release.Spec{}); err == nil || !strings.Contains(err.Error(), "bytes") {
 		t.Errorf("a file without bounds: got %v", err)
 	}
@@ -540,11 +537,13 @@ func TestLoadRefuses(t *testing.T) {
 func TestNewIgnoresHelmsEnvironment(t *testing.T) {
 	t.Setenv("HELM_DRIVER", "memory")
 	t.Setenv("HELM_NAMESPACE", "elsewhere")
-	h, err := release.New(genericclioptions.NewConfigFlags(false), namespace, release.Settings{})
+	cluster := genericclioptions.NewConfigFlags(false)
+	*cluster.APIServer = "https://127.0.0.1:1"
+	h, err := release.New(cluster, namespace, release.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	configuration, err := h.Configuration()
+	configuration, err := h.Configuration(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
