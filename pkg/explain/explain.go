@@ -113,8 +113,20 @@ type book struct {
 	byName map[string]int
 }
 
+// opened is the book of this program once it was read. A variable that is made by a
+// call would be linked, with all that the call reaches, into every program that
+// imports this package.
+var opened struct {
+	once sync.Once
+	book book
+	err  error
+}
+
 // open reads the pages of this program when they are first asked for.
-var open = sync.OnceValues(load)
+func open() (book, error) {
+	opened.once.Do(func() { opened.book, opened.err = load() })
+	return opened.book, opened.err
+}
 
 // load reads the pages of the file, then those of the rules.
 func load() (book, error) {

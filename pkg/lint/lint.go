@@ -67,16 +67,20 @@ func (p Problem) Rule() Rule {
 
 // Check looks at sessions that belong together: whether one exports what another
 // imports is asked among these only. Problems are in the order of the sessions,
-// then of their lines. now decides which suppressions have expired. The error is
-// that of Rules.
+// then of their lines. now decides which suppressions have expired. Like Rules, it
+// fails only if the program was built wrongly.
 func Check(sessions []*session.Session, now time.Time) ([]Problem, error) {
 	b, err := open()
 	if err != nil {
 		return nil, err
 	}
+	finders := finders()
+	if err := b.match(finders); err != nil {
+		return nil, err
+	}
 	var all []Problem
 	for _, s := range sessions {
-		found := b.problems(&input{s, sessions})
+		found := b.problems(&input{s, sessions}, finders)
 		found = append(found, b.suppress(s, found, now)...)
 		slices.SortStableFunc(found, inOrder)
 		all = append(all, found...)
@@ -91,10 +95,10 @@ func CheckStored(sessions []*session.Session, now time.Time) ([]Problem, error) 
 	return slices.DeleteFunc(found, func(p Problem) bool { return p.Rule().ByCAS }), err
 }
 
-func (b book) problems(in *input) []Problem {
+func (b book) problems(in *input, finders map[string]finder) []Problem {
 	var found []Problem
 	for _, r := range b.rules {
-		find := b.finders[r.Code]
+		find := finders[r.Code]
 		if find == nil {
 			continue
 		}

@@ -35,18 +35,27 @@ type Rule struct {
 //go:embed rules.yaml
 var rulesFile string
 
-// book is all rules, by code, with what finds their problems.
-type book struct {
-	rules   []Rule
-	finders map[string]finder
+// book is all rules, by code.
+type book struct{ rules []Rule }
+
+// opened is the book of this program once it was read. A variable that is made by a
+// call would be linked, with all that the call reaches, into every program that
+// imports this package.
+var opened struct {
+	once sync.Once
+	book book
+	err  error
 }
 
 // open reads the rules of this program when they are first asked for.
-var open = sync.OnceValues(func() (book, error) { return read(rulesFile, finders()) })
+func open() (book, error) {
+	opened.once.Do(func() { opened.book, opened.err = read(rulesFile) })
+	return opened.book, opened.err
+}
 
-// read reads rules, and wants exactly one finder for each.
-func read(text string, finders map[string]finder) (book, error) {
-	b := book{finders: finders}
+// read reads rules, which must be in order.
+func read(text string) (book, error) {
+	var b book
 	decoder := yaml.NewDecoder(strings.NewReader(text))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&b.rules); err != nil {
@@ -58,26 +67,39 @@ func read(text string, finders map[string]finder) (book, error) {
 	if err := b.check(); err != nil {
 		return book{}, fmt.Errorf("reading the rules: %w", err)
 	}
-	slices.SortFunc(b.rules, func(a, b Rule) int { return cmp.Compare(a.Code, b.Code) })
 	return b, nil
 }
 
-// check finds what is wrong in the file: each rule is whole, and has a code and a
-// name of its own, and there is a finder for each rule and a rule for each finder.
+// check finds what is wrong in the file: it has rules, and each rule is whole, has a
+// name of its own, and a code that is higher than the one before.
 func (b book) check() error {
-	missing, names := maps.Clone(b.finders), map[string]string{}
+	if len(b.rules) == 0 {
+		return errors.New("there are none")
+	}
+	last, names := "", map[string]string{}
 	for _, r := range b.rules {
 		if err := r.check(); err != nil {
 			return err
 		}
-		if _, ok := missing[r.Code]; !ok {
-			return fmt.Errorf("rule %s: it is there twice, or nothing finds its problems", r.Code)
+		if r.Code <= last {
+			return fmt.Errorf("rule %s: it stands after rule %s: want the rules in the order of their codes, each once", r.Code, last)
 		}
 		if other, taken := names[r.Name]; taken {
 			return fmt.Errorf("rule %s: the name %q is that of rule %s", r.Code, r.Name, other)
 		}
+		last, names[r.Name] = r.Code, r.Code
+	}
+	return nil
+}
+
+// match wants exactly one finder for each rule, and a rule for each finder.
+func (b book) match(finders map[string]finder) error {
+	missing := maps.Clone(finders)
+	for _, r := range b.rules {
+		if _, ok := missing[r.Code]; !ok {
+			return fmt.Errorf("rule %s: nothing finds its problems", r.Code)
+		}
 		delete(missing, r.Code)
-		names[r.Name] = r.Code
 	}
 	if len(missing) > 0 {
 		return fmt.Errorf("no rules for %s", strings.Join(slices.Sorted(maps.Keys(missing)), ", "))

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -73,19 +74,17 @@ func TestTexts(t *testing.T) {
 func TestBrokenRules(t *testing.T) {
 	const one = "- {code: CDB9001, name: a, severity: note, title: t, meaning: m, attack: a, fix: f}\n"
 	const two = "- {code: CDB9002, name: b, severity: fatal, title: t, meaning: m, attack: a, fix: f, by-cas: true}\n"
-	both := map[string]finder{"CDB9001": nil, "CDB9002": nil}
 	for name, c := range map[string]struct {
 		text, says string
 	}{
-		"good":                {two + one, ""},
+		"good":                {one + two, ""},
 		"nothing":             {"", "EOF"},
-		"an empty list":       {"[]", "no rules for CDB9001, CDB9002"},
+		"an empty list":       {"[]", "there are none"},
 		"no YAML":             {"- {", "reading the rules"},
 		"another document":    {one + two + "---\n" + one, "want one document"},
 		"what follows":        {one + two + "---\n{", "want one document"},
-		"a finder too many":   {one, "no rules for CDB9002"},
-		"a rule too many":     {one + two + strings.NewReplacer("9002", "9003", "name: b", "name: c").Replace(two), "CDB9003"},
-		"a code twice":        {one + two + strings.Replace(two, "name: b", "name: c", 1), "CDB9002: it is there twice"},
+		"another order":       {two + one, "rule CDB9001: it stands after rule CDB9002"},
+		"a code twice":        {one + two + strings.Replace(two, "name: b", "name: c", 1), "rule CDB9002: it stands after rule CDB9002"},
 		"a name twice":        {one + strings.Replace(two, "name: b", "name: a", 1), "CDB9001"},
 		"an unknown severity": {one + strings.Replace(two, "fatal", "grave", 1), `"grave"`},
 		"an unknown member":   {one + strings.Replace(two, "fix:", "cure: c, fix:", 1), "cure"},
@@ -99,7 +98,7 @@ func TestBrokenRules(t *testing.T) {
 		"no attack":           {one + strings.Replace(two, "attack: a, ", "", 1), "missing"},
 		"no fix":              {one + strings.Replace(two, "fix: f, ", "", 1), "missing"},
 	} {
-		b, err := read(c.text, both)
+		b, err := read(c.text)
 		if c.says == "" {
 			if err != nil || len(b.rules) != 2 || b.rules[0].Code != "CDB9001" || !b.rules[1].ByCAS {
 				t.Errorf("%s: got %+v and %v, want two rules by code", name, b.rules, err)
@@ -111,6 +110,29 @@ func TestBrokenRules(t *testing.T) {
 		}
 		if len(b.rules) > 0 {
 			t.Errorf("%s: got rules beside the error", name)
+		}
+	}
+}
+
+// TestMatch shows that no rule goes without a finder, and no finder without a rule.
+func TestMatch(t *testing.T) {
+	rules := book{[]Rule{{Code: "CDB9001"}, {Code: "CDB9002"}}}
+	for name, c := range map[string]struct {
+		finders []string
+		says    string
+	}{
+		"one for each":      {[]string{"CDB9002", "CDB9001"}, ""},
+		"none":              {nil, "rule CDB9001: nothing finds its problems"},
+		"a finder too few":  {[]string{"CDB9001"}, "rule CDB9002: nothing finds its problems"},
+		"a finder too many": {[]string{"CDB9001", "CDB9002", "CDB9003", "CDB9004"}, "no rules for CDB9003, CDB9004"},
+	} {
+		finders := map[string]finder{}
+		for _, code := range c.finders {
+			finders[code] = nil
+		}
+		err := rules.match(finders)
+		if got := fmt.Sprint(err); c.says == "" && err != nil || c.says != "" && got != c.says {
+			t.Errorf("%s: got %v, want %q", name, err, c.says)
 		}
 	}
 }
