@@ -158,7 +158,9 @@ func (c *Cluster) Run(ctx context.Context, d Client) ([]byte, error) {
 }
 
 // Attach starts an interactive client and connects it to the streams until it ends.
-func (c *Cluster) Attach(ctx context.Context, d Client, options remotecommand.StreamOptions) error {
+// It is no method, as those are linked into every program that uses a Cluster
+// through an interface, and what it needs is large.
+func Attach(ctx context.Context, c *Cluster, d Client, options remotecommand.StreamOptions) error {
 	job, remove, err := c.start(ctx, d)
 	if err != nil {
 		return err

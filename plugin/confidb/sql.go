@@ -82,13 +82,13 @@ func (o *sqlShell) run(ctx context.Context, arguments []string) error {
 	}
 	tty := term.TTY{In: streams.In, Out: streams.Out}
 	if d.Terminal = !given && tty.IsTerminalIn() && tty.IsTerminalOut(); !d.Terminal {
-		return known.Cluster.Attach(ctx, d, remotecommand.StreamOptions{Stdin: streams.In, Stdout: streams.Out, Stderr: streams.ErrOut})
+		return kube.Attach(ctx, known.Cluster, d, remotecommand.StreamOptions{Stdin: streams.In, Stdout: streams.Out, Stderr: streams.ErrOut})
 	}
 	tty.Raw = true
 	d.Environment["TERM"] = "xterm"
 	sizes := tty.MonitorSize(tty.GetSize())
 	return tty.Safe(func() error {
-		return known.Cluster.Attach(ctx, d, remotecommand.StreamOptions{Stdin: streams.In, Stdout: streams.Out, Tty: true, TerminalSizeQueue: sizeQueue{sizes}})
+		return kube.Attach(ctx, known.Cluster, d, remotecommand.StreamOptions{Stdin: streams.In, Stdout: streams.Out, Tty: true, TerminalSizeQueue: sizeQueue{sizes}})
 	})
 }
 
