@@ -48,26 +48,42 @@ func inJSON(v any) []byte {
 // unordered changes each item of a list and puts all into one order. Nil and empty
 // are the same.
 func unordered[T any](list []T, change func(T) T) []T {
-	type keyed struct {
-		item T
-		key  []byte
-	}
-	var all []keyed
-	for _, item := range list {
-		item = change(item)
-		all = append(all, keyed{item, inJSON(item)})
-	}
-	slices.SortStableFunc(all, func(a, b keyed) int { return bytes.Compare(a.key, b.key) })
-	var out []T
-	for _, k := range all {
-		out = append(out, k.item)
-	}
-	return out
+	items, keys := changed(list, change)
+	return picked(items, inOrder(keys))
 }
 
 // set is unordered, and each item counts once.
 func set[T any](list []T, change func(T) T) []T {
-	return slices.CompactFunc(unordered(list, change), func(a, b T) bool { return bytes.Equal(inJSON(a), inJSON(b)) })
+	items, keys := changed(list, change)
+	once := slices.CompactFunc(inOrder(keys), func(i, j int) bool { return bytes.Equal(keys[i], keys[j]) })
+	return picked(items, once)
+}
+
+func changed[T any](list []T, change func(T) T) (items []T, keys [][]byte) {
+	for _, item := range list {
+		item = change(item)
+		items, keys = append(items, item), append(keys, inJSON(item))
+	}
+	return items, keys
+}
+
+// inOrder returns the indexes of the keys in the order of these. The keys are sorted
+// and not the items, so that there is one sort for items of all types.
+func inOrder(keys [][]byte) []int {
+	order := make([]int, len(keys))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return bytes.Compare(keys[i], keys[j]) })
+	return order
+}
+
+func picked[T any](items []T, order []int) []T {
+	var out []T
+	for _, i := range order {
+		out = append(out, items[i])
+	}
+	return out
 }
 
 func itself[T any](v T) T { return v }
