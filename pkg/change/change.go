@@ -25,6 +25,9 @@ func New(from, to *session.Session) Change {
 	return Change{diff.Compare(from, to), append([]diff.Effect{}, diff.Impact(from, to)...)}
 }
 
+// Widens reports whether somebody gains something, or may.
+func (c Change) Widens() bool { return c.Verdict == diff.Widened || c.Verdict == diff.Incomparable }
+
 // Breaks names the secrets without which what runs now cannot go on.
 func (c Change) Breaks() []string {
 	var names []string

@@ -220,3 +220,11 @@ func TestHints(t *testing.T) {
 		t.Errorf("nothing was shown: %s", planned)
 	}
 }
+
+func TestWidens(t *testing.T) {
+	for verdict, want := range map[diff.Verdict]bool{diff.Equal: false, diff.Narrowed: false, diff.Widened: true, diff.Incomparable: true} {
+		if got := (change.Change{Diff: diff.Diff{Verdict: verdict}}).Widens(); got != want {
+			t.Errorf("%s: got %v, want %v", verdict, got, want)
+		}
+	}
+}

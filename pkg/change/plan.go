@@ -129,24 +129,44 @@ func (p *Plan) Signers() int {
 	return len(keys)
 }
 
-// Signed says how many signatures there are, and how many of them are over a message that
-// cannot be made here: whether those match, only CAS can tell, and it refuses them all if
-// one does not.
-func (p *Plan) Signed() string {
-	unchecked := 0
+// Unchecked counts the signatures that are over a message that cannot be made here: only
+// CAS can tell whether those match.
+func (p *Plan) Unchecked() int {
+	n := 0
 	for _, s := range p.Signatures {
 		if s.Foreign {
-			unchecked++
+			n++
 		}
 	}
+	return n
+}
+
+// Signed says how many signatures there are, and how many of them are unchecked.
+func (p *Plan) Signed() string {
 	said := fmt.Sprintf("%d signatures", len(p.Signatures))
 	if len(p.Signatures) == 1 {
 		said = "1 signature"
 	}
-	if unchecked > 0 {
-		said += fmt.Sprintf(", of which %d cannot be checked here: CAS does", unchecked)
+	if n := p.Unchecked(); n > 0 {
+		said += fmt.Sprintf(", of which %d cannot be checked here: CAS does", n)
 	}
 	return said
+}
+
+// Sign adds a signature with a private key in PEM (PKCS#8), over the text of the new
+// session or over a message that SCONE's program made; nil means the text.
+func (p *Plan) Sign(random io.Reader, key, message []byte) error {
+	foreign := message != nil
+	if !foreign {
+		message = p.To.Source()
+	}
+	s, err := Sign(random, key, message)
+	if err != nil {
+		return err
+	}
+	s.Foreign = foreign
+	p.Add(s)
+	return nil
 }
 
 // Add adds a signature, in place of an earlier one by the same key.

@@ -284,6 +284,32 @@ func TestForeignSignatures(t *testing.T) {
 	}
 }
 
+// TestPlanSign: a message of somebody else's, even an empty one, makes a signature that is
+// not counted as checked.
+func TestPlanSign(t *testing.T) {
+	p := widerPlan(t)
+	if err := p.Sign(rand.Reader, ed25519Key(t), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, p); got.Unchecked() != 0 || got.Signers() != 1 {
+		t.Errorf("got %s by %d signers", got.Signed(), got.Signers())
+	}
+	for i, message := range []string{"a message", ""} {
+		if err := p.Sign(rand.Reader, ed25519Key(t), []byte(message)); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, p).Unchecked(); got != i+1 {
+			t.Errorf("%q: got %d unchecked, want %d", message, got, i+1)
+		}
+	}
+	if err := p.Sign(rand.Reader, []byte("no key"), nil); err == nil {
+		t.Error("got no error of what is no key")
+	}
+	if len(p.Signatures) != 3 {
+		t.Errorf("got %d signatures, want 3", len(p.Signatures))
+	}
+}
+
 func TestSignRefuses(t *testing.T) {
 	rsaPrivate, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
