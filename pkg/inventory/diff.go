@@ -82,6 +82,14 @@ func Services(which string, s *session.Session) []Service {
 	return all
 }
 
+// Tolerable are the contradictions with which the rest can still be compared. With a
+// stranger, or a source that was refused, nothing that is compared would be right.
+func Tolerable() []platform.ProblemKind {
+	return slices.DeleteFunc(platform.ProblemKinds(), func(k platform.ProblemKind) bool {
+		return k == platform.Stranger || k == platform.Refused
+	})
+}
+
 // Comparison is what is compared. File may be nil.
 type Comparison struct {
 	// Nodes are those of the cluster, also without SGX.

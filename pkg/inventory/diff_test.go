@@ -102,6 +102,18 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// TestTolerable: a source that was refused, or a file that names strangers, is never passed
+// over, and a kind that is passed over is said or found otherwise.
+func TestTolerable(t *testing.T) {
+	tolerable := inventory.Tolerable()
+	for _, kind := range platform.ProblemKinds() {
+		want := kind != platform.Stranger && kind != platform.Refused
+		if got := slices.Contains(tolerable, kind); got != want {
+			t.Errorf("%s: got %v, want %v", kind, got, want)
+		}
+	}
+}
+
 func TestServices(t *testing.T) {
 	s, err := session.Parse("s", []byte("name: s\nversion: \"0.3\"\nservices:\n- name: db\n  command: x\n  platforms: ["+a+"]\n- name: init\n  command: x\n"))
 	if err != nil {
