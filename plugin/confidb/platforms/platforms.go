@@ -5,13 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/machines"
 	"github.com/confidb/confidb/pkg/platform"
+	"github.com/confidb/confidb/pkg/watch"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/flags"
 	"github.com/confidb/confidb/plugin/internal/printers"
@@ -22,11 +25,11 @@ func NewCommand(env *cli.Env) *cobra.Command { return NewCommandAt(env, machines
 
 // NewCommandAt is NewCommand with a pace that says when a watcher looks again.
 func NewCommandAt(env *cli.Env, pace machines.Pace) *cobra.Command {
-	s := search{env: env, where: *flags.NewPlatforms(env.LookupEnv)}
-	w := watcher{pace: pace}
-	o := listing{search: s, watcher: w}
+	s := search{Env: env, where: *flags.NewPlatforms(env.LookupEnv)}
+	w := watcher{search: s, pace: pace}
+	o := listing{watcher: w}
 	c := env.Command(cli.Verb{Name: "platforms", Args: cli.AtMost(0), Flags: o.addFlags, Run: o.run})
-	c.AddCommand(newInventory(s), newDiff(s, w), newPlan(s), newApply(s), newRevoked(s))
+	c.AddCommand(newInventory(s), newDiff(w), newPlan(s), newApply(s), newRevoked(s))
 	return c
 }
 
@@ -49,18 +52,18 @@ func RightsTable(watch bool) string {
 
 // listing prints the machines with SGX.
 type listing struct {
-	search
 	watcher
 	// output is one of printers.PlatformFormats, or empty for the table.
 	output          string
 	acceptSimulated bool
 	print           printers.PrintPlatforms
+	options         flags.PlatformOptions
 }
 
 func (o *listing) addFlags(set *pflag.FlagSet) {
-	o.search.addFlags(set)
 	o.watcher.addFlags(set)
-	set.StringVarP(&o.output, "output", "o", "", "output format: wide, json, yaml, name, session, jsonpath=…, go-template=… or custom-columns=… (default: a table)")
+	set.StringVarP(&o.output, "output", "o", "",
+		"output format: wide, json, yaml, name, session, jsonpath=…, go-template=… or custom-columns=… (default: a table)")
 	set.BoolVar(&o.acceptSimulated, "accept-simulated", false, "exit 0 also when quotes do not rest on Intel's root")
 }
 
@@ -68,55 +71,47 @@ func (o *listing) run(ctx context.Context, _ []string) (err error) {
 	if o.print, err = printers.Platforms(o.output); err != nil {
 		return err
 	}
-	list := o.list
-	if o.watch {
-		list = o.follow
-	}
-	options, err := list(ctx)
-	if err != nil {
+	return o.begin(ctx, o.output, o.list)
+}
+
+func (o *listing) list(ctx context.Context) (err error) {
+	if o.options, err = o.resolve(ctx, ""); err != nil {
 		return err
 	}
-	return concludeSimulated(options.Simulated, o.acceptSimulated)
+	if o.watch && len(o.options.IDs) > 0 {
+		return cli.NewUsageError("--watch: want it without a list of platform IDs (from %s): the cluster is not asked then", o.options.Origin)
+	}
+	if err := o.follow(ctx, o.look); err != nil {
+		return err
+	}
+	return cli.Conclude(check.Affirming, o.options.Simulated, o.acceptSimulated)
 }
 
-// list prints the machines and their platform IDs. If they contradict each other the
-// table is printed too, because it shows where, but no other format is.
-func (o *listing) list(ctx context.Context) (flags.PlatformOptions, error) {
-	ctx, cancel := context.WithTimeout(ctx, o.timeout)
-	defer cancel()
-	options, err := o.resolve(ctx, "")
+// look shows the machines and their platform IDs. A list of machines that contradict each
+// other is not fit for use, so that it is an error unless changes of it are watched.
+func (o *listing) look(ctx context.Context, first bool) (watch.Picture, error) {
+	var tolerated []platform.ProblemKind
+	if o.watch {
+		tolerated = platform.ProblemKinds()
+	}
+	found, err := machines.Find(ctx, o.Getter, o.options.Options, tolerated...)
 	if err != nil {
-		return options, err
+		return nil, o.showContradiction(err)
 	}
-	found, err := machines.Find(ctx, o.env.Getter, options.Options)
-	var inconsistent *platform.InconsistentError
-	if errors.As(err, &inconsistent) && (o.output == "" || o.output == "wide") {
-		return options, errors.Join(o.showContradiction(inconsistent.Seen, options.Simulated), err)
+	if first {
+		printers.Remark(o.ErrOut, found, o.options.Origin, o.output)
+		err = o.print(o.IOStreams, found, o.options.Origin, o.options.Simulated)
 	}
-	if err != nil {
-		return options, err
-	}
-	return options, o.show(found, options)
+	return watch.Machines(found), err
 }
 
-func (o *listing) show(found *platform.Inventory, options flags.PlatformOptions) error {
-	printers.Remark(o.env.ErrOut, found, options.Origin, o.output)
-	return o.print(o.env.IOStreams, found, options.Origin, options.Simulated)
-}
-
-// showContradiction prints the nodes of an inventory that is not fit for use.
-func (o *listing) showContradiction(seen *platform.Inventory, simulated bool) error {
-	if len(seen.Nodes) == seen.WithoutSGX() {
-		return nil
+// showContradiction prints the table also of machines that contradict each other, because
+// it shows where, but no other format.
+func (o *listing) showContradiction(err error) error {
+	e, ok := errors.AsType[*platform.InconsistentError](err)
+	if !ok || !slices.Contains([]string{"", "wide"}, o.output) || len(e.Seen.Nodes) == e.Seen.WithoutSGX() {
+		return err
 	}
-	printers.Remark(o.env.ErrOut, seen, "", "")
-	return o.print(o.env.IOStreams, seen, "", simulated)
-}
-
-// concludeSimulated makes a simulated result a success only if the user says so.
-func concludeSimulated(simulated, accepted bool) error {
-	if simulated && !accepted {
-		return &cli.VerdictError{Code: cli.Simulated}
-	}
-	return nil
+	printers.Remark(o.ErrOut, e.Seen, "", "")
+	return errors.Join(o.print(o.IOStreams, e.Seen, "", o.options.Simulated), err)
 }

@@ -2,11 +2,7 @@ package session
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -25,159 +21,130 @@ import (
 // fromCAS begins the name of a session that is read from the CAS.
 const fromCAS = "cas:"
 
-func newDiffCommand(env *cli.Env) *cobra.Command {
-	o := comparison{casFlags: casFlags{env: env}}
-	return env.Command(cli.Verb{Name: "session diff", Args: cli.Exactly(2, "two sessions"), Patience: time.Minute, Flags: o.AddFlags, Run: func(ctx context.Context, arguments []string) error {
-		o.From, o.To = arguments[0], arguments[1]
-		return o.run(ctx)
-	}})
+func newDiff(env *cli.Env) *cobra.Command {
+	o := comparison{desk: desk{Env: env}}
+	return o.verb("diff", cli.Exactly(2, "two sessions"), o.addFlags, o.run)
 }
 
-// comparison are the options of comparing two sessions.
+// comparison says what changes from one session to another.
 type comparison struct {
-	casFlags
-	// From and To are files, - for standard input, or cas:NAME.
-	From, To string
-	// Output is one of cli.Formats, or empty.
-	Output string
-	// FailOn is a verdict that ends with an exit code, or empty.
-	FailOn string
+	desk
+	// failOn is a verdict that ends with an exit code, or empty.
+	failOn string
 }
 
-// AddFlags registers the flags.
-func (o *comparison) AddFlags(set *pflag.FlagSet) {
-	o.casFlags.AddFlags(set)
-	cli.AddOutput(set, &o.Output)
-	set.StringVar(&o.FailOn, "fail-on", "", "exit 3 when the change is widened (or incomparable), or any change at all: widened or changed")
+func (o *comparison) addFlags(set *pflag.FlagSet) {
+	o.addOutputFlags(set)
+	set.Var(&cli.Choice{Flag: "--fail-on", Value: &o.failOn, Words: []string{"", "widened", "changed"}}, "fail-on",
+		"exit 3 when the change is widened (or incomparable), or any change at all: widened or changed")
 }
 
-// Run prints what changes from one session to the other.
-func (o comparison) run(ctx context.Context) error {
-	if !slices.Contains([]string{"", "widened", "changed"}, o.FailOn) {
-		return cli.NewUsageError("--fail-on: got %q, want widened or changed", o.FailOn)
-	}
-	if o.From == "-" && o.To == "-" {
-		return cli.NewUsageError("got - twice, want standard input once")
-	}
-	document := printers.SessionChange{Head: printers.Head{Kind: "confidb.session-diff/v1"}, From: o.From, To: o.To}
-	var sessions [2]*session.Session
-	for i, name := range []string{o.From, o.To} {
-		s, simulated, err := o.read(ctx, name)
-		if err != nil {
-			return err
-		}
-		sessions[i], document.Simulated = s, document.Simulated || simulated
-	}
-	document.Change = change.New(sessions[0], sessions[1])
-	if err := printers.Print(o.env.Out, o.Output, document); err != nil {
+func (o *comparison) run(ctx context.Context, arguments []string) error {
+	found, err := o.compare(ctx, arguments[0], arguments[1])
+	if err != nil {
 		return err
 	}
-	widens := document.Verdict == diff.Widened || document.Verdict == diff.Incomparable
-	if o.FailOn == "widened" && widens || o.FailOn == "changed" && document.Verdict != diff.Equal {
+	if err := printers.Print(o.Out, o.output, found); err != nil {
+		return err
+	}
+	if o.failOn == "widened" && found.Widens() || o.failOn == "changed" && found.Verdict != diff.Equal {
 		return &cli.VerdictError{Code: cli.Contraindicated}
 	}
 	return nil
 }
 
-// read reads a session from a file or a CAS, which may be simulated.
-func (o comparison) read(ctx context.Context, name string) (s *session.Session, simulated bool, err error) {
+// compare reads both sessions.
+func (o *comparison) compare(ctx context.Context, from, to string) (found printers.SessionChange, err error) {
+	if from == "-" && to == "-" {
+		return found, cli.NewUsageError("got - twice, want standard input once")
+	}
+	one, oneSimulated, err := o.read(ctx, from)
+	if err != nil {
+		return found, err
+	}
+	other, otherSimulated, err := o.read(ctx, to)
+	if err != nil {
+		return found, err
+	}
+	head := printers.Head{Kind: "confidb.session-diff/v1", Simulated: oneSimulated || otherSimulated}
+	return printers.SessionChange{Head: head, From: from, To: to, Change: change.New(one, other)}, nil
+}
+
+// read reads a session from a file, or that of cas:NAME from a CAS, which may be simulated.
+func (o *comparison) read(ctx context.Context, name string) (s *session.Session, simulated bool, err error) {
 	stored, remote := strings.CutPrefix(name, fromCAS)
 	if !remote {
-		text, file, err := readDocument(o.env.In, name)
-		if err != nil {
-			return nil, false, err
-		}
-		s, err = session.Parse(file, text)
+		s, err = readDocument(o.In, name, nil)
 		return s, false, err
 	}
-	connection, err := o.connect(ctx)
+	err = o.ask(ctx, func(c *contact.Connection) error {
+		held, err := rollout.Read(ctx, c, stored)
+		s, simulated = held.Session, c.Appraisal.Simulated
+		return err
+	})
+	return s, simulated, err
+}
+
+func newUpdate(env *cli.Env) *cobra.Command {
+	o := update{successor: successor{template: template{desk: desk{Env: env}}}}
+	return o.verb("update", cli.Exactly(1, "the name of one file, or -"), o.addFlags, o.run)
+}
+
+// successor is a document that is to replace what CAS holds.
+type successor struct {
+	template
+	// allowReissue goes on although what runs now will break.
+	allowReissue bool
+}
+
+func (s *successor) addFlags(set *pflag.FlagSet) {
+	s.template.addFlags(set)
+	set.BoolVar(&s.allowReissue, "allow-reissue", false, "go on although secrets are lost that something uses now")
+	cli.AddOutput(set, &s.output)
+}
+
+// shown works an update out, shows it, and refuses one that would break what runs.
+func (s *successor) shown(ctx context.Context, file string, then func(*contact.Connection, *change.Update) error) error {
+	wanted, err := s.read(file)
 	if err != nil {
-		return nil, false, err
+		return err
 	}
-	defer connection.Close()
-	held, err := rollout.Read(ctx, connection, stored)
-	return held.Session, connection.Appraisal.Simulated, err
+	return s.ask(ctx, func(c *contact.Connection) error {
+		u, err := rollout.PlanUpdate(ctx, c, wanted)
+		if err != nil {
+			return err
+		}
+		if err := s.showUpdate(wanted.Name, file, u.Change, c.Appraisal.Simulated); err != nil {
+			return err
+		}
+		if err := u.Refuse(); err != nil && !s.allowReissue {
+			return err
+		}
+		return then(c, u)
+	})
 }
 
-func newUpdateCommand(env *cli.Env) *cobra.Command {
-	o := update{creation: creation{casFlags: casFlags{env: env}}}
-	return env.Command(cli.Verb{Name: "session update", Args: cli.Exactly(1, "the name of one file, or -"), Patience: time.Minute, Flags: func(set *pflag.FlagSet) {
-		o.AddTemplateFlags(set)
-		o.AddFlags(set)
-		flags.AddDryRun(set, &o.DryRun, "none, client or server (both show the change and upload nothing)")
-	}, Run: func(ctx context.Context, arguments []string) error {
-		o.File = arguments[0]
-		return o.run(ctx)
-	}})
-}
-
-// update are the options of replacing a session.
+// update replaces a session.
 type update struct {
-	creation
-	// AllowReissue goes on although what runs now will break.
-	AllowReissue bool
-	// Output is one of cli.Formats, or empty.
-	Output string
+	successor
+	dryRun string
 }
 
-// AddFlags registers the flags that create does not have.
-func (o *update) AddFlags(set *pflag.FlagSet) {
-	set.BoolVar(&o.AllowReissue, "allow-reissue", false, "go on although secrets are lost that something uses now")
-	cli.AddOutput(set, &o.Output)
+func (o *update) addFlags(set *pflag.FlagSet) {
+	o.successor.addFlags(set)
+	flags.AddDryRun(set, &o.dryRun, "none, client or server (both show the change and upload nothing)")
 }
 
-// Run shows what the update does, and replaces the session unless that would break
-// what runs.
-func (o update) run(ctx context.Context) error {
-	u, connection, err := o.open(ctx)
-	if err != nil {
+func (o *update) run(ctx context.Context, arguments []string) error {
+	return o.shown(ctx, arguments[0], func(c *contact.Connection, u *change.Update) error {
+		if o.dryRun != string(deploy.None) || u.Verdict == diff.Equal {
+			o.tell(u.To.Name, ": nothing was changed")
+			return nil
+		}
+		hash, err := rollout.Update(ctx, c, u)
+		if err == nil {
+			o.tell(u.To.Name, " was updated: hash %s", hash)
+		}
 		return err
-	}
-	defer connection.Close()
-	if o.DryRun != string(deploy.None) || u.Verdict == diff.Equal {
-		fmt.Fprintf(o.env.ErrOut, "session %q: nothing was changed\n", u.To.Name)
-		return nil
-	}
-	hash, err := rollout.Update(ctx, connection, u)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(o.env.ErrOut, "session %q was updated: hash %s\n", u.To.Name, hash)
-	return nil
-}
-
-// open works out an update, shows it, and refuses one that would break what runs.
-func (o update) open(ctx context.Context) (*change.Update, *contact.Connection, error) {
-	wanted, err := o.render(o.env.In)
-	if err != nil {
-		return nil, nil, err
-	}
-	connection, err := o.connect(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	u, err := o.show(ctx, connection, wanted, o.env.Out)
-	if err != nil {
-		connection.Close()
-		return nil, nil, err
-	}
-	return u, connection, nil
-}
-
-func (o update) show(ctx context.Context, c *contact.Connection, wanted *session.Session, out io.Writer) (*change.Update, error) {
-	u, err := rollout.PlanUpdate(ctx, c, wanted)
-	if err != nil {
-		return nil, err
-	}
-	if err := printers.Print(out, o.Output, updateDocument(wanted.Name, o.File, u.Change, c.Appraisal.Simulated)); err != nil {
-		return nil, err
-	}
-	if o.AllowReissue {
-		return u, nil
-	}
-	return u, u.Refuse()
-}
-
-func updateDocument(name, file string, c change.Change, simulated bool) printers.SessionChange {
-	return printers.SessionChange{Head: printers.Head{Kind: "confidb.session-update/v1", Simulated: simulated}, From: fromCAS + name, To: file, Change: c}
+	})
 }

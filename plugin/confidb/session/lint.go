@@ -3,73 +3,58 @@ package session
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/confidb/confidb/pkg/contact"
+	"github.com/confidb/confidb/pkg/files"
 	"github.com/confidb/confidb/pkg/lint"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/printers"
 )
 
-func newLintCommand(env *cli.Env) *cobra.Command {
-	o := linting{casFlags: casFlags{env: env}}
-	c := env.Command(cli.Verb{Name: "session lint", Flags: o.AddFlags, Patience: time.Minute, Run: func(ctx context.Context, arguments []string) error {
-		if err := o.Check(arguments); err != nil {
-			return err
-		}
-		return o.run(ctx, arguments)
-	}})
+func newLint(env *cli.Env) *cobra.Command {
+	o := linting{template: template{desk: desk{Env: env}}, failOn: string(lint.Error)}
+	c := o.verb("lint", o.check, o.addFlags, o.run)
 	c.Flags().Lookup("timeout").Usage = "how long to wait for a CAS at most"
 	return c
 }
 
-// linting are the options of looking for what is dangerous in sessions.
+// linting looks for what is dangerous in sessions: in files, or those of a CAS. Without
+// variables a file is read as it is, and none is replaced.
 type linting struct {
-	casFlags
-	// UseEnv and Variables are those of creation. Without both a file is read as
-	// it is, and no variable is replaced.
-	UseEnv    bool
-	Variables []string
-	// Output is text, json, sarif or junit; empty means text.
-	Output string
-	// FailOn is the least severity that makes the command fail.
-	FailOn string
-	// List asks for the rules.
-	List bool
+	template
+	// failOn is the least severity that makes the command fail.
+	failOn string
+	// list asks for the rules.
+	list bool
 }
 
-// AddFlags registers the flags.
-func (o *linting) AddFlags(set *pflag.FlagSet) {
-	set.StringVar(&o.CAS, "cas", "", "address of a CAS that was attested before: look at the sessions of these names there")
-	set.BoolVar(&o.UseEnv, "use-env", false, "replace the variables of templates from the environment")
-	set.StringArrayVarP(&o.Variables, "env", "e", nil, "VAR=VALUE for templates, which wins over the environment; may be repeated")
-	set.StringVarP(&o.Output, "output", "o", "", "output format: text (default), json, sarif or junit")
-	set.StringVar(&o.FailOn, "fail-on", string(lint.Error), "least severity that makes exit code 3: fatal, error, warning or note")
-	set.BoolVar(&o.List, "list", false, "list the rules")
+func (o *linting) addFlags(set *pflag.FlagSet) {
+	set.StringVar(&o.address, "cas", "", "address of a CAS that was attested before: look at the sessions of these names there")
+	set.BoolVar(&o.useEnv, "use-env", false, "replace the variables of templates from the environment")
+	set.StringArrayVarP(&o.given, "env", "e", nil, "VAR=VALUE for templates, which wins over the environment; may be repeated")
+	cli.AddFormat(set, &o.output, []string{"text", "json", "sarif", "junit"}, "output format: text (default), json, sarif or junit")
+	set.Var(&cli.Choice{Flag: "--fail-on", Value: &o.failOn, Words: []string{"fatal", "error", "warning", "note"}}, "fail-on",
+		"least severity that makes exit code 3: fatal, error, warning or note")
+	set.BoolVar(&o.list, "list", false, "list the rules")
 }
 
-// Check finds usage errors.
-func (o *linting) Check(arguments []string) error {
-	formats := []string{"", "text", "json", "sarif", "junit"}
+// check finds usage errors.
+func (o *linting) check(_ *cobra.Command, arguments []string) error {
 	stdin := slices.DeleteFunc(slices.Clone(arguments), func(a string) bool { return a != "-" })
 	switch {
-	case !slices.Contains(formats, o.Output):
-		return cli.NewUsageError("-o: got %q, want text, json, sarif or junit", o.Output)
-	case !slices.Contains(lint.Severities(), lint.Severity(o.FailOn)):
-		return cli.NewUsageError("--fail-on: got %q, want fatal, error, warning or note", o.FailOn)
-	case o.List && len(arguments) > 0:
+	case o.list && len(arguments) > 0:
 		return cli.NewUsageError("got --list and something to look at, want one of them")
-	case o.List && (o.Output == "sarif" || o.Output == "junit"):
-		return cli.NewUsageError("-o: got %s with --list, want text or json", o.Output)
-	case !o.List && len(arguments) == 0:
+	case o.list && (o.output == "sarif" || o.output == "junit"):
+		return cli.NewUsageError("-o: got %s with --list, want text or json", o.output)
+	case !o.list && len(arguments) == 0:
 		return cli.NewUsageError("got nothing to look at, want files, or --cas ADDRESS and names")
-	case o.CAS != "" && (o.UseEnv || len(o.Variables) > 0):
+	case o.address != "" && o.replaces():
 		return cli.NewUsageError("got variables and --cas: sessions in a CAS have none")
 	case len(stdin) > 1:
 		return cli.NewUsageError("got - more than once")
@@ -77,30 +62,28 @@ func (o *linting) Check(arguments []string) error {
 	return nil
 }
 
-// Run prints the problems of files, or of sessions in a CAS, and ends with exit
-// code 3 when one of them weighs as much as FailOn.
-func (o linting) run(ctx context.Context, arguments []string) error {
+// replaces reports whether variables of templates are replaced.
+func (o *linting) replaces() bool { return o.useEnv || len(o.given) > 0 }
+
+// run prints the problems, and ends with exit code 3 when one of them weighs as much as
+// failOn.
+func (o *linting) run(ctx context.Context, arguments []string) error {
 	rules, err := lint.Rules()
 	if err != nil {
 		return err
 	}
-	if o.List {
-		return printers.Print(o.env.Out, strings.TrimPrefix(o.Output, "text"), printers.NewLintRules(rules))
+	if o.list {
+		return printers.Print(o.Out, strings.TrimPrefix(o.output, "text"), printers.NewLintRules(rules))
 	}
-	result := lint.Result{Rules: rules, FailOn: lint.Severity(o.FailOn)}
-	var documents []lint.Document
-	if o.CAS == "" {
-		documents = o.documents(o.env.In, arguments)
-	} else {
-		documents, result.Simulated, err = o.stored(ctx, arguments)
-	}
-	if err == nil {
-		err = result.Look(documents, o.CAS != "", o.env.Now())
-	}
-	if err != nil {
+	result := lint.Result{Rules: rules, FailOn: lint.Severity(o.failOn)}
+	if err := o.look(ctx, &result, arguments); err != nil {
 		return err
 	}
-	if err := printers.Lint(o.env.Out, o.Output, result, cli.Version()); err != nil {
+	return o.conclude(result)
+}
+
+func (o *linting) conclude(result lint.Result) error {
+	if err := printers.Lint(o.Out, o.output, result, cli.Version()); err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
 	if result.Failed() {
@@ -109,57 +92,49 @@ func (o linting) run(ctx context.Context, arguments []string) error {
 	return nil
 }
 
+// look looks at files as they would be uploaded, or at sessions as a CAS holds them.
+func (o *linting) look(ctx context.Context, result *lint.Result, names []string) error {
+	if o.address == "" {
+		return result.Look(o.documents(names), false, o.Now())
+	}
+	return o.ask(ctx, func(c *contact.Connection) error {
+		documents, err := stored(ctx, c, names)
+		if err != nil {
+			return err
+		}
+		result.Simulated = c.Appraisal.Simulated
+		return result.Look(documents, true, o.Now())
+	})
+}
+
 // documents reads files as they would be uploaded.
-func (o linting) documents(in io.Reader, files []string) []lint.Document {
+func (o *linting) documents(names []string) []lint.Document {
 	var all []lint.Document
-	for _, file := range files {
-		d := lint.Document{Name: displayName(file)}
-		var text []byte
-		if text, d.Err = o.read(file, in); d.Err == nil {
-			d.Session, d.Err = session.Parse(d.Name, text)
+	for _, name := range names {
+		d := lint.Document{Name: name}
+		if name == files.Dash {
+			d.Name = files.StandardInput
+		}
+		if o.replaces() {
+			d.Session, d.Err = o.read(name)
+		} else {
+			d.Session, d.Err = readDocument(o.In, name, nil)
 		}
 		all = append(all, d)
 	}
 	return all
 }
 
-// read returns a file as it would be uploaded.
-func (o linting) read(file string, in io.Reader) (text []byte, err error) {
-	if !o.UseEnv && len(o.Variables) == 0 {
-		text, _, err = readDocument(in, file)
-		return text, err
-	}
-	template := creation{casFlags: o.casFlags, File: file, UseEnv: o.UseEnv, Variables: o.Variables}
-	rendered, err := template.render(in)
-	if err != nil {
-		return nil, err
-	}
-	return rendered.Source(), nil
-}
-
-// displayName is what a file is called in positions.
-func displayName(file string) string {
-	if file == "-" {
-		return "standard input"
-	}
-	return file
-}
-
-// stored reads sessions from a CAS, which may be simulated.
-func (o linting) stored(ctx context.Context, names []string) (all []lint.Document, simulated bool, err error) {
-	connection, err := o.connect(ctx)
-	if err != nil {
-		return nil, false, err
-	}
-	defer connection.Close()
+func stored(ctx context.Context, c *contact.Connection, names []string) ([]lint.Document, error) {
+	var all []lint.Document
 	for _, name := range names {
-		stored, err := connection.Session(ctx, name)
+		held, err := c.Session(ctx, name)
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
 		d := lint.Document{Name: name}
-		d.Session, d.Err = session.Parse(name, []byte(stored.Text))
+		d.Session, d.Err = session.Parse(name, []byte(held.Text))
 		all = append(all, d)
 	}
-	return all, connection.Appraisal.Simulated, nil
+	return all, nil
 }

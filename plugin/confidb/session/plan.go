@@ -4,240 +4,158 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/confidb/confidb/pkg/change"
+	"github.com/confidb/confidb/pkg/contact"
 	"github.com/confidb/confidb/pkg/diff"
 	"github.com/confidb/confidb/pkg/files"
 	"github.com/confidb/confidb/pkg/rollout"
-	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/plugin/internal/cli"
-	"github.com/confidb/confidb/plugin/internal/printers"
+	"github.com/confidb/confidb/plugin/internal/flags"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
-func newPlanCommand(env *cli.Env) *cobra.Command {
-	o := planning{update: update{creation: creation{casFlags: casFlags{env: env}}}}
-	return env.Command(cli.Verb{Name: "session plan", Args: cli.Exactly(1, "the name of one file, or -"), Patience: time.Minute, Flags: func(set *pflag.FlagSet) {
-		o.AddTemplateFlags(set)
-		o.update.AddFlags(set)
-		o.AddFlags(set)
-	}, Run: func(ctx context.Context, arguments []string) error {
-		o.File = arguments[0]
-		return o.run(ctx)
-	}})
+func newPlan(env *cli.Env) *cobra.Command {
+	o := planning{successor: successor{template: template{desk: desk{Env: env}}}}
+	return o.verb("plan", cli.Exactly(1, "the name of one file, or -"), o.addFlags, o.run)
 }
 
-// planning are the options of writing an update down.
+// planning writes an update down.
 type planning struct {
-	update
-	// To is the file of the plan.
-	To string
+	successor
+	plan flags.Plan
 }
 
-// AddFlags registers the flags that update does not have.
-func (o *planning) AddFlags(set *pflag.FlagSet) {
-	set.StringVar(&o.To, "to", "", "file for the plan (required)")
+func (o *planning) addFlags(set *pflag.FlagSet) {
+	o.successor.addFlags(set)
+	o.plan.AddFlags(set)
 }
 
-// Run shows what the update would do and writes the plan.
-func (o planning) run(ctx context.Context) error {
-	if o.To == "" {
-		return cli.NewUsageError("--to: want the file for the plan")
-	}
-	u, connection, err := o.open(ctx)
-	if err != nil {
+func (o *planning) run(ctx context.Context, arguments []string) error {
+	if err := o.plan.Check(); err != nil {
 		return err
 	}
-	defer connection.Close()
+	return o.shown(ctx, arguments[0], o.write)
+}
+
+func (o *planning) write(c *contact.Connection, u *change.Update) error {
 	if u.Verdict == diff.Equal {
-		fmt.Fprintf(o.env.ErrOut, "session %q: nothing to plan\n", u.To.Name)
+		o.tell(u.To.Name, ": nothing to plan")
 		return nil
 	}
-	for _, s := range []*session.Session{u.Held.Session, u.To} { // a plan goes to others
-		if err := verbs.RefuseWrittenSecrets(s); err != nil {
-			return err
-		}
-	}
-	if err := files.ReplaceJSON(o.To, change.NewPlan(connection.Appraisal.Pin.Address, u, o.AllowReissue), files.Private); err != nil {
+	if err := verbs.RefuseWrittenSecrets(u.Held.Session, u.To); err != nil { // a plan goes to others
 		return err
 	}
-	fmt.Fprintf(o.env.ErrOut, "wrote %s; next: kubectl confidb session sign %s --key KEY.pem, then session apply\n", o.To, o.To)
-	return nil
+	plan := change.NewPlan(c.Appraisal.Pin.Address, u, o.allowReissue)
+	return o.plan.Write(o.Env, plan, "{session sign FILE --key KEY.pem}, then session apply")
 }
 
-func newSignCommand(env *cli.Env) *cobra.Command {
-	o := signing{env: env}
-	return env.Command(cli.Verb{Name: "session sign", Args: cli.Exactly(1, "the name of one plan"), Patience: time.Minute, Flags: o.AddFlags, Run: func(ctx context.Context, arguments []string) error {
-		o.Plan = arguments[0]
-		return o.run(ctx)
-	}})
+func newSign(env *cli.Env) *cobra.Command {
+	o := signing{desk: desk{Env: env}}
+	return o.verb("sign", cli.Exactly(1, "the name of one plan"), o.addFlags, o.run)
 }
 
-// signing are the options of signing a plan.
+// signing shows what a plan does, and adds a signature to it.
 type signing struct {
-	env *cli.Env
-	// Plan is the file, Key that of the private key, and Message that of what SCONE's
-	// program wants signed instead of the text; empty for the text.
-	Plan, Key, Message string
-	// Output is one of cli.Formats, or empty.
-	Output string
+	desk
+	// key is the file of the private key, and message that of what SCONE's program wants
+	// signed instead of the text; empty for the text.
+	key, message string
 }
 
-// AddFlags registers the flags.
-func (o *signing) AddFlags(set *pflag.FlagSet) {
-	set.StringVar(&o.Key, "key", "", "private key in PEM (PKCS#8): Ed25519 or P-384 (required)")
-	set.StringVar(&o.Message, "message", "", "file with the message to be signed, as scone session sign makes it (default: the text of the session)")
-	cli.AddOutput(set, &o.Output)
+func (o *signing) addFlags(set *pflag.FlagSet) {
+	set.StringVar(&o.key, "key", "", "private key in PEM (PKCS#8): Ed25519 or P-384 (required)")
+	set.StringVar(&o.message, "message", "",
+		"file with the message to be signed, as scone session sign makes it (default: the text of the session)")
+	cli.AddOutput(set, &o.output)
 }
 
-// Run shows what the plan does, and adds a signature to it.
-func (o signing) run(context.Context) error {
-	if o.Key == "" {
+func (o *signing) run(_ context.Context, arguments []string) error {
+	if o.key == "" {
 		return cli.NewUsageError("--key: want the file of a private key")
 	}
-	plan, err := readPlan(o.Plan)
+	file := arguments[0]
+	plan, err := flags.ReadPlan(file, change.ReadPlan)
 	if err != nil {
 		return err
 	}
-	if err := printers.Print(o.env.Out, o.Output, updateDocument(plan.Name(), o.Plan, plan.Change, false)); err != nil {
+	if err := o.showUpdate(plan.Name(), file, plan.Change, false); err != nil {
 		return err
 	}
-	message := plan.To.Source()
-	if o.Message != "" {
-		if message, err = files.Read(o.Message); err != nil {
+	return o.sign(plan, file)
+}
+
+func (o *signing) sign(plan *change.Plan, file string) (err error) {
+	var message []byte
+	if o.message != "" {
+		if message, err = files.Read(o.message); err != nil {
 			return fmt.Errorf("--message: %w", err)
 		}
 	}
-	key, err := files.Read(o.Key)
+	key, err := files.Read(o.key)
 	if err != nil {
 		return fmt.Errorf("--key: %w", err)
 	}
-	signature, err := change.Sign(rand.Reader, key, message)
-	if err != nil {
-		return fmt.Errorf("--key: %s: %w", o.Key, err)
+	if err := plan.Sign(rand.Reader, key, message); err != nil {
+		return fmt.Errorf("--key: %s: %w", o.key, err)
 	}
-	signature.Foreign = o.Message != ""
-	plan.Add(signature)
-	if err := files.ReplaceJSON(o.Plan, plan, files.Private); err != nil {
+	if err := files.ReplaceJSON(file, plan, files.Private); err != nil {
 		return err
 	}
-	fmt.Fprintf(o.env.ErrOut, "signed %s: %s\n", o.Plan, printers.Count(len(plan.Signatures), "signature"))
+	fmt.Fprintf(o.ErrOut, "signed %s: %s\n", file, plan.Signed())
 	return nil
 }
 
-func readPlan(path string) (*change.Plan, error) {
-	text, err := files.Read(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the plan: %w", err)
-	}
-	return change.ReadPlan(path, text)
+func newApply(env *cli.Env) *cobra.Command {
+	o := application{desk: desk{Env: env}}
+	return o.verb("apply", cli.Exactly(1, "the name of one plan"), o.addFlags, o.run)
 }
 
-func newApplyCommand(env *cli.Env) *cobra.Command {
-	o := application{casFlags: casFlags{env: env}}
-	return env.Command(cli.Verb{Name: "session apply", Args: cli.Exactly(1, "the name of one plan"), Patience: time.Minute, Flags: o.AddFlags, Run: func(ctx context.Context, arguments []string) error {
-		o.Plan = arguments[0]
-		return o.run(ctx)
-	}})
-}
-
-// application are the options of carrying a plan out.
-type application struct {
-	casFlags
-	// Plan is the file.
-	Plan string
-	// Signers is how many different people must have signed.
-	Signers int
-	// Output is one of cli.Formats, or empty.
-	Output string
-}
-
-// AddFlags registers the flags.
-func (o *application) AddFlags(set *pflag.FlagSet) {
-	o.casFlags.AddFlags(set)
-	set.IntVar(&o.Signers, "signers", 1, "how many different keys must have signed the plan; 0 uploads it as yourself")
-	cli.AddOutput(set, &o.Output)
-}
-
-// Run carries a plan out, unless CAS has moved since it was made. Who must sign is
+// application carries a plan out, unless CAS has moved since it was made. Who must sign is
 // also said by the session that CAS has, in access_policy.update, and CAS enforces it.
-func (o application) run(ctx context.Context) error {
-	plan, err := readPlan(o.Plan)
+type application struct {
+	desk
+	// signers is how many different people must have signed.
+	signers int
+}
+
+func (o *application) addFlags(set *pflag.FlagSet) {
+	o.addOutputFlags(set)
+	set.IntVar(&o.signers, "signers", 1, "how many different keys must have signed the plan; 0 uploads it as yourself")
+}
+
+func (o *application) run(ctx context.Context, arguments []string) error {
+	plan, err := flags.ReadPlan(arguments[0], change.ReadPlan)
 	if err != nil {
 		return err
 	}
-	if err := plan.Refuse(o.Signers); err != nil {
+	if err := plan.Refuse(o.signers); err != nil {
 		return err
 	}
-	connection, err := o.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer connection.Close()
-	if err := plan.For(connection.Appraisal.Pin.Address); err != nil {
-		return err
-	}
-	held, err := rollout.Read(ctx, connection, plan.Name())
-	if err != nil {
-		return err
-	}
-	done, err := plan.Judge(held)
+	return o.ask(ctx, func(c *contact.Connection) error { return o.apply(ctx, c, plan, arguments[0]) })
+}
+
+func (o *application) apply(ctx context.Context, c *contact.Connection, plan *change.Plan, file string) error {
+	done, err := rollout.JudgePlan(ctx, c, c.Appraisal.Pin.Address, plan)
 	if err != nil {
 		return err
 	}
 	if done {
-		fmt.Fprintf(o.env.ErrOut, "session %q: the plan was carried out before\n", plan.Name())
+		o.tell(plan.Name(), ": the plan was carried out before")
 		return nil
 	}
-	if err := printers.Print(o.env.Out, o.Output, updateDocument(plan.Name(), o.Plan, plan.Change, connection.Appraisal.Simulated)); err != nil {
+	if err := o.showUpdate(plan.Name(), file, plan.Change, c.Appraisal.Simulated); err != nil {
 		return err
 	}
-	hash, err := rollout.ApplyPlan(ctx, connection, plan)
-	if err != nil {
-		return err
+	if plan.Unchecked() > 0 {
+		fmt.Fprintf(o.ErrOut, "the plan has %s\n", plan.Signed())
 	}
-	fmt.Fprintf(o.env.ErrOut, "session %q was updated: hash %s\n", plan.Name(), hash)
-	return nil
-}
-
-func newHistoryCommand(env *cli.Env) *cobra.Command {
-	o := history{casFlags: casFlags{env: env}}
-	return env.Command(cli.Verb{Name: "session history", Args: cli.Exactly(1, "the name of one session"), Patience: time.Minute, Flags: o.AddFlags, Run: func(ctx context.Context, arguments []string) error {
-		o.Name = arguments[0]
-		return o.run(ctx)
-	}})
-}
-
-// history are the options of listing the versions of a session.
-type history struct {
-	casFlags
-	Name string
-	// Output is one of cli.Formats, or empty.
-	Output string
-}
-
-// AddFlags registers the flags.
-func (o *history) AddFlags(set *pflag.FlagSet) {
-	o.casFlags.AddFlags(set)
-	cli.AddOutput(set, &o.Output)
-}
-
-// Run prints the versions, newest first.
-func (o history) run(ctx context.Context) error {
-	connection, err := o.connect(ctx)
-	if err != nil {
-		return err
+	hash, err := rollout.ApplyPlan(ctx, c, plan)
+	if err == nil {
+		o.tell(plan.Name(), " was updated: hash %s", hash)
 	}
-	defer connection.Close()
-	versions, err := rollout.History(ctx, connection, o.Name)
-	if err != nil {
-		return err
-	}
-	return printers.Print(o.env.Out, o.Output, printers.SessionHistory{
-		Head: printers.Head{Kind: "confidb.session-history/v1", Simulated: connection.Appraisal.Simulated}, Name: o.Name, Versions: versions,
-	})
+	return err
 }

@@ -5,17 +5,15 @@ package session
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/confidb/confidb/pkg/change"
 	"github.com/confidb/confidb/pkg/contact"
 	"github.com/confidb/confidb/pkg/deploy"
-	"github.com/confidb/confidb/pkg/files"
 	"github.com/confidb/confidb/pkg/rollout"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/topology"
@@ -27,89 +25,99 @@ import (
 
 // NewCommand returns the command session.
 func NewCommand(env *cli.Env) *cobra.Command {
-	return env.Group("session",
-		newCreateCommand(env), newGetCommand(env), newTemplateCommand(env), newSchemaCommand(env), newLintCommand(env), newDiffCommand(env),
-		newUpdateCommand(env), newHistoryCommand(env), newPlanCommand(env), newSignCommand(env), newApplyCommand(env))
+	return env.Group("session", newCreate(env), newGet(env), newTemplate(env), newSchema(env), newLint(env), newDiff(env),
+		newUpdate(env), newHistory(env), newPlan(env), newSign(env), newApply(env))
 }
 
-// casFlags say which CAS holds the sessions.
-type casFlags struct {
-	env *cli.Env
-	// CAS is the address; empty means $SCONE_CAS_ADDR or the usual one.
-	CAS string
+// desk is a verb that works with the sessions of a CAS that was attested before.
+type desk struct {
+	*cli.Env
+	// address is that of the CAS; empty means $SCONE_CAS_ADDR or the usual one.
+	address string
+	// output is the format of the result; empty is the text for people.
+	output string
 }
 
-// AddFlags registers the flags.
-func (f *casFlags) AddFlags(set *pflag.FlagSet) {
-	set.StringVar(&f.CAS, "cas", "", "address of a CAS that was attested before (default $SCONE_CAS_ADDR, else "+flags.DefaultCAS+")")
+func (d *desk) addFlags(set *pflag.FlagSet) {
+	set.StringVar(&d.address, "cas", "", "address of a CAS that was attested before (default $SCONE_CAS_ADDR, else "+flags.DefaultCAS+")")
 }
 
-func (f *casFlags) connect(ctx context.Context) (*contact.Connection, error) {
-	address, _ := flags.First(f.env.LookupEnv, "cas", f.CAS, "SCONE_CAS_ADDR", flags.DefaultCAS)
-	desk, err := verbs.NewDesk(f.env)
+func (d *desk) addOutputFlags(set *pflag.FlagSet) {
+	d.addFlags(set)
+	cli.AddOutput(set, &d.output)
+}
+
+// verb returns the command of a verb that takes a minute at most.
+func (d *desk) verb(
+	name string, args cobra.PositionalArgs, addFlags func(*pflag.FlagSet), run func(context.Context, []string) error,
+) *cobra.Command {
+	return d.Command(cli.Verb{Name: "session " + name, Args: args, Flags: addFlags, Patience: time.Minute, Run: run})
+}
+
+// ask does something with the CAS.
+func (d *desk) ask(ctx context.Context, do func(c *contact.Connection) error) error {
+	address, _ := flags.First(d.LookupEnv, "cas", d.address, "SCONE_CAS_ADDR", flags.DefaultCAS)
+	meeting, err := verbs.NewDesk(d.Env)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return desk.Reconnect(ctx, address)
+	c, err := meeting.Reconnect(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return do(c)
 }
 
-func newCreateCommand(env *cli.Env) *cobra.Command {
-	o := creation{casFlags: casFlags{env: env}}
-	return env.Command(cli.Verb{Name: "session create", Args: cli.Exactly(1, "one file, or -"), Patience: time.Minute, Flags: func(set *pflag.FlagSet) {
-		o.AddTemplateFlags(set)
-		flags.AddDryRun(set, &o.DryRun, "none, client (print the document) or server (ask CAS; create nothing)")
-	}, Run: func(ctx context.Context, arguments []string) error {
-		o.File = arguments[0]
-		return o.run(ctx)
-	}})
+// showUpdate prints what an update of the session of a name by what is in a file does.
+func (d *desk) showUpdate(name, file string, c change.Change, simulated bool) error {
+	head := printers.Head{Kind: "confidb.session-update/v1", Simulated: simulated}
+	return printers.Print(d.Out, d.output, printers.SessionChange{Head: head, From: fromCAS + name, To: file, Change: c})
 }
 
-// creation are the options of creating a session from a template.
+// tell says on standard error what was done with a session.
+func (d *desk) tell(name, format string, arguments ...any) {
+	fmt.Fprintf(d.ErrOut, "session %q%s\n", name, fmt.Sprintf(format, arguments...))
+}
+
+func newCreate(env *cli.Env) *cobra.Command {
+	o := creation{template: template{desk: desk{Env: env}}}
+	return o.verb("create", cli.Exactly(1, "one file, or -"), o.addFlags, o.run)
+}
+
+// creation creates a session from a template.
 type creation struct {
-	casFlags
-	// File is the template; - is standard input.
-	File string
-	// UseEnv takes variables from the environment, Variables are VAR=VALUE.
-	UseEnv    bool
-	Variables []string
-	// Name replaces the name in the template, after the variables are in.
-	Name string
-	// DryRun is none, client or server.
-	DryRun string
+	template
+	dryRun string
 }
 
-// AddTemplateFlags registers where the session is and how variables are filled in.
-func (o *creation) AddTemplateFlags(set *pflag.FlagSet) {
-	o.casFlags.AddFlags(set)
-	set.BoolVar(&o.UseEnv, "use-env", false, "take variables from the environment")
-	set.StringArrayVarP(&o.Variables, "env", "e", nil, "VAR=VALUE, which wins over the environment; may be repeated")
-	set.StringVar(&o.Name, "name", "", "name that replaces the one in the template")
+func (o *creation) addFlags(set *pflag.FlagSet) {
+	o.template.addFlags(set)
+	flags.AddDryRun(set, &o.dryRun, "none, client (print the document) or server (ask CAS; create nothing)")
 }
 
-// Run renders the template, and creates the session unless CAS has the same one.
-func (o creation) run(ctx context.Context) error {
-	document, err := o.render(o.env.In)
+func (o *creation) run(ctx context.Context, arguments []string) error {
+	document, err := o.read(arguments[0])
 	if err != nil {
 		return err
 	}
-	name := document.Name
-	if o.DryRun == string(deploy.Client) {
-		return verbs.ShowSession(o.env.Out, document)
+	if o.dryRun == string(deploy.Client) {
+		return verbs.ShowSession(o.Out, document)
 	}
-	connection, err := o.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer connection.Close()
-	wanted := &topology.Session{Name: name, Text: string(document.Source())}
-	if o.DryRun == string(deploy.Server) {
-		what, err := deploy.InspectSession(ctx, connection, wanted)
+	wanted := &topology.Session{Name: document.Name, Text: string(document.Source())}
+	return o.ask(ctx, func(c *contact.Connection) error { return o.create(ctx, c, wanted) })
+}
+
+// create creates the session unless CAS has the same one.
+func (o *creation) create(ctx context.Context, c *contact.Connection, wanted *topology.Session) error {
+	if o.dryRun == string(deploy.Server) {
+		what, err := deploy.InspectSession(ctx, c, wanted)
 		if err == nil {
-			fmt.Fprintf(o.env.ErrOut, "session %q %s (dry run)\n", name, what)
+			o.tell(wanted.Name, " %s (dry run)", what)
 		}
 		return err
 	}
-	created, err := deploy.EnsureSession(ctx, connection, wanted)
+	created, err := deploy.EnsureSession(ctx, c, wanted)
 	if err != nil {
 		return err
 	}
@@ -117,89 +125,67 @@ func (o creation) run(ctx context.Context) error {
 	if created {
 		done = "created"
 	}
-	fmt.Fprintf(o.env.ErrOut, "session %q %s\n", name, done)
-	_, err = fmt.Fprintln(o.env.Out, wanted.Hash)
+	o.tell(wanted.Name, " %s", done)
+	_, err = fmt.Fprintln(o.Out, wanted.Hash)
 	return err
 }
 
-// render reads the template and fills in its variables.
-func (o creation) render(in io.Reader) (*session.Session, error) {
-	source, file, err := readDocument(in, o.File)
-	if err != nil {
-		return nil, err
-	}
-	variables := map[string]string{}
-	for i, v := range o.Variables {
-		name, value, ok := strings.Cut(v, "=")
-		if !ok || name == "" { // the rest may be a secret, so it is not shown
-			return nil, cli.NewUsageError("-e: number %d is not VAR=VALUE", i+1)
+func newGet(env *cli.Env) *cobra.Command {
+	o := reading{desk{Env: env}}
+	return o.verb("get", cli.Exactly(1, "the name of one session"), o.addFlags, o.run)
+}
+
+// reading prints a session as CAS holds it. It holds no generated secret: CAS gives those
+// to enclaves only.
+type reading struct{ desk }
+
+func (o *reading) addFlags(set *pflag.FlagSet) {
+	o.desk.addFlags(set)
+	cli.AddFormat(set, &o.output, []string{"yaml", "json"}, "output format: yaml (default) or json")
+}
+
+func (o *reading) run(ctx context.Context, arguments []string) error {
+	return o.ask(ctx, func(c *contact.Connection) error {
+		held, err := rollout.Read(ctx, c, arguments[0])
+		if err != nil {
+			return err
 		}
-		variables[name] = value
-	}
-	text, err := session.Render(file, source, func(name string) (string, bool) {
-		if value, ok := variables[name]; ok || !o.UseEnv {
-			return value, ok
-		}
-		return o.env.LookupEnv(name)
-	}, o.Name)
-	if err != nil {
-		return nil, err
-	}
-	return session.Parse(file, text)
+		return o.show(held, c.Appraisal.Simulated)
+	})
 }
 
-// readDocument reads a file, or standard input when its name is -.
-func readDocument(in io.Reader, name string) (text []byte, file string, err error) {
-	if text, file, err = files.ReadInput(name, in); err != nil {
-		return nil, "", fmt.Errorf("reading the document: %w", err)
-	}
-	return text, file, nil
-}
-
-func newGetCommand(env *cli.Env) *cobra.Command {
-	o := reading{casFlags: casFlags{env: env}}
-	return env.Command(cli.Verb{Name: "session get", Args: cli.Exactly(1, "the name of one session"), Patience: time.Minute, Flags: func(set *pflag.FlagSet) {
-		o.AddFlags(set)
-		cli.AddFormat(set, &o.Output, []string{"yaml", "json"}, "output format: yaml (default) or json")
-	}, Run: func(ctx context.Context, arguments []string) error {
-		o.Name = arguments[0]
-		return o.run(ctx)
-	}})
-}
-
-// reading are the options of reading a session.
-type reading struct {
-	casFlags
-	Name string
-	// Output is yaml or json; empty means yaml.
-	Output string
-}
-
-// Run prints the session as CAS holds it. It holds no generated secret: CAS gives
-// those to enclaves only.
-func (o reading) run(ctx context.Context) error {
-	connection, err := o.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer connection.Close()
-	held, err := rollout.Read(ctx, connection, o.Name)
-	if err != nil {
-		return err
-	}
-	if o.Output != "json" {
-		fmt.Fprintf(o.env.ErrOut, "session %q, hash %s\n", o.Name, held.Hash)
-		return verbs.ShowSession(o.env.Out, held.Session)
+func (o *reading) show(held change.Version, simulated bool) error {
+	if o.output != "json" {
+		o.tell(held.Session.Name, ", hash %s", held.Hash)
+		return verbs.ShowSession(o.Out, held.Session)
 	}
 	if err := verbs.RefuseWrittenSecrets(held.Session); err != nil {
 		return err
 	}
-	return printers.Print(o.env.Out, o.Output, printers.Session{
-		Head: printers.Head{Kind: "confidb.session/v1", Simulated: connection.Appraisal.Simulated}, Name: o.Name, Hash: held.Hash, Source: held.Text(),
+	head := printers.Head{Kind: "confidb.session/v1", Simulated: simulated}
+	return printers.Print(o.Out, o.output, printers.Session{Head: head, Name: held.Session.Name, Hash: held.Hash, Source: held.Text()})
+}
+
+func newHistory(env *cli.Env) *cobra.Command {
+	o := history{desk{Env: env}}
+	return o.verb("history", cli.Exactly(1, "the name of one session"), o.addOutputFlags, o.run)
+}
+
+// history lists the versions of a session, newest first.
+type history struct{ desk }
+
+func (o *history) run(ctx context.Context, arguments []string) error {
+	return o.ask(ctx, func(c *contact.Connection) error {
+		versions, err := rollout.History(ctx, c, arguments[0])
+		if err != nil {
+			return err
+		}
+		head := printers.Head{Kind: "confidb.session-history/v1", Simulated: c.Appraisal.Simulated}
+		return printers.Print(o.Out, o.output, printers.SessionHistory{Head: head, Name: arguments[0], Versions: versions})
 	})
 }
 
-func newTemplateCommand(env *cli.Env) *cobra.Command {
+func newTemplate(env *cli.Env) *cobra.Command {
 	names := []string{"namespace", "client", "database"}
 	c := env.Command(cli.Verb{Name: "session template", Args: func(c *cobra.Command, arguments []string) error {
 		if len(arguments) != 1 || !slices.Contains(names, arguments[0]) {
@@ -218,7 +204,7 @@ func newTemplateCommand(env *cli.Env) *cobra.Command {
 	return c
 }
 
-func newSchemaCommand(env *cli.Env) *cobra.Command {
+func newSchema(env *cli.Env) *cobra.Command {
 	return env.Command(cli.Verb{Name: "session schema", Args: cli.AtMost(0), Run: func(context.Context, []string) error {
 		_, err := env.Out.Write(session.Schema())
 		return err

@@ -40,6 +40,8 @@ func Open(env *cli.Env) (*Place, error) {
 // OpenedRelease is a release that this user installed.
 type OpenedRelease struct {
 	*Place
+	// ID is that of the cluster in records.
+	ID       string
 	Promised *topology.Release
 }
 
@@ -54,7 +56,7 @@ func OpenRelease(env *cli.Env, name string) (*OpenedRelease, error) {
 		return nil, err
 	}
 	promised, err := p.Store.Promised(id, p.Cluster.Namespace(), name)
-	return &OpenedRelease{p, promised}, err
+	return &OpenedRelease{p, id, promised}, err
 }
 
 // Workloads are what makes the pods of the release, as Helm has it.

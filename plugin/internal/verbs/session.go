@@ -26,11 +26,13 @@ func printSession(out io.Writer, name string, text []byte) error {
 	return ShowSession(out, parsed)
 }
 
-// RefuseWrittenSecrets keeps a document from being shown that holds secrets
-// instead of letting CAS generate them.
-func RefuseWrittenSecrets(s *session.Session) error {
-	if written := session.WrittenSecrets(s); len(written) > 0 {
-		return fmt.Errorf("session %q is not shown: the values of its secrets %s are written in it", s.Name, strings.Join(written, ", "))
+// RefuseWrittenSecrets keeps documents from being shown that hold secrets instead of
+// letting CAS generate them.
+func RefuseWrittenSecrets(documents ...*session.Session) error {
+	for _, s := range documents {
+		if written := session.WrittenSecrets(s); len(written) > 0 {
+			return fmt.Errorf("session %q is not shown: the values of its secrets %s are written in it", s.Name, strings.Join(written, ", "))
+		}
 	}
 	return nil
 }
