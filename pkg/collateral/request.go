@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/confidb/confidb/pkg/sgx"
@@ -67,6 +68,6 @@ func RequestFor(quote []byte) (Request, error) {
 // Unique orders requests by their names, and leaves out those that come twice.
 func Unique(all []Request) []Request {
 	all = slices.Clone(all)
-	slices.SortFunc(all, func(a, b Request) int { return strings.Compare(a.Name(), b.Name()) })
+	sort.Slice(all, func(i, j int) bool { return all[i].Name() < all[j].Name() })
 	return slices.Compact(all)
 }

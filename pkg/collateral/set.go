@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/confidb/confidb/pkg/sgx"
@@ -27,7 +28,7 @@ func ParseFolder(folder string, files map[string][]byte, o sgx.Options) []Bundle
 	if len(sample) > 0 || len(all) == 0 {
 		all = append(all, parseSample(folder, sample, o))
 	}
-	slices.SortFunc(all, func(a, b Bundle) int { return strings.Compare(a.File, b.File) })
+	sort.Slice(all, func(i, j int) bool { return all[i].File < all[j].File })
 	return all
 }
 

@@ -1,8 +1,8 @@
 package explain
 
 import (
-	"cmp"
 	"slices"
+	"sort"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -100,7 +100,7 @@ func (b book) near(name string) []string {
 			found = append(found, b.candidates(prefix, rest)...)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b candidate) int { return cmp.Compare(a.distance, b.distance) })
+	sort.SliceStable(found, func(i, j int) bool { return found[i].distance < found[j].distance })
 	var codes []string
 	for _, c := range found {
 		if len(codes) < 3 && !slices.Contains(codes, c.code) {

@@ -1,10 +1,10 @@
 package fleet
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/confidb/confidb/pkg/attest"
@@ -67,7 +67,7 @@ func NewReport(nodes []Node, p attest.Policy) (*Report, error) {
 		r.Groups[at[key]].Nodes = append(r.Groups[at[key]].Nodes, n.Node)
 	}
 	r.Verdict = all.Verdict()
-	slices.SortStableFunc(r.Groups, func(a, b Group) int { return cmp.Compare(a.rank(), b.rank()) })
+	sort.SliceStable(r.Groups, func(i, j int) bool { return r.Groups[i].rank() < r.Groups[j].rank() })
 	return r, nil
 }
 

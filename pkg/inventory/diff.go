@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/confidb/confidb/pkg/attest"
@@ -133,12 +134,12 @@ func (c Comparison) Compare() *Difference {
 		d.admitted(k)
 	}
 	d.generations()
-	slices.SortFunc(d.changes, compareChanges)
+	sort.Slice(d.changes, func(i, j int) bool { return compareChanges(&d.changes[i], &d.changes[j]) < 0 })
 	return &Difference{Changes: append([]Change{}, d.changes...), InStep: d.inStep}
 }
 
-func compareChanges(a, b Change) int {
-	rank := func(c Change) int {
+func compareChanges(a, b *Change) int {
+	rank := func(c *Change) int {
 		if c.Kind.contraindicated() {
 			return 0
 		}
@@ -251,7 +252,7 @@ func (d *differ) listed(k string) []Node {
 			found = append(found, n)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b Node) int { return cmp.Compare(a.Retired, b.Retired) })
+	sort.SliceStable(found, func(i, j int) bool { return found[i].Retired < found[j].Retired })
 	return found
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -73,7 +74,7 @@ func (f *File) Merge(nodes []platform.Node, today Date, accept []string) (*File,
 			m.retire(n)
 		}
 	}
-	slices.SortFunc(m.entries, func(a, b Entry) int { return strings.Compare(a.Node, b.Node) })
+	sort.Slice(m.entries, func(i, j int) bool { return m.entries[i].Node < m.entries[j].Node })
 	after := &File{}
 	for _, name := range slices.Sorted(maps.Keys(m.after)) {
 		after.Nodes = append(after.Nodes, m.after[name])

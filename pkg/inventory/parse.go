@@ -2,7 +2,7 @@ package inventory
 
 import (
 	"regexp"
-	"slices"
+	"sort"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -36,7 +36,7 @@ func Parse(name string, text []byte) (*File, error) {
 	if err := d.Err(); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(f.Nodes, func(a, b Node) int { return strings.Compare(a.Name, b.Name) })
+	sort.Slice(f.Nodes, func(i, j int) bool { return f.Nodes[i].Name < f.Nodes[j].Name })
 	return f, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"regexp"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -82,7 +83,7 @@ func Check(sessions []*session.Session, now time.Time) ([]Problem, error) {
 	for _, s := range sessions {
 		found := b.problems(&input{s, sessions}, finders)
 		found = append(found, b.suppress(s, found, now)...)
-		slices.SortStableFunc(found, inOrder)
+		sort.SliceStable(found, func(i, j int) bool { return inOrder(&found[i], &found[j]) < 0 })
 		all = append(all, found...)
 	}
 	return all, nil
@@ -127,7 +128,7 @@ func cutLast(text string) (before, after string, found bool) {
 	return text[:i], text[i+1:], true
 }
 
-func inOrder(a, b Problem) int {
+func inOrder(a, b *Problem) int {
 	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Path, b.Path))
 }
 

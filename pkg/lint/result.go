@@ -1,9 +1,9 @@
 package lint
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -61,8 +61,9 @@ func (r *Result) Look(documents []Document, stored bool, now time.Time) error {
 
 // sort puts the problems in the order of the sessions; those of one are in order already.
 func (r *Result) sort() {
-	slices.SortStableFunc(r.Problems, func(a, b Problem) int {
-		return cmp.Compare(slices.Index(r.Sessions, a.File), slices.Index(r.Sessions, b.File))
+	all := r.Problems
+	sort.SliceStable(all, func(i, j int) bool {
+		return slices.Index(r.Sessions, all[i].File) < slices.Index(r.Sessions, all[j].File)
 	})
 }
 

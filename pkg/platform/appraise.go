@@ -1,11 +1,11 @@
 package platform
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/confidb/confidb/pkg/attest"
@@ -122,7 +122,7 @@ func (o *Observation) Appraise() (*Inventory, error) {
 		}
 		i.Nodes = append(i.Nodes, node)
 	}
-	slices.SortFunc(i.Nodes, func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
+	sort.Slice(i.Nodes, func(a, b int) bool { return i.Nodes[a].Name < i.Nodes[b].Name })
 	p.strangers(i, claims)
 	p.namespaces(o.Claims)
 	p.shared(i)
@@ -204,8 +204,8 @@ func (n *Node) settle(claims []Claim, p *problems) {
 		return
 	}
 	order := []Source{SourceQuote, SourceFile, SourceResource, SourceLog}
-	slices.SortStableFunc(claims, func(a, b Claim) int {
-		return cmp.Compare(slices.Index(order, a.Source), slices.Index(order, b.Source))
+	sort.SliceStable(claims, func(i, j int) bool {
+		return slices.Index(order, claims[i].Source) < slices.Index(order, claims[j].Source)
 	})
 	for _, c := range claims {
 		if c.ID != claims[0].ID {

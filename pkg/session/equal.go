@@ -180,11 +180,11 @@ func (s *Session) meaningOfVolume(v Volume) Volume {
 func meaningOfImage(v Image) Image {
 	v.Volumes = unordered(v.Volumes, itself)
 	// two files of one path keep their order: the second may replace the first
-	v.InjectionFiles = slices.Clone(v.InjectionFiles)
-	slices.SortStableFunc(v.InjectionFiles, func(a, b InjectionFile) int { return strings.Compare(a.Path, b.Path) })
-	if len(v.InjectionFiles) == 0 {
-		v.InjectionFiles = nil
+	var paths [][]byte
+	for _, f := range v.InjectionFiles {
+		paths = append(paths, []byte(f.Path))
 	}
+	v.InjectionFiles = picked(v.InjectionFiles, inOrder(paths))
 	if v.ProvideSecrets != nil {
 		v.ProvideSecrets = append([]string{}, set(v.ProvideSecrets, itself)...)
 	}

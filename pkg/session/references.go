@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
+	"sort"
 
 	"github.com/confidb/confidb/pkg/document"
 )
@@ -90,7 +90,7 @@ func (s *Session) fragments() []use {
 	for key, list := range map[string][]AccessRule{"read": s.AccessPolicy.Read, "update": s.AccessPolicy.Update, "create_sessions": s.AccessPolicy.CreateSessions, "list_sessions": s.AccessPolicy.ListSessions} {
 		add("access_policy."+key, ruleSecrets(list)...)
 	}
-	slices.SortStableFunc(all, func(a, b use) int { return strings.Compare(a.path, b.path) })
+	sort.SliceStable(all, func(i, j int) bool { return all[i].path < all[j].path })
 	return all
 }
 
