@@ -30,6 +30,14 @@ func (a *Appraisal) Label() *EvidenceLabel {
 	return &l
 }
 
+// Claims are what the quote says, or nil where none was verified.
+func (a *Appraisal) Claims() *Claims {
+	if a.Result == nil {
+		return nil
+	}
+	return ClaimsOf(a.Result)
+}
+
 // AppraiseWithPeer appraises evidence, and the TLS peer that must be the attested CAS.
 func (p Pin) AppraiseWithPeer(peer []*x509.Certificate, now time.Time) (*Appraisal, error) {
 	a, err := p.Appraise(now)

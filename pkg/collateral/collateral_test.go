@@ -141,7 +141,7 @@ type folder struct {
 	written     int
 }
 
-func (f *folder) Path(name string) string { return "to/" + name + ".json" }
+func (f *folder) File(name string) string { return "to/" + name + ".json" }
 
 func (f *folder) Read(name string) ([]byte, bool, error) {
 	text, ok := f.bundles[name]

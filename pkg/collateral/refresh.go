@@ -17,8 +17,8 @@ type Origin interface {
 
 // Folder holds the bundles of a user, by the names of their requests.
 type Folder interface {
-	// Path is what the user calls a bundle.
-	Path(name string) string
+	// File is what the user calls a bundle.
+	File(name string) string
 	// Read returns a bundle, and whether there is one of this name.
 	Read(name string) (text []byte, found bool, err error)
 	// Replace writes a bundle as a whole.
@@ -64,7 +64,7 @@ func (r Refresh) One(ctx context.Context, wanted Request) (Bundle, error) {
 		had.Done = Kept
 		return *had, nil
 	}
-	file := r.Folder.Path(wanted.Name())
+	file := r.Folder.File(wanted.Name())
 	c, err := r.Origin.Fetch(ctx, wanted)
 	if err != nil {
 		return Bundle{}, fmt.Errorf("%s: %w", file, err)
@@ -100,7 +100,7 @@ func (r Refresh) there(wanted Request) (*Bundle, error) {
 	if !found {
 		return nil, nil
 	}
-	b := Parse(r.Folder.Path(wanted.Name()), text, r.Options)
+	b := Parse(r.Folder.File(wanted.Name()), text, r.Options)
 	if b.Err == nil && !b.isFor(wanted) {
 		b.Err = fmt.Errorf("got FMSPC %x and CA %q, want %x and %q as its name says", b.Contents.FMSPC, b.Contents.CA, wanted.FMSPC, wanted.CA)
 	}

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"github.com/confidb/confidb/pkg/platform"
 )
@@ -83,9 +84,16 @@ func late(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %v", ctx.Err(), err)
 }
 
-// Labelled returns the names of the nodes that a label selector selects. The empty
-// selector selects all.
-func (c *Cluster) Labelled(ctx context.Context, selector string) (map[string]bool, error) {
+// Labelled returns the names of the nodes of the cluster behind getter that a label
+// selector selects; nil without a selector, when it asks nobody.
+func Labelled(ctx context.Context, getter genericclioptions.RESTClientGetter, selector string) (map[string]bool, error) {
+	if selector == "" {
+		return nil, nil
+	}
+	c, err := New(getter)
+	if err != nil {
+		return nil, err
+	}
 	nodes, err := c.listNodes(ctx, fmt.Sprintf("nodes with labels %q", selector), selector)
 	if err != nil {
 		return nil, err

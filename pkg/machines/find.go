@@ -79,6 +79,17 @@ func Find(ctx context.Context, getter genericclioptions.RESTClientGetter, o Opti
 	return found, nil
 }
 
+// FindNodes returns the nodes of the cluster behind getter. Sources that contradict each
+// other are in the Problems of the inventory; that no node has SGX is an error.
+func FindNodes(ctx context.Context, getter genericclioptions.RESTClientGetter) (*platform.Inventory, error) {
+	found, err := find(ctx, getter, Options{Origin: "cluster"})
+	seen, other := platform.Tolerate(found, err, platform.ProblemKinds()...)
+	if other == nil && seen.WithoutSGX() < len(seen.Nodes) {
+		return seen, nil
+	}
+	return found, err
+}
+
 func find(ctx context.Context, getter genericclioptions.RESTClientGetter, o Options) (*platform.Inventory, error) {
 	if len(o.IDs) > 0 {
 		declared, err := platform.Declare(o.IDs)

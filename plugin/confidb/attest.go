@@ -53,7 +53,7 @@ func (o *attestCAS) run(ctx context.Context, arguments []string) error {
 	verdict := a.Findings.Verdict()
 	if err := printers.Print(o.env.Out, o.result.Output, printers.Result{
 		Head: printers.Head{Kind: "confidb.attestation/v1", Simulated: a.Simulated}, Subject: "CAS " + from.CAS, Verdict: verdict,
-		Findings: o.env.Program.Findings(a.Findings), Origins: from.Origins, Evidence: a.Label(), Claims: claims(a),
+		Findings: o.env.Program.Findings(a.Findings), Origins: from.Origins, Evidence: a.Label(), Claims: a.Claims(),
 	}); err != nil {
 		return err
 	}
@@ -83,14 +83,6 @@ func (o *attestCAS) resolve(arguments []string) (*flags.Trusted, contact.Evidenc
 	evidence.Alone = from.Origins["cas"] == flags.ByDefault
 	evidence.Resource = o.askOperator
 	return from, evidence, nil
-}
-
-// claims are what the quote says of a CAS, if there is one.
-func claims(a *attest.Appraisal) *attest.Claims {
-	if a.Result == nil {
-		return nil
-	}
-	return attest.ClaimsOf(a.Result)
 }
 
 // askOperator has SCONE's operator answer a nonce, through the custom resource that has

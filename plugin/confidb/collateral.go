@@ -3,10 +3,7 @@ package confidb
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -51,32 +48,12 @@ func (o *collateralFetch) run(ctx context.Context, _ []string) error {
 	if err != nil {
 		return err
 	}
-	refresh := collateral.Refresh{Origin: wanted.Origin, Folder: bundleFolder(o.to), Options: s, Keep: wanted.Keep}
+	refresh := collateral.Refresh{Origin: wanted.Origin, Folder: files.Folder{Path: o.to, Ending: ".json"}, Options: s, Keep: wanted.Keep}
 	all, problems := refresh.All(ctx, wanted.Requests)
 	if len(all) == 0 {
 		return problems
 	}
 	return cmp.Or(problems, o.conclude(all, s, false))
-}
-
-// bundleFolder is a folder with bundles. Everybody may read them: Intel publishes them.
-type bundleFolder string
-
-// Path is where a bundle is.
-func (f bundleFolder) Path(name string) string { return filepath.Join(string(f), name+".json") }
-
-// Read returns a bundle, and whether there is one.
-func (f bundleFolder) Read(name string) ([]byte, bool, error) {
-	text, err := files.Read(f.Path(name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, false, nil
-	}
-	return text, err == nil, err
-}
-
-// Replace writes a bundle as a whole.
-func (f bundleFolder) Replace(name string, text []byte) error {
-	return files.Replace(f.Path(name), text, files.Public)
 }
 
 // collateralResult is what the verbs about collateral share: when it must verify,
@@ -164,8 +141,8 @@ func (o *collateralExport) run(_ context.Context, arguments []string) error {
 // export writes what is not there yet. The certificate of one machine is left out:
 // it is personal data, and collateral is for all of its family.
 func export(to string, c *sgx.Collateral) error {
-	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
-		return errors.New("want a name that is free, so that nothing old stays between the new")
+	if err := files.Free(to); err != nil {
+		return err
 	}
 	if filepath.Ext(to) == ".json" {
 		text, err := c.Bundle()

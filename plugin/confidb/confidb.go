@@ -63,7 +63,7 @@ func newRootCommand(env *cli.Env) *cobra.Command {
 		env.Group("collateral", newCollateralFetchCommand(env), newCollateralShowCommand(env), newCollateralExportCommand(env)),
 		env.Group("policy", newPolicyCheckCommand(env), newPolicyExampleCommand(env)),
 		newExplainCommand(env),
-		verbs.NewVersion(env, cli.AtMost(0)),
+		env.Version(cli.AtMost(0)),
 	)
 }
 

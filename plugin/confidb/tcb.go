@@ -2,9 +2,7 @@ package confidb
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/confidb/confidb/pkg/check"
-	"github.com/confidb/confidb/pkg/document"
 	"github.com/confidb/confidb/pkg/fleet"
 	"github.com/confidb/confidb/pkg/machines"
 	"github.com/confidb/confidb/pkg/platform"
@@ -84,82 +81,42 @@ func (o *tcb) machines(ctx context.Context, evidence flags.Evidence) ([]fleet.Ma
 	if o.offline {
 		return evidence.Machines()
 	}
-	inventory, err := findNodes(ctx, o.env)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkNodes(inventory, evidence); err != nil {
-		return nil, err
-	}
-	selected, err := o.selected(ctx)
+	chosen, err := o.choose(ctx, evidence)
 	if err != nil {
 		return nil, err
 	}
 	var all []fleet.Machine
-	for _, n := range inventory.Nodes {
-		if !n.SGX && evidence[n.Name] == "" || o.selector != "" && !selected[n.Name] {
-			continue
-		}
+	for _, n := range chosen {
 		m, err := evidence.Machine(n.Name, n.ID)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, m)
 	}
-	if len(all) == 0 {
-		return nil, cli.NewUsageError("-l: got %q, which no node with SGX has", o.selector)
-	}
 	return all, nil
 }
 
-// findNodes lists the nodes as the command platforms does. Platform IDs that
-// contradict each other are no reason to say nothing of the machines.
-func findNodes(ctx context.Context, env *cli.Env) (*platform.Inventory, error) {
-	inventory, err := machines.Find(ctx, env.Getter, machines.Options{Origin: "cluster"})
-	var inconsistent *platform.InconsistentError
-	if !errors.As(err, &inconsistent) {
-		return inventory, err
-	}
-	seen := inconsistent.Seen
-	if seen == nil || len(seen.Nodes) == seen.WithoutSGX() {
-		return nil, err
-	}
-	problem, _, _ := strings.Cut(inconsistent.Problems[0].Text, "\n")
-	printers.Warn(env.ErrOut, fmt.Sprintf("platform IDs: %d problems, see kubectl confidb platforms: %s", len(inconsistent.Problems), check.Said(problem)))
-	return seen, nil
-}
-
-// checkNodes refuses evidence of nodes that the cluster does not have.
-func checkNodes(inventory *platform.Inventory, evidence flags.Evidence) error {
-	var names []string
-	for _, n := range inventory.Nodes {
-		names = append(names, n.Name)
-	}
-	for _, node := range evidence.Nodes() {
-		if !slices.Contains(names, node) {
-			return cli.NewUsageError("%s: got evidence of node %q, which the cluster does not have%s", evidence[node], node, didYouMean(node, names))
-		}
-	}
-	return nil
-}
-
-// didYouMean names the node whose name is nearest, unless none is near.
-func didYouMean(got string, names []string) string {
-	best := document.Nearest(got, names)
-	if best == "" {
-		return ""
-	}
-	return "; did you mean " + best + "?"
-}
-
-// selected returns the names of the nodes that have the labels of -l, or nil without it.
-func (o *tcb) selected(ctx context.Context) (map[string]bool, error) {
-	if o.selector == "" {
-		return nil, nil
-	}
-	cluster, err := machines.New(o.env.Getter)
+// choose asks the cluster for the nodes. Platform IDs that contradict each other are no
+// reason to say nothing of the machines.
+func (o *tcb) choose(ctx context.Context, evidence flags.Evidence) ([]platform.Node, error) {
+	inventory, err := machines.FindNodes(ctx, o.env.Getter)
 	if err != nil {
 		return nil, err
 	}
-	return cluster.Labelled(ctx, o.selector)
+	if found := inventory.Problems; len(found) > 0 {
+		first, _, _ := strings.Cut(found[0].Text, "\n")
+		printers.Warn(o.env.ErrOut, fmt.Sprintf("platform IDs: %d problems, see kubectl confidb platforms: %s", len(found), check.Said(first)))
+	}
+	selected, err := machines.Labelled(ctx, o.env.Getter, o.selector)
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := fleet.Choose(inventory.Nodes, evidence, selected)
+	switch {
+	case err != nil:
+		return nil, cli.NewUsageError("%w", err)
+	case len(chosen) == 0:
+		return nil, cli.NewUsageError("-l: got %q, which no node with SGX has", o.selector)
+	}
+	return chosen, nil
 }

@@ -716,15 +716,3 @@ func TestTCBOfManyMachines(t *testing.T) {
 		t.Errorf("exit %d %s", code, errOut)
 	}
 }
-
-func TestDidYouMean(t *testing.T) {
-	names := []string{"worker-1", "worker-2", "control"}
-	for got, want := range map[string]string{
-		"worker-l": "; did you mean worker-1?", "wroker-2": "; did you mean worker-2?", "contrl": "; did you mean control?",
-		"database": "", "x": "", "": "",
-	} {
-		if hint := didYouMean(got, names); hint != want {
-			t.Errorf("%q: got %q, want %q", got, hint, want)
-		}
-	}
-}

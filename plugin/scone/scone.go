@@ -45,7 +45,7 @@ func newRootCommand(env *cli.Env) *cobra.Command {
 		verbs.NewTemplate(env, nameAndChart()),
 		newUninstallCommand(env),
 		verbs.NewVerify(env),
-		verbs.NewVersion(env, cli.Exactly(0, "none")),
+		env.Version(cli.Exactly(0, "none")),
 	)
 }
 

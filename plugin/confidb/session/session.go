@@ -102,7 +102,7 @@ func (o *creation) run(ctx context.Context, arguments []string) error {
 		return err
 	}
 	if o.dryRun == string(deploy.Client) {
-		return verbs.ShowSession(o.Out, document)
+		return session.Show(o.Out, document)
 	}
 	wanted := &topology.Session{Name: document.Name, Text: string(document.Source())}
 	return o.ask(ctx, func(c *contact.Connection) error { return o.create(ctx, c, wanted) })
@@ -157,9 +157,9 @@ func (o *reading) run(ctx context.Context, arguments []string) error {
 func (o *reading) show(held change.Version, simulated bool) error {
 	if o.output != "json" {
 		o.tell(held.Session.Name, ", hash %s", held.Hash)
-		return verbs.ShowSession(o.Out, held.Session)
+		return session.Show(o.Out, held.Session)
 	}
-	if err := verbs.RefuseWrittenSecrets(held.Session); err != nil {
+	if err := session.RefuseWritten(held.Session); err != nil {
 		return err
 	}
 	head := printers.Head{Kind: "confidb.session/v1", Simulated: simulated}

@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+
+	"github.com/spf13/cobra"
 )
 
 // Glossary explains in each plugin's help the words that the help uses.
@@ -34,4 +37,12 @@ func Version() string {
 		return info.Main.Version
 	}
 	return "unknown"
+}
+
+// Version returns the command that prints the version.
+func (e *Env) Version(arguments cobra.PositionalArgs) *cobra.Command {
+	return e.Command(Verb{Name: "version", Args: arguments, Run: func(context.Context, []string) error {
+		_, err := fmt.Fprintln(e.Out, Version())
+		return err
+	}})
 }
