@@ -35,6 +35,9 @@ type Reader func(n *Node, path string)
 
 // Field is the value of one key: how it is read and, for editors, what it may be.
 // Both come from one table, so that they cannot differ.
+//
+// The functions that make fields are not inlined: there are hundreds of calls, and
+// each would get closures of its own, which add up.
 type Field struct {
 	Read Reader
 	// Shape is what Schema says of the value. It may be nil where no schema is made.
@@ -54,6 +57,8 @@ type Fields map[string]Field
 func Required(f Field) Field { f.Missing = "it is missing"; return f }
 
 // Then reads a value and looks at it afterwards.
+//
+//go:noinline
 func Then(f Field, check Reader) Field {
 	read := f.Read
 	f.Read = func(n *Node, path string) { read(n, path); check(n, path) }
@@ -91,6 +96,8 @@ func (d *Decoder) Pairs(n *Node, path string, visit func(key, value *Node)) bool
 
 // Object reads a mapping of known keys. check, unless nil, sees whether the values go
 // together.
+//
+//go:noinline
 func (d *Decoder) Object(known Fields, check Reader) Field {
 	read := func(n *Node, path string) {
 		seen := map[string]bool{}
@@ -153,6 +160,8 @@ func (d *Decoder) Unknown(key *Node, path string, known []string) {
 func (d *Decoder) Misspelt(path string) bool { return d.misspelt[path] }
 
 // ByKind reads a value that has several forms, told apart by their kind.
+//
+//go:noinline
 func (d *Decoder) ByKind(forms map[Kind]Field) Field {
 	kinds := []Kind{Scalar, List, Mapping}
 	kinds = slices.DeleteFunc(kinds, func(k Kind) bool { _, ok := forms[k]; return !ok })
@@ -178,6 +187,8 @@ func (d *Decoder) ByKind(forms map[Kind]Field) Field {
 }
 
 // Each reads a list. An item that is refused is in the list as well.
+//
+//go:noinline
 func Each[T any](d *Decoder, into *[]T, item func(*T) Field) Field {
 	read := func(n *Node, path string) {
 		if n.Kind != List {
@@ -198,6 +209,8 @@ func Each[T any](d *Decoder, into *[]T, item func(*T) Field) Field {
 }
 
 // Pointer reads into a new value, so that nil means that it is not there.
+//
+//go:noinline
 func Pointer[T any](into **T, field func(*T) Field) Field {
 	read := func(n *Node, path string) {
 		v := new(T)
@@ -218,6 +231,8 @@ func (d *Decoder) Scalar(n *Node, path, want string) (string, bool) {
 }
 
 // Text reads a value as it is written: a number or boolean is text as well.
+//
+//go:noinline
 func (d *Decoder) Text(into *string) Field {
 	read := func(n *Node, path string) { *into, _ = d.Scalar(n, path, "a value") }
 	return Field{Read: read, Shape: Fixed(Shape{"type": []string{"string", "number", "boolean"}})}
@@ -243,6 +258,8 @@ func (d *Decoder) Matches(expression, text string) bool {
 }
 
 // Matching reads a text that is as a regular expression says; want says it in words.
+//
+//go:noinline
 func (d *Decoder) Matching(into *string, expression, want string) Field {
 	read := func(n *Node, path string) {
 		text, ok := d.Scalar(n, path, "a value")
@@ -255,6 +272,8 @@ func (d *Decoder) Matching(into *string, expression, want string) Field {
 }
 
 // Hidden is Matching for a value that may be a secret: errors do not show it.
+//
+//go:noinline
 func (d *Decoder) Hidden(into *string, expression, want string) Field {
 	read := func(n *Node, path string) {
 		if n.Kind != Scalar {
@@ -270,6 +289,8 @@ func (d *Decoder) Hidden(into *string, expression, want string) Field {
 }
 
 // Parsed reads a value with the parser of its type, whose error is the problem.
+//
+//go:noinline
 func Parsed[T any](d *Decoder, into *T, parse func(string) (T, error)) Field {
 	return Field{Read: func(n *Node, path string) {
 		text, ok := d.Scalar(n, path, "a value")
@@ -286,6 +307,8 @@ func Parsed[T any](d *Decoder, into *T, parse func(string) (T, error)) Field {
 }
 
 // OneOf reads one of some words.
+//
+//go:noinline
 func OneOf[T ~string](d *Decoder, into *T, words ...T) Field {
 	read := func(n *Node, path string) {
 		text, ok := d.Scalar(n, path, "a value")
@@ -303,6 +326,8 @@ func OneOf[T ~string](d *Decoder, into *T, words ...T) Field {
 }
 
 // Flag reads true or false, and not the other words that older YAML takes for them.
+//
+//go:noinline
 func (d *Decoder) Flag(into *bool) Field {
 	read := func(n *Node, path string) {
 		if n.Kind != Scalar || n.Tag != "!!bool" || n.Decode(into) != nil {
@@ -317,6 +342,8 @@ func (d *Decoder) Flag(into *bool) Field {
 const wholeNumber = `^(0|[1-9][0-9]{0,18}|0x[0-9a-fA-F]{1,15})$`
 
 // Number reads a whole number within bounds, in decimal or hexadecimal digits.
+//
+//go:noinline
 func Number[T ~int | ~uint16](d *Decoder, into *T, low, high int) Field {
 	read := func(n *Node, path string) {
 		v, err := strconv.ParseInt(n.Value, 0, 64)
@@ -338,6 +365,8 @@ func unquote(n *Node) string {
 }
 
 // Any reads any value into what encoding/json would make of it.
+//
+//go:noinline
 func (d *Decoder) Any(into *any) Field {
 	read := func(n *Node, path string) { *into = d.anything(n, path) }
 	return Field{Read: read, Shape: Fixed(Shape{})}

@@ -7,6 +7,7 @@ import (
 	"github.com/confidb/confidb/pkg/session"
 )
 
+//go:noinline
 func findAny(key string, list func(session.AccessPolicy) []session.AccessRule) finder {
 	return func(in *input) []hit {
 		if !slices.ContainsFunc(list(in.AccessPolicy), func(r session.AccessRule) bool { return r.Any(session.AccessAny) }) {

@@ -38,6 +38,8 @@ func measured(v session.Variant) bool {
 }
 
 // eachVariant applies got to the variants of all services; empty means no problem.
+//
+//go:noinline
 func eachVariant(got func(session.Variant) string) finder {
 	return func(in *input) []hit {
 		var hits []hit
@@ -117,6 +119,7 @@ func findDeprecatedMeasurements(in *input) []hit {
 	return hits
 }
 
+//go:noinline
 func findTolerated(words ...string) finder {
 	return func(in *input) []hit {
 		var hits []hit

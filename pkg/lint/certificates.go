@@ -12,6 +12,8 @@ import (
 const longLife = 10 * 31_557_600 * time.Second
 
 // eachCertificate applies got to the certificates that CAS issues.
+//
+//go:noinline
 func eachCertificate(got func(session.Secret) string) finder {
 	return eachSecret(func(_ *input, s session.Secret) string {
 		if !slices.Contains([]session.Kind{session.X509, session.X509CA}, s.Kind) || !generated(s) {

@@ -2,7 +2,8 @@ package lint
 
 import "github.com/confidb/confidb/pkg/session"
 
-// finder finds the places in a session to which a rule applies.
+// finder finds the places in a session to which a rule applies. The functions that
+// make finders are not inlined, or each rule would get a copy of them.
 type finder func(*input) []hit
 
 // input is what a rule looks at: one session, and those that were given with it.

@@ -21,6 +21,8 @@ func findUnplaced(in *input) []hit {
 func placed(s session.Service) bool { return len(s.Platforms)+len(s.PlatformSecrets) > 0 }
 
 // eachPlaced applies got to the services with platforms; empty means no problem.
+//
+//go:noinline
 func eachPlaced(got func(*input, session.Service) string) finder {
 	return func(in *input) []hit {
 		var hits []hit

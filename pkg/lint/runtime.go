@@ -71,6 +71,8 @@ func findLoosePermissions(in *input) []hit {
 }
 
 // eachVolume applies find to the volumes; it returns a key and what is there, or nothing.
+//
+//go:noinline
 func eachVolume(find func(session.Volume) (key, got string)) finder {
 	return func(in *input) []hit {
 		var hits []hit

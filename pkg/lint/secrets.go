@@ -22,6 +22,8 @@ func generated(s session.Secret) bool {
 func secretPath(i int) string { return fmt.Sprintf("secrets[%d]", i) }
 
 // eachSecret applies got to all secrets; empty means no problem.
+//
+//go:noinline
 func eachSecret(got func(*input, session.Secret) string) finder {
 	return func(in *input) []hit {
 		var hits []hit
@@ -35,6 +37,8 @@ func eachSecret(got func(*input, session.Secret) string) finder {
 }
 
 // eachExport applies got to all exports of secrets; empty means no problem.
+//
+//go:noinline
 func eachExport(got func(*input, session.Secret, session.Export) string) finder {
 	return func(in *input) []hit {
 		var hits []hit
@@ -227,6 +231,8 @@ func findProvidedTooMuch(in *input) []hit {
 
 // findProvidedAll finds images without provide_secrets: those with a file that the
 // session does not hold, or the others.
+//
+//go:noinline
 func findProvidedAll(fromImage bool) finder {
 	return func(in *input) []hit {
 		var hits []hit
