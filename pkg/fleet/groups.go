@@ -37,12 +37,27 @@ type Group struct {
 	qe   sgx.TCBStatus
 }
 
-// Report is what is said of a fleet.
+// Report is what is said of a fleet. It is a part of documents of the kind confidb.tcb/v1.
 type Report struct {
-	Verdict check.Verdict
-	Nodes   []Node
+	Verdict check.Verdict `json:"verdict"`
+	Nodes   []Node        `json:"nodes"`
 	// Groups are nodes of which the same is to be said, the worst first.
-	Groups []Group
+	Groups []Group `json:"groups"`
+}
+
+// Statuses counts the nodes by status, the best first, in words: 1 UpToDate, 2 unknown.
+func (r *Report) Statuses() string {
+	count := map[string]int{}
+	for _, n := range r.Nodes {
+		count[n.Status]++
+	}
+	var parts []string
+	for _, s := range append(sgx.Statuses(), Unknown) {
+		if n := count[string(s)]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, s))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // NewReport says of appraised nodes what their states mean, what is to be done, and

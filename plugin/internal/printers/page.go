@@ -24,16 +24,7 @@ func (p *Page) String() string { return p.text.String() }
 
 // Line writes one line as it stands, but for what is not printable. Blanks stay.
 func (p *Page) Line(format string, arguments ...any) {
-	line := fmt.Sprintf(format, arguments...)
-	if line != check.Printable(line) {
-		line = strings.Map(func(r rune) rune {
-			if r != ' ' && check.Printable(string(r)) == "" {
-				return ' '
-			}
-			return r
-		}, line)
-	}
-	p.text.WriteString(strings.TrimRight(line, " ") + "\n")
+	p.text.WriteString(strings.TrimRight(check.Visible(fmt.Sprintf(format, arguments...)), " ") + "\n")
 }
 
 // Gap leaves a line empty, unless the page is.

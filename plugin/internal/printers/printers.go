@@ -6,12 +6,11 @@ package printers
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
-	"unicode"
-	"unicode/utf16"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/confidb/confidb/pkg/check"
 )
 
 // Head begins every document.
@@ -55,40 +54,14 @@ func Encode(out io.Writer, format string, value any) error {
 	if err := encoder.Encode(value); err != nil {
 		return err
 	}
-	text, err := escaped(b.String(), inJSON), error(nil)
+	text := check.EscapeJSON(b.String())
 	if format == "yaml" {
-		var y []byte
-		y, err = yaml.JSONToYAML([]byte(escaped(b.String(), inYAML)))
-		text = string(y)
+		shown, err := yaml.JSONToYAML([]byte(check.ShowJSON(b.String())))
+		if err != nil {
+			return err
+		}
+		text = string(shown)
 	}
-	if err != nil {
-		return err
-	}
-	_, err = io.WriteString(out, text)
+	_, err := io.WriteString(out, text)
 	return err
 }
-
-// escaped replaces what is not printable in a JSON text: it can only be in strings, but
-// for the ends of lines.
-func escaped(text string, escape func(rune) string) string {
-	var b bytes.Buffer
-	for _, r := range text {
-		if r == '\n' || unicode.IsPrint(r) {
-			b.WriteRune(r)
-			continue
-		}
-		b.WriteString(escape(r))
-	}
-	return b.String()
-}
-
-// inJSON is the escape of JSON (RFC 8259, section 7): programs read what was there.
-func inJSON(r rune) string {
-	if high, low := utf16.EncodeRune(r); high != unicode.ReplacementChar {
-		return fmt.Sprintf(`\u%04x\u%04x`, high, low)
-	}
-	return fmt.Sprintf(`\u%04x`, r)
-}
-
-// inYAML makes the escape visible: YAML would write some of these characters as they are.
-func inYAML(r rune) string { return fmt.Sprintf(`\\u%04x`, r) }

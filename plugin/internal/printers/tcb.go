@@ -6,24 +6,19 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/fleet"
-	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/plugin/internal/cli"
 )
 
 // TCB is what Intel knows of a fleet's machines.
 type TCB struct {
 	Head
-	Verdict check.Verdict `json:"verdict"`
-	Nodes   []fleet.Node  `json:"nodes"`
-	// Groups are nodes of which the same is to be said, the worst first.
-	Groups []fleet.Group `json:"groups"`
+	fleet.Report
 }
 
 // NewTCB makes the document of a report.
 func NewTCB(r *fleet.Report, simulated bool) TCB {
-	d := TCB{Head: Head{Kind: "confidb.tcb/v1", Simulated: simulated}, Verdict: r.Verdict, Nodes: slices.Clone(r.Nodes), Groups: slices.Clone(r.Groups)}
+	d := TCB{Head{"confidb.tcb/v1", simulated}, fleet.Report{Verdict: r.Verdict, Nodes: slices.Clone(r.Nodes), Groups: slices.Clone(r.Groups)}}
 	for i := range d.Nodes {
 		d.Nodes[i].Findings = cli.Kubectl.Findings(d.Nodes[i].Findings)
 	}
@@ -35,26 +30,11 @@ func NewTCB(r *fleet.Report, simulated bool) TCB {
 
 // Text counts the nodes and writes a paragraph for each group.
 func (d TCB) Text(p *Page) {
-	p.Wrap("", d.summary())
+	p.Wrap("", Count(len(d.Nodes), "node")+": "+d.Statuses())
 	for i := range d.Groups {
 		p.group(&d.Groups[i])
 	}
 	p.Verdict("fleet", d.Verdict, d.Simulated)
-}
-
-// summary counts the nodes by status, the best first.
-func (d TCB) summary() string {
-	count := map[string]int{}
-	for _, n := range d.Nodes {
-		count[n.Status]++
-	}
-	var parts []string
-	for _, s := range append(sgx.Statuses(), fleet.Unknown) {
-		if n := count[string(s)]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, s))
-		}
-	}
-	return Count(len(d.Nodes), "node") + ": " + strings.Join(parts, ", ")
 }
 
 func (p *Page) group(g *fleet.Group) {
