@@ -312,11 +312,11 @@ func TestHintsAreSentences(t *testing.T) {
 }
 
 func TestStatuses(t *testing.T) {
-	r := fleet.Report{Nodes: []fleet.Node{{Status: fleet.Unknown}, {Status: "Revoked"}, {Status: "UpToDate"}, {Status: fleet.Unknown}}}
+	r := Report{Nodes: []Node{{Status: Unknown}, {Status: "Revoked"}, {Status: "UpToDate"}, {Status: Unknown}}}
 	if got, want := r.Statuses(), "1 UpToDate, 1 Revoked, 2 unknown"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := (&fleet.Report{}).Statuses(); got != "" {
+	if got := (&Report{}).Statuses(); got != "" {
 		t.Errorf("got %q of no node", got)
 	}
 }
