@@ -148,13 +148,21 @@ func onlyQuote(members map[string]any) ([]byte, error) {
 	return quotes[0], nil
 }
 
-func newCASEvidence(quote []byte, data casData, additional json.RawMessage) (*CASEvidence, error) {
-	nonce, err := hex.DecodeString(data.Nonce)
-	e := &CASEvidence{Quote: quote}
-	if err != nil || len(nonce) != len(e.Nonce) {
-		return nil, fmt.Errorf("additional_data.nonce: got %.80q, want 32 hexadecimal digits", data.Nonce)
+// ParseNonce reads the nonce of an attestation: 32 hexadecimal digits.
+func ParseNonce(text string) (nonce [16]byte, err error) {
+	decoded, err := hex.DecodeString(text)
+	if err != nil || len(decoded) != len(nonce) {
+		return nonce, fmt.Errorf("got %.40q, want 32 hexadecimal digits", text)
 	}
-	e.Nonce = [16]byte(nonce)
+	return [16]byte(decoded), nil
+}
+
+func newCASEvidence(quote []byte, data casData, additional json.RawMessage) (*CASEvidence, error) {
+	nonce, err := ParseNonce(data.Nonce)
+	if err != nil {
+		return nil, fmt.Errorf("additional_data.nonce: %w", err)
+	}
+	e := &CASEvidence{Quote: quote, Nonce: nonce}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, additional); err != nil {
 		return nil, fmt.Errorf("additional_data: %w", err)

@@ -1,6 +1,7 @@
 package collateral
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -65,9 +66,36 @@ func RequestFor(quote []byte) (Request, error) {
 	return Request{FMSPC: p.FMSPC, CA: ca}, nil
 }
 
-// Unique orders requests by their names, and leaves out those that come twice.
-func Unique(all []Request) []Request {
+// ForFamilies asks for the collateral of families of processors, each written as 12
+// hexadecimal digits, of one CA or, if that is empty, of each of CAs.
+func ForFamilies(fmspcs []string, ca string) ([]Request, error) {
+	cas := CAs()
+	if ca != "" {
+		cas = []string{ca}
+	}
+	var all []Request
+	for _, text := range fmspcs {
+		raw, err := hex.DecodeString(text)
+		if err != nil || len(raw) != 6 {
+			return nil, fmt.Errorf("got %.40q, want 12 hexadecimal digits", text)
+		}
+		for _, ca := range cas {
+			all = append(all, Request{FMSPC: [6]byte(raw), CA: ca})
+		}
+	}
+	return all, nil
+}
+
+// Choose makes requests ask for one evaluation of Intel's, orders them by their names, and
+// leaves out those that come twice. One that no service understands is an error.
+func Choose(all []Request, update string, evaluation int) ([]Request, error) {
 	all = slices.Clone(all)
+	for i := range all {
+		all[i].Update, all[i].EvaluationDataNumber = update, evaluation
+		if err := all[i].Check(); err != nil {
+			return nil, err
+		}
+	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Name() < all[j].Name() })
-	return slices.Compact(all)
+	return slices.Compact(all), nil
 }

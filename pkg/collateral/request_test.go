@@ -47,10 +47,32 @@ func TestRequestCheck(t *testing.T) {
 	}
 }
 
-func TestUnique(t *testing.T) {
+func TestForFamilies(t *testing.T) {
+	processor := collateral.Request{FMSPC: family.FMSPC, CA: "processor"}
+	for ca, want := range map[string][]collateral.Request{"": {family, processor}, "platform": {family}, "other": {{FMSPC: family.FMSPC, CA: "other"}}} {
+		got, err := collateral.ForFamilies([]string{"C0ffee000000"}, ca)
+		if err != nil {
+			t.Errorf("%q: %v", ca, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q: %s", ca, diff)
+		}
+	}
+	for _, text := range []string{"", "c0ffee0000", "c0ffee00000000", "c0ffee00000g", " c0ffee000000"} {
+		if got, err := collateral.ForFamilies([]string{"c0ffee000000", text}, ""); err == nil || got != nil {
+			t.Errorf("%q: got %v and %v", text, got, err)
+		}
+	}
+}
+
+func TestChoose(t *testing.T) {
 	processor := collateral.Request{FMSPC: family.FMSPC, CA: "processor"}
 	given := []collateral.Request{processor, family, processor}
-	if diff := cmp.Diff([]collateral.Request{family, processor}, collateral.Unique(given)); diff != "" {
+	got, err := collateral.Choose(given, "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]collateral.Request{family, processor}, got); diff != "" {
 		t.Error(diff)
 	}
 	if given[1] != family {
@@ -58,6 +80,24 @@ func TestUnique(t *testing.T) {
 	}
 	if family.Name() != name {
 		t.Errorf("got %q, want %q", family.Name(), name)
+	}
+	for _, c := range []struct {
+		update     string
+		evaluation int
+		good       bool
+	}{{"early", 0, true}, {"", 17, true}, {"early", 17, false}, {"late", 0, false}, {"", -1, false}} {
+		got, err := collateral.Choose(given, c.update, c.evaluation)
+		if (err == nil) != c.good {
+			t.Errorf("%+v: got %v", c, err)
+		}
+		for _, r := range got {
+			if r.Update != c.update || r.EvaluationDataNumber != c.evaluation {
+				t.Errorf("%+v: got %+v", c, r)
+			}
+		}
+	}
+	if got, err := collateral.Choose([]collateral.Request{{CA: "other"}}, "", 0); err == nil || got != nil {
+		t.Errorf("got %v and %v", got, err)
 	}
 }
 

@@ -84,6 +84,19 @@ func (f *File) Claims(name string) []platform.Claim {
 	return claims
 }
 
+// ReadClaims reads what the user says of nodes: an inventory, or what platform.ParseFile
+// reads. name is the file's.
+func ReadClaims(name string, text []byte) ([]platform.Claim, error) {
+	if !IsFile(text) {
+		return platform.ParseFile(name, text)
+	}
+	f, err := Parse(name, text)
+	if err != nil {
+		return nil, err
+	}
+	return f.Claims(name), nil
+}
+
 // head explains the file to whoever reviews it.
 const head = `# The machines of this cluster, and how their platform IDs are known.
 # kubectl confidb platforms inventory THIS-FILE --write brings it up to date.

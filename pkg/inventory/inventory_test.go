@@ -116,6 +116,22 @@ func TestIsFile(t *testing.T) {
 	}
 }
 
+// TestReadClaims: what says that it is an inventory is read as nothing else.
+func TestReadClaims(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want int
+	}{"an inventory": {text, 1}, "lines": {"n1 " + a + "\n", 1}, "a broken inventory": {text + "n1: " + a + "\n", -1}, "nothing": {"", -1}} {
+		got, err := inventory.ReadClaims("f", []byte(c.text))
+		if (err == nil) != (c.want >= 0) {
+			t.Errorf("%s: got %v and %v", name, got, err)
+		}
+		if err == nil && len(got) != c.want {
+			t.Errorf("%s: got %d claims, want %d", name, len(got), c.want)
+		}
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
 		"nothing":             {text, "", "f:1:1: got an empty document, want kind: confidb.inventory/v1"},

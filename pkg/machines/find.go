@@ -27,6 +27,8 @@ type Options struct {
 	File []platform.Claim
 	// Quotes are what verified quotes of nodes say; they must agree with the rest.
 	Quotes []platform.Quote
+	// Simulated is true if they do not rest on Intel's root.
+	Simulated bool
 	// LASNamespace restricts the search for LAS pods; empty means all namespaces.
 	LASNamespace string
 	// Origin is where the IDs come from, in the user's words.

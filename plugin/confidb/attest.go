@@ -10,6 +10,7 @@ import (
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/contact"
 	"github.com/confidb/confidb/pkg/kube"
+	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/flags"
 	"github.com/confidb/confidb/plugin/internal/printers"
@@ -17,7 +18,7 @@ import (
 )
 
 func newAttestCASCommand(env *cli.Env) *cobra.Command {
-	o := attestCAS{env: env, trust: flags.NewTrust(env.LookupEnv)}
+	o := attestCAS{env: env, trust: &flags.Trust{LookupEnv: env.LookupEnv}}
 	return env.Command(cli.Verb{Name: "attest cas", Args: cli.AtMost(1), Flags: o.addFlags, Patience: time.Minute, Run: o.run})
 }
 
@@ -46,13 +47,13 @@ func (o *attestCAS) run(ctx context.Context, arguments []string) error {
 	if err != nil {
 		return err
 	}
-	a, err := desk.AttestBy(ctx, from.CAS, from.Trust, evidence)
+	a, err := desk.AttestBy(ctx, from.CASAddress, from.Trust, evidence)
 	if err != nil {
 		return err
 	}
 	verdict := a.Findings.Verdict()
 	if err := printers.Print(o.env.Out, o.result.Output, printers.Result{
-		Head: printers.Head{Kind: "confidb.attestation/v1", Simulated: a.Simulated}, Subject: "CAS " + from.CAS, Verdict: verdict,
+		Head: printers.Head{Kind: "confidb.attestation/v1", Simulated: a.Simulated}, Subject: "CAS " + from.CASAddress, Verdict: verdict,
 		Findings: o.env.Program.Findings(a.Findings), Origins: from.Origins, Evidence: a.Label(), Claims: a.Claims(),
 	}); err != nil {
 		return err
@@ -67,7 +68,7 @@ func (o *attestCAS) run(ctx context.Context, arguments []string) error {
 
 // resolve says which CAS is attested, whom to believe, and by which evidence. A saved
 // report is appraised alone when nobody named a CAS.
-func (o *attestCAS) resolve(arguments []string) (*flags.Trusted, contact.Evidence, error) {
+func (o *attestCAS) resolve(arguments []string) (*topology.Plan, contact.Evidence, error) {
 	evidence, err := o.evidence.Resolve()
 	if err != nil {
 		return nil, evidence, err
@@ -78,7 +79,7 @@ func (o *attestCAS) resolve(arguments []string) (*flags.Trusted, contact.Evidenc
 		return nil, evidence, err
 	}
 	if len(arguments) > 0 && arguments[0] != "" {
-		from.CAS, from.Origins["cas"] = arguments[0], "argument"
+		from.CASAddress, from.Origins["cas"] = arguments[0], "argument"
 	}
 	evidence.Alone = from.Origins["cas"] == flags.ByDefault
 	evidence.Resource = o.askOperator

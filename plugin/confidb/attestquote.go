@@ -9,6 +9,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/files"
+	"github.com/confidb/confidb/pkg/pcs"
 	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/flags"
@@ -32,7 +33,7 @@ type attestQuote struct {
 func (o *attestQuote) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.collateral, "collateral", "", "folder or bundle.json with Intel's TCB info, QE identity, certificate chains and CRLs")
 	o.when.AddFlags(f)
-	o.when.Freshness.AddMinimum(f)
+	o.when.AddMinimum(f)
 	o.enclave.AddFlags(f)
 	o.result.AddFlags(f)
 }
@@ -69,7 +70,7 @@ func (o *attestQuote) resolve(path string) (in quoteInputs, err error) {
 	if in.quote, _, err = files.ReadInput(path, o.env.In); err != nil || o.collateral == "" {
 		return in, err
 	}
-	if in.collateral, err = flags.ReadCollateral(o.collateral); err != nil {
+	if in.collateral, err = pcs.ReadFiles(o.collateral); err != nil {
 		return in, fmt.Errorf("--collateral: %w", err)
 	}
 	return in, nil

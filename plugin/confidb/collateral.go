@@ -13,6 +13,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/collateral"
 	"github.com/confidb/confidb/pkg/files"
+	"github.com/confidb/confidb/pkg/pcs"
 	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/flags"
@@ -34,7 +35,7 @@ type collateralFetch struct {
 func (o *collateralFetch) addFlags(f *pflag.FlagSet) {
 	o.what.AddFlags(f)
 	f.StringVar(&o.to, "to", "collateral", "folder for the bundles, one for each family and CA")
-	o.when.Root.AddFlags(f)
+	o.when.AddRoot(f)
 	o.result.AddFlags(f)
 }
 
@@ -44,12 +45,12 @@ func (o *collateralFetch) run(ctx context.Context, _ []string) error {
 	if err != nil {
 		return err
 	}
-	wanted, err := o.what.Resolve(s, o.env.In)
+	refresh, wanted, err := o.what.Resolve(s, o.env.In)
 	if err != nil {
 		return err
 	}
-	refresh := collateral.Refresh{Origin: wanted.Origin, Folder: files.Folder{Path: o.to, Ending: ".json"}, Options: s, Keep: wanted.Keep}
-	all, problems := refresh.All(ctx, wanted.Requests)
+	refresh.Folder = files.Folder{Path: o.to, Ending: ".json"}
+	all, problems := refresh.All(ctx, wanted)
 	if len(all) == 0 {
 		return problems
 	}
@@ -89,7 +90,7 @@ func (o *collateralResult) show(_ context.Context, arguments []string) error {
 	if err != nil {
 		return err
 	}
-	all, err := flags.ReadBundles(arguments[0], s)
+	all, err := pcs.ReadBundles(arguments[0], s)
 	if err != nil {
 		return fmt.Errorf("reading the collateral: %w", err)
 	}
@@ -121,7 +122,7 @@ func (o *collateralExport) run(_ context.Context, arguments []string) error {
 	if o.to == "" {
 		return cli.NewUsageError("no target given: want --to FILE.json or --to DIR")
 	}
-	all, err := flags.ReadBundles(arguments[0], s)
+	all, err := pcs.ReadBundles(arguments[0], s)
 	if err != nil {
 		return fmt.Errorf("reading the collateral: %w", err)
 	}

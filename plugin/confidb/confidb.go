@@ -69,6 +69,6 @@ func newRootCommand(env *cli.Env) *cobra.Command {
 
 func newInstallCommand(env *cli.Env) *cobra.Command {
 	c, o := verbs.NewInstall(env, "install", cli.Exactly(1, "the name of one release"))
-	c.Flags().StringVar(&o.Chart.Chart, "chart", "", "another chart: a folder, a .tgz file, oci://… or REPOSITORY/CHART (default: the one that is built in)")
+	c.Flags().StringVar(&o.What.Chart, "chart", "", "another chart: a folder, a .tgz file, oci://… or REPOSITORY/CHART (default: the one that is built in)")
 	return c
 }

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/files"
 	"github.com/confidb/confidb/pkg/fleet"
 	"github.com/confidb/confidb/pkg/machines"
 	"github.com/confidb/confidb/pkg/platform"
@@ -62,7 +63,7 @@ func (o *tcb) run(ctx context.Context, arguments []string) error {
 }
 
 // evidence returns the file with the quote of each node.
-func (o *tcb) evidence(arguments []string) (flags.Evidence, error) {
+func (o *tcb) evidence(arguments []string) (fleet.Evidence, error) {
 	if o.offline && o.selector != "" {
 		return nil, cli.NewUsageError("-l: only the cluster knows labels; want it without --offline")
 	}
@@ -77,9 +78,9 @@ func (o *tcb) evidence(arguments []string) (flags.Evidence, error) {
 }
 
 // machines are the nodes with SGX, and what else there is evidence of.
-func (o *tcb) machines(ctx context.Context, evidence flags.Evidence) ([]fleet.Machine, error) {
+func (o *tcb) machines(ctx context.Context, evidence fleet.Evidence) ([]fleet.Machine, error) {
 	if o.offline {
-		return evidence.Machines()
+		return evidence.Machines(files.Read)
 	}
 	chosen, err := o.choose(ctx, evidence)
 	if err != nil {
@@ -87,7 +88,7 @@ func (o *tcb) machines(ctx context.Context, evidence flags.Evidence) ([]fleet.Ma
 	}
 	var all []fleet.Machine
 	for _, n := range chosen {
-		m, err := evidence.Machine(n.Name, n.ID)
+		m, err := evidence.Machine(n.Name, n.ID, files.Read)
 		if err != nil {
 			return nil, err
 		}
@@ -98,7 +99,7 @@ func (o *tcb) machines(ctx context.Context, evidence flags.Evidence) ([]fleet.Ma
 
 // choose asks the cluster for the nodes. Platform IDs that contradict each other are no
 // reason to say nothing of the machines.
-func (o *tcb) choose(ctx context.Context, evidence flags.Evidence) ([]platform.Node, error) {
+func (o *tcb) choose(ctx context.Context, evidence fleet.Evidence) ([]platform.Node, error) {
 	inventory, err := machines.FindNodes(ctx, o.env.Getter)
 	if err != nil {
 		return nil, err

@@ -8,10 +8,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/confidb/confidb/pkg/inventory"
+	"github.com/confidb/confidb/pkg/machines"
 	"github.com/confidb/confidb/pkg/rollout"
 	"github.com/confidb/confidb/pkg/watch"
 	"github.com/confidb/confidb/plugin/internal/cli"
-	"github.com/confidb/confidb/plugin/internal/flags"
 	"github.com/confidb/confidb/plugin/internal/printers"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
@@ -28,7 +28,7 @@ type difference struct {
 	// inventory is the path of one, or empty, and file what it holds, or nil.
 	inventory string
 	file      *inventory.File
-	options   flags.PlatformOptions
+	options   machines.Options
 	release   *verbs.OpenedRelease
 	// last is what was seen last; nil before the first look.
 	last *printers.PlatformsDiff

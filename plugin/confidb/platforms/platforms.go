@@ -25,7 +25,7 @@ func NewCommand(env *cli.Env) *cobra.Command { return NewCommandAt(env, machines
 
 // NewCommandAt is NewCommand with a pace that says when a watcher looks again.
 func NewCommandAt(env *cli.Env, pace machines.Pace) *cobra.Command {
-	s := search{Env: env, where: *flags.NewPlatforms(env.LookupEnv)}
+	s := search{Env: env, where: flags.Platforms{LookupEnv: env.LookupEnv}}
 	w := watcher{search: s, pace: pace}
 	o := listing{watcher: w}
 	c := env.Command(cli.Verb{Name: "platforms", Args: cli.AtMost(0), Flags: o.addFlags, Run: o.run})
@@ -57,7 +57,7 @@ type listing struct {
 	output          string
 	acceptSimulated bool
 	print           printers.PrintPlatforms
-	options         flags.PlatformOptions
+	options         machines.Options
 }
 
 func (o *listing) addFlags(set *pflag.FlagSet) {
@@ -94,7 +94,7 @@ func (o *listing) look(ctx context.Context, first bool) (watch.Picture, error) {
 	if o.watch {
 		tolerated = platform.ProblemKinds()
 	}
-	found, err := machines.Find(ctx, o.Getter, o.options.Options, tolerated...)
+	found, err := machines.Find(ctx, o.Getter, o.options, tolerated...)
 	if err != nil {
 		return nil, o.showContradiction(err)
 	}

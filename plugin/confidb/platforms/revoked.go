@@ -74,7 +74,7 @@ func (o *revocation) platformID(ctx context.Context, node string) (attest.Platfo
 	if err != nil {
 		return attest.PlatformID{}, err
 	}
-	found, err := machines.Find(ctx, o.Getter, options.Options)
+	found, err := machines.Find(ctx, o.Getter, options)
 	if err != nil {
 		return attest.PlatformID{}, err
 	}

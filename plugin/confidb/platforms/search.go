@@ -42,7 +42,7 @@ func (s *search) addFlags(set *pflag.FlagSet) {
 
 // resolve returns what the flags say, and the quotes prove. wanted is what a list of
 // platform IDs is refused for; empty accepts one.
-func (s *search) resolve(ctx context.Context, wanted string) (flags.PlatformOptions, error) {
+func (s *search) resolve(ctx context.Context, wanted string) (machines.Options, error) {
 	options, err := s.where.Resolve()
 	if err != nil {
 		return options, err
@@ -50,14 +50,14 @@ func (s *search) resolve(ctx context.Context, wanted string) (flags.PlatformOpti
 	if wanted != "" && len(options.IDs) > 0 {
 		return options, cli.NewUsageError("got a list of platform IDs (from %s), want %s", options.Origin, wanted)
 	}
-	err = verbs.Prove(ctx, &s.proof, &options, s.Now())
+	err = s.proof.Resolve(ctx, &options, s.Now())
 	return options, err
 }
 
 // nodes finds the nodes of the cluster, and warns. What contradicts itself in a way that is
 // tolerated is said by whoever does with them what is to be done.
-func (s *search) nodes(ctx context.Context, o flags.PlatformOptions, tolerated ...platform.ProblemKind) (*platform.Inventory, error) {
-	found, err := machines.Find(ctx, s.Getter, o.Options, tolerated...)
+func (s *search) nodes(ctx context.Context, o machines.Options, tolerated ...platform.ProblemKind) (*platform.Inventory, error) {
+	found, err := machines.Find(ctx, s.Getter, o, tolerated...)
 	if err == nil {
 		printers.Warn(s.ErrOut, found.Warnings...)
 	}
@@ -71,7 +71,7 @@ func (s *search) ids(ctx context.Context, m *move) ([]attest.PlatformID, error) 
 	if err != nil {
 		return nil, err
 	}
-	found, err := machines.Find(ctx, s.Getter, options.Options)
+	found, err := machines.Find(ctx, s.Getter, options)
 	if err != nil {
 		return nil, err
 	}

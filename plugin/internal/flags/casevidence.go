@@ -1,7 +1,6 @@
 package flags
 
 import (
-	"encoding/hex"
 	"slices"
 	"strings"
 
@@ -67,20 +66,12 @@ func (e *CASEvidence) Resolve() (resolved contact.Evidence, err error) {
 	resolved = contact.Evidence{Backend: attest.Backend(e.backend), Program: e.program}
 	switch resolved.Backend {
 	case attest.BackendFile:
-		if resolved.Nonce, err = parseNonce(e.nonce); err != nil {
-			return resolved, err
+		if resolved.Nonce, err = attest.ParseNonce(e.nonce); err != nil {
+			return resolved, cli.NewUsageError("--nonce: %w", err)
 		}
 		resolved.Report, err = files.Read(e.report)
 	case attest.BackendPinned:
 		resolved.Report, err = files.Read(e.chain)
 	}
 	return resolved, err
-}
-
-func parseNonce(text string) (nonce [16]byte, err error) {
-	decoded, err := hex.DecodeString(text)
-	if err != nil || len(decoded) != len(nonce) {
-		return nonce, cli.NewUsageError("--nonce: got %.40q, want 32 hexadecimal digits", text)
-	}
-	return [16]byte(decoded), nil
 }

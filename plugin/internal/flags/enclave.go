@@ -1,6 +1,8 @@
 package flags
 
 import (
+	"errors"
+
 	"github.com/spf13/pflag"
 
 	"github.com/confidb/confidb/pkg/attest"
@@ -32,20 +34,45 @@ func (e *Enclave) AddFlags(flags *pflag.FlagSet) {
 }
 
 // Resolve returns the policy that the flags are.
-func (e *Enclave) Resolve() (attest.Policy, error) {
-	p := attest.Policy{AllowDebugEnclave: e.allowDebug}
-	for _, text := range e.mrenclaves {
-		m, err := sgx.ParseMeasurement(text)
-		if err != nil {
-			return p, cli.NewUsageError("--mrenclave: %w", err)
-		}
-		p.ReferenceValues.MRENCLAVEs = append(p.ReferenceValues.MRENCLAVEs, m)
+func (e *Enclave) Resolve() (p attest.Policy, err error) {
+	p.AllowDebugEnclave = e.allowDebug
+	if p.ReferenceValues.MRENCLAVEs, err = each("--mrenclave", e.mrenclaves, sgx.ParseMeasurement); err != nil {
+		return p, err
 	}
-	var err error
 	if p.ReferenceValues.Signer, err = e.signer(); err != nil {
 		return p, err
 	}
-	return p, e.tolerances(&p)
+	if p.AcceptTCB, err = each("--accept-tcb", e.acceptTCB, parseTolerated); err != nil {
+		return p, err
+	}
+	p.AcceptAdvisories, err = each("--accept-advisory", e.acceptAdvisories, sgx.ParseAdvisory)
+	if err != nil {
+		return p, cli.NewUsageError("%w; there are no wildcards", err)
+	}
+	return p, nil
+}
+
+// each parses all values of a flag.
+func each[T any](flag string, texts []string, parse func(string) (T, error)) ([]T, error) {
+	var all []T
+	for _, text := range texts {
+		one, err := parse(text)
+		if err != nil {
+			return nil, cli.NewUsageError("%s: %w", flag, err)
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+func parseTolerated(text string) (status sgx.TCBStatus, err error) {
+	if err := status.UnmarshalText([]byte(text)); err != nil {
+		return "", err
+	}
+	if status == sgx.Revoked {
+		return "", errors.New("a revoked platform is never accepted")
+	}
+	return status, nil
 }
 
 func (e *Enclave) signer() (*attest.SignerReference, error) {
@@ -62,25 +89,4 @@ func (e *Enclave) signer() (*attest.SignerReference, error) {
 		return nil, cli.NewUsageError("--mrsigner: %w", err)
 	}
 	return &attest.SignerReference{MRSIGNER: m, ISVProdID: e.isvProdID, MinISVSVN: e.minISVSVN}, nil
-}
-
-func (e *Enclave) tolerances(p *attest.Policy) error {
-	for _, text := range e.acceptTCB {
-		var status sgx.TCBStatus
-		if err := status.UnmarshalText([]byte(text)); err != nil {
-			return cli.NewUsageError("--accept-tcb: %w", err)
-		}
-		if status == sgx.Revoked {
-			return cli.NewUsageError("--accept-tcb: a revoked platform is never accepted")
-		}
-		p.AcceptTCB = append(p.AcceptTCB, status)
-	}
-	for _, text := range e.acceptAdvisories {
-		name, err := sgx.ParseAdvisory(text)
-		if err != nil {
-			return cli.NewUsageError("--accept-advisory: %w; there are no wildcards", err)
-		}
-		p.AcceptAdvisories = append(p.AcceptAdvisories, name)
-	}
-	return nil
 }

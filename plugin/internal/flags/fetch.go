@@ -1,7 +1,6 @@
 package flags
 
 import (
-	"encoding/hex"
 	"fmt"
 	"io"
 	"strings"
@@ -41,51 +40,40 @@ func (f *Fetch) AddFlags(flags *pflag.FlagSet) {
 	f.given = flags.Changed
 }
 
-// Wanted is what is to be fetched.
-type Wanted struct {
-	Origin   collateral.Origin
-	Requests []collateral.Request
-	// Keep is how long a bundle that is there is left alone; zero: not at all.
-	Keep time.Duration
-}
-
-// Resolve reads the quotes that say what is wanted, and the bundles that were carried
-// here, which must be valid as the options say.
-func (f *Fetch) Resolve(o sgx.Options, in io.Reader) (*Wanted, error) {
-	if f.keep < 0 {
-		return nil, cli.NewUsageError("--max-age: got %s, want none below zero", f.keep)
+// Resolve returns what refreshes bundles, but for their folder, and which ones are wanted.
+// It reads the quotes that say so, and the bundles that were carried here, which must be
+// valid as the options say.
+func (f *Fetch) Resolve(o sgx.Options, in io.Reader) (r collateral.Refresh, wanted []collateral.Request, err error) {
+	r.Options = o
+	switch {
+	case f.keep < 0:
+		err = cli.NewUsageError("--max-age: got %s, want none below zero", f.keep)
+	case strings.Contains(f.from, "://"):
+		if !f.force {
+			r.Keep = f.keep
+		}
+		r.Origin, err = f.service()
+	default: // what was carried here costs no request, so nothing is too young
+		r.Origin, err = f.carried(o)
 	}
-	if !strings.Contains(f.from, "://") {
-		return f.fromFiles(o, in)
-	}
-	source, err := f.service()
 	if err != nil {
-		return nil, err
+		return r, nil, err
 	}
-	wanted := &Wanted{Origin: source, Keep: f.keep}
-	if f.force {
-		wanted.Keep = 0
-	}
-	wanted.Requests, err = f.requests(in, func() ([]collateral.Request, error) {
-		return nil, cli.NewUsageError("no platform given: want --quote FILE, or --fmspc and 12 hexadecimal digits")
-	})
-	return wanted, err
+	wanted, err = f.requests(in, r.Origin)
+	return r, wanted, err
 }
 
-// fromFiles takes over bundles that were carried here. They cost no request, so nothing
-// is too young.
-func (f *Fetch) fromFiles(o sgx.Options, in io.Reader) (*Wanted, error) {
+func (f *Fetch) carried(o sgx.Options) (collateral.Carried, error) {
 	for _, flag := range []string{"root-crl-url", "update", "tcb-evaluation-number", "insecure-pccs-tls"} {
 		if f.given(flag) {
 			return nil, cli.NewUsageError("--%s: got it with files (--from %s), want it with the address of a service only", flag, f.from)
 		}
 	}
-	all, err := ReadBundles(f.from, o)
+	all, err := pcs.ReadBundles(f.from, o)
 	if err != nil {
 		return nil, fmt.Errorf("--from: %w", err)
 	}
-	requests, err := f.requests(in, collateral.Carried(all).Requests)
-	return &Wanted{Origin: collateral.Carried(all), Requests: requests}, err
+	return all, nil
 }
 
 func (f *Fetch) service() (*pcs.Source, error) {
@@ -101,57 +89,33 @@ func (f *Fetch) service() (*pcs.Source, error) {
 	return source, nil
 }
 
-// requests says which bundles are wanted, each once; otherwise says it where neither
-// families nor quotes are given.
-func (f *Fetch) requests(in io.Reader, otherwise func() ([]collateral.Request, error)) ([]collateral.Request, error) {
-	var all []collateral.Request
-	var err error
+// requests says which bundles are wanted, each once: all that were carried here, if
+// neither families nor quotes are given.
+func (f *Fetch) requests(in io.Reader, origin collateral.Origin) (all []collateral.Request, err error) {
+	here, carried := origin.(collateral.Carried)
 	switch byFMSPC, byQuote := len(f.fmspcs) > 0, len(f.quotes) > 0; {
 	case byFMSPC && byQuote:
 		return nil, cli.NewUsageError("--fmspc, --quote: got both, want one of them")
 	case !byFMSPC && f.ca != "":
 		return nil, cli.NewUsageError("--ca: want it with --fmspc only: a quote says which CA its platform has")
+	case f.given("tcb-evaluation-number") && f.evaluation < 1:
+		return nil, cli.NewUsageError("--tcb-evaluation-number: got %d, want at least 1", f.evaluation)
 	case byFMSPC:
-		all, err = f.byFMSPC()
+		if all, err = collateral.ForFamilies(f.fmspcs, f.ca); err != nil {
+			return nil, cli.NewUsageError("--fmspc: %w", err)
+		}
 	case byQuote:
 		all, err = f.byQuote(in)
+	case carried:
+		all, err = here.Requests()
 	default:
-		all, err = otherwise()
+		return nil, cli.NewUsageError("no platform given: want --quote FILE, or --fmspc and 12 hexadecimal digits")
 	}
 	if err != nil {
 		return nil, err
 	}
-	return f.complete(collateral.Unique(all))
-}
-
-// complete adds the choice of the evaluation to requests.
-func (f *Fetch) complete(all []collateral.Request) ([]collateral.Request, error) {
-	if f.given("tcb-evaluation-number") && f.evaluation < 1 {
-		return nil, cli.NewUsageError("--tcb-evaluation-number: got %d, want at least 1", f.evaluation)
-	}
-	for i := range all {
-		all[i].Update, all[i].EvaluationDataNumber = f.update, f.evaluation
-		if err := all[i].Check(); err != nil {
-			return nil, cli.NewUsageError("--ca, --update, --tcb-evaluation-number: %w", err)
-		}
-	}
-	return all, nil
-}
-
-func (f *Fetch) byFMSPC() ([]collateral.Request, error) {
-	cas := collateral.CAs()
-	if f.ca != "" {
-		cas = []string{f.ca}
-	}
-	var all []collateral.Request
-	for _, text := range f.fmspcs {
-		raw, err := hex.DecodeString(text)
-		if err != nil || len(raw) != 6 {
-			return nil, cli.NewUsageError("--fmspc: got %.40q, want 12 hexadecimal digits", text)
-		}
-		for _, ca := range cas {
-			all = append(all, collateral.Request{FMSPC: [6]byte(raw), CA: ca})
-		}
+	if all, err = collateral.Choose(all, f.update, f.evaluation); err != nil {
+		return nil, cli.NewUsageError("--ca, --update, --tcb-evaluation-number: %w", err)
 	}
 	return all, nil
 }

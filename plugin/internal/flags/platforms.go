@@ -14,16 +14,12 @@ import (
 
 // Platforms are the flags by which the user says which machines there are.
 type Platforms struct {
+	// LookupEnv reads the environment.
+	LookupEnv          func(string) (string, bool)
 	ids                []string
 	file, lasNamespace string
 	// Quotes is a folder with quotes of nodes, or empty.
-	Quotes    string
-	lookupEnv func(string) (string, bool)
-}
-
-// NewPlatforms returns flags without values. lookupEnv reads the environment.
-func NewPlatforms(lookupEnv func(string) (string, bool)) *Platforms {
-	return &Platforms{lookupEnv: lookupEnv}
+	Quotes string
 }
 
 // AddFlags registers the flags.
@@ -38,62 +34,34 @@ func (f *Platforms) AddQuotesFlag(flags *pflag.FlagSet) {
 	flags.StringVar(&f.Quotes, "quotes", "", "folder with one quote for each node (NODE.bin, NODE.quote or NODE.dat), which prove platform IDs with --collateral; require-provenance of the policy may demand them")
 }
 
-// PlatformOptions are what the flags, the environment and the file say.
-type PlatformOptions struct {
-	// Options have as Origin --platform, $PLATFORMS, --platforms-file (and the cluster),
-	// or cluster.
-	machines.Options
-	// Simulated is true if quotes are trusted that do not rest on Intel's root.
-	Simulated bool
-}
-
-// Resolve reads the flags, the environment and the file. Flags win.
-func (f *Platforms) Resolve() (PlatformOptions, error) {
-	o := PlatformOptions{Options: machines.Options{Origin: "cluster", LASNamespace: f.lasNamespace}}
-	variable, _ := f.lookupEnv("PLATFORMS")
+// Resolve reads the flags, the environment and the file. Flags win. Origin is then
+// --platform, $PLATFORMS, --platforms-file (and the cluster), or cluster.
+func (f *Platforms) Resolve() (machines.Options, error) {
+	o := machines.Options{Origin: "cluster", LASNamespace: f.lasNamespace}
+	variable, _ := f.LookupEnv("PLATFORMS")
+	lists := f.ids
 	switch {
 	case len(f.ids) > 0 && f.file != "":
 		return o, cli.NewUsageError("got --platform and --platforms-file, want only one of them")
 	case len(f.ids) > 0:
-		return o.withList("--platform", f.ids...)
+		o.Origin = "--platform"
 	case f.file != "":
-		return o.withFile(f.file)
+		o.Origin = "--platforms-file"
+		text, err := files.Read(f.file)
+		if err != nil {
+			return o, fmt.Errorf("--platforms-file: %w", err)
+		}
+		o.File, err = inventory.ReadClaims(f.file, text)
+		return o, err
 	case variable != "":
-		return o.withList("$PLATFORMS", variable)
+		o.Origin, lists = "$PLATFORMS", []string{variable}
 	}
-	return o, nil
-}
-
-func (o PlatformOptions) withList(origin string, lists ...string) (PlatformOptions, error) {
-	o.Origin = origin
 	for _, text := range lists {
 		ids, err := platform.ParseList(text)
 		if err != nil {
-			return o, fmt.Errorf("%s: %w", origin, err)
+			return o, fmt.Errorf("%s: %w", o.Origin, err)
 		}
 		o.IDs = append(o.IDs, ids...)
 	}
 	return o, nil
-}
-
-func (o PlatformOptions) withFile(path string) (PlatformOptions, error) {
-	o.Origin = "--platforms-file"
-	text, err := files.Read(path)
-	if err != nil {
-		return o, fmt.Errorf("--platforms-file: %w", err)
-	}
-	o.File, err = parsePlatformsFile(path, text)
-	return o, err
-}
-
-// parsePlatformsFile reads an inventory, or what platform.ParseFile reads.
-func parsePlatformsFile(path string, text []byte) ([]platform.Claim, error) {
-	if !inventory.IsFile(text) {
-		return platform.ParseFile(path, text)
-	}
-	f, err := inventory.Parse(path, text)
-	if err != nil {
-		return nil, err
-	}
-	return f.Claims(path), nil
 }

@@ -1,19 +1,18 @@
 package flags
 
 import (
+	"context"
 	"fmt"
-	"maps"
-	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
-	"k8s.io/apimachinery/pkg/util/validation"
 
-	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/files"
 	"github.com/confidb/confidb/pkg/fleet"
+	"github.com/confidb/confidb/pkg/machines"
+	"github.com/confidb/confidb/pkg/pcs"
+	"github.com/confidb/confidb/pkg/platform"
 	"github.com/confidb/confidb/pkg/policy"
 	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/plugin/internal/cli"
@@ -26,8 +25,8 @@ type Quotes struct {
 	Folder string
 	// Collateral and Policy are files; empty without any.
 	Collateral, Policy string
-	Root               Root
-	Time               Time
+	// When has no freshness, which the policy says.
+	When Verification
 }
 
 // AddFlags registers the flags.
@@ -35,134 +34,134 @@ func (q *Quotes) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&q.Folder, "quotes", "", "folder with one quote for each node: NODE.bin, NODE.quote or NODE.dat")
 	flags.StringVar(&q.Collateral, "collateral", "", "folder or bundle.json with Intel's TCB info, QE identity, certificate chains and CRLs; a folder may hold bundles of several processor families")
 	flags.StringVar(&q.Policy, "policy", "", "file with accepted TCB deviations (kind "+policy.Kind+"; default: nothing beside UpToDate is accepted)")
-	q.Root.AddFlags(flags)
-	q.Time.AddFlags(flags)
+	q.When.AddRoot(flags)
+	q.When.AddTime(flags)
 }
 
 // Resolve reads what quotes are compared with.
 func (q *Quotes) Resolve(now time.Time) (*fleet.Appraiser, error) {
-	accepted, err := q.readPolicy()
+	accepted, err := readPolicy(q.Policy)
 	if err != nil {
 		return nil, err
 	}
-	at, err := q.Time.Resolve(now)
+	o, err := q.When.Resolve(now)
 	if err != nil {
 		return nil, err
 	}
-	roots, err := q.Root.Resolve()
+	_, set, err := readCollateral(q.Collateral)
 	if err != nil {
 		return nil, err
 	}
-	set, err := q.readCollateral()
-	if err != nil {
-		return nil, err
-	}
-	return fleet.NewAppraiser(set, accepted.Freshness.Options(at, roots), accepted.CAS), nil
+	return fleet.NewAppraiser(set, accepted.Freshness.Options(o.Time, o.Roots), accepted.CAS), nil
 }
 
-func (q *Quotes) readPolicy() (*policy.Policy, error) {
-	if q.Policy == "" {
+// readPolicy reads a policy. That without a name accepts nothing.
+func readPolicy(file string) (*policy.Policy, error) {
+	if file == "" {
 		return &policy.Policy{}, nil
 	}
-	text, err := files.Read(q.Policy)
+	text, err := files.Read(file)
 	if err != nil {
 		return nil, fmt.Errorf("--policy: %w", err)
 	}
-	return policy.Parse(q.Policy, text)
+	return policy.Parse(file, text)
 }
 
-func (q *Quotes) readCollateral() (sgx.CollateralSet, error) {
-	if q.Collateral == "" {
-		return nil, nil
+// readCollateral reads a folder or one bundle, and refuses what is no collateral. There
+// is none without a name.
+func readCollateral(path string) (map[string][]byte, sgx.CollateralSet, error) {
+	if path == "" {
+		return nil, nil, nil
 	}
-	texts, err := ReadCollateral(q.Collateral)
+	texts, err := pcs.ReadFiles(path)
 	if err != nil {
-		return nil, fmt.Errorf("--collateral: %w", err)
+		return nil, nil, fmt.Errorf("--collateral: %w", err)
 	}
 	set, err := sgx.CollateralFromFiles(texts)
 	if err != nil {
-		return nil, fmt.Errorf("--collateral: %s: %w", q.Collateral, err)
+		return nil, nil, fmt.Errorf("--collateral: %s: %w", path, err)
 	}
-	return set, nil
+	return texts, set, nil
 }
-
-// Evidence names the files with the quotes of nodes.
-type Evidence map[string]string
 
 // maxEvidence bounds the number of files with quotes.
 const maxEvidence = 50_000
 
 // Evidence returns the files in the folder and those of arguments NODE=FILE.
-func (q *Quotes) Evidence(arguments ...string) (Evidence, error) {
-	e := Evidence{}
-	for _, argument := range arguments {
-		node, file, _ := strings.Cut(argument, "=")
-		if node == "" || file == "" {
-			return nil, cli.NewUsageError("got %q, want NODE=FILE", argument)
-		}
-		if err := e.add(node, file); err != nil {
-			return nil, err
-		}
+func (q *Quotes) Evidence(arguments ...string) (fleet.Evidence, error) {
+	e, err := fleet.NewEvidence(arguments...)
+	if err != nil {
+		return nil, cli.NewUsageError("%w", err)
 	}
 	if q.Folder == "" {
 		return e, nil
 	}
-	names, err := files.List(q.Folder, maxEvidence, isQuote)
+	names, err := files.List(q.Folder, maxEvidence, fleet.IsQuote)
 	if err != nil {
 		return nil, fmt.Errorf("--quotes: %w", err)
 	}
 	if len(names) == 0 {
-		return nil, cli.NewUsageError("--quotes: got no quote in %s, want files NODE with one of %s", q.Folder, strings.Join(quoteExtensions(), " "))
+		return nil, cli.NewUsageError("--quotes: got no quote in %s, want files NODE with one of %s", q.Folder, strings.Join(fleet.QuoteExtensions(), " "))
 	}
-	for _, name := range names {
-		if err := e.add(strings.TrimSuffix(name, filepath.Ext(name)), filepath.Join(q.Folder, name)); err != nil {
-			return nil, err
-		}
+	if err := e.AddFolder(q.Folder, names); err != nil {
+		return nil, cli.NewUsageError("%w", err)
 	}
 	return e, nil
 }
 
-// quoteExtensions are how names of files with quotes end.
-func quoteExtensions() []string { return []string{".bin", ".quote", ".dat"} }
-
-func isQuote(name string) bool { return slices.Contains(quoteExtensions(), filepath.Ext(name)) }
-
-func (e Evidence) add(node, file string) error {
-	if problems := validation.IsDNS1123Subdomain(node); len(problems) > 0 {
-		return cli.NewUsageError("%s: got %q, want the name of a node", file, node)
-	}
-	if other, ok := e[node]; ok {
-		return cli.NewUsageError("node %q has two files with evidence, %s and %s; want one", node, other, file)
-	}
-	e[node] = file
-	return nil
+// Provenance are the flags by which the user proves platform IDs, and says how well
+// they must be known.
+type Provenance struct {
+	Quotes Quotes
+	// Require is quoted, declared or empty.
+	Require string
 }
 
-// Nodes are the names of the nodes, sorted.
-func (e Evidence) Nodes() []string { return slices.Sorted(maps.Keys(e)) }
+// AddFlags registers the flags.
+func (f *Provenance) AddFlags(flags *pflag.FlagSet) {
+	f.Quotes.AddFlags(flags)
+	flags.Lookup("policy").Usage = "file that says how fresh collateral must be (default: its own dates count)"
+	flags.StringVar(&f.Require, "require-provenance", "", "refuse platform IDs that are known less well: quoted or declared (default: none is refused)")
+}
 
-// Machines reads the quotes of all nodes.
-func (e Evidence) Machines() ([]fleet.Machine, error) {
-	var all []fleet.Machine
-	for _, node := range e.Nodes() {
-		m, err := e.Machine(node, attest.PlatformID{})
-		if err != nil {
-			return nil, err
+// Resolve adds to the options what quotes prove now, and what is required.
+func (f *Provenance) Resolve(ctx context.Context, o *machines.Options, now time.Time) (err error) {
+	q := &f.Quotes
+	if q.Folder != "" && len(o.IDs) > 0 {
+		return cli.NewUsageError("--quotes: want it without a list of platform IDs (from %s), which names no nodes", o.Origin)
+	}
+	if o.Require, err = platform.ParseProvenance(f.Require); err != nil {
+		return cli.NewUsageError("--require-provenance: %w", err)
+	}
+	if q.Folder == "" {
+		return q.unused()
+	}
+	if q.Collateral == "" {
+		return cli.NewUsageError("--quotes: want --collateral as well: a quote that is not verified proves nothing")
+	}
+	evidence, err := q.Evidence()
+	if err != nil {
+		return err
+	}
+	appraiser, err := q.Resolve(now)
+	if err != nil {
+		return err
+	}
+	quoted, err := evidence.Machines(files.Read)
+	if err != nil {
+		return err
+	}
+	o.Simulated = appraiser.Simulated()
+	o.Quotes, err = appraiser.Quoted(ctx, quoted)
+	return err
+}
+
+// unused refuses flags that would do nothing without quotes.
+func (q *Quotes) unused() error {
+	for _, flag := range []struct{ name, value string }{{"collateral", q.Collateral}, {"policy", q.Policy}, {"sgx-root-ca", q.When.RootCA}, {"at", q.When.at}} {
+		if flag.value != "" {
+			return cli.NewUsageError("--%s: want --quotes as well: it says what quotes are compared with", flag.name)
 		}
-		all = append(all, m)
 	}
-	return all, nil
-}
-
-// Machine reads the quote of a node, if there is one, of which the cluster claims an ID.
-func (e Evidence) Machine(node string, claimed attest.PlatformID) (fleet.Machine, error) {
-	m := fleet.Machine{Node: node, Origin: e[node], ID: claimed}
-	if m.Origin == "" {
-		return m, nil
-	}
-	var err error
-	if m.Quote, err = files.Read(m.Origin); err != nil {
-		return m, fmt.Errorf("evidence of node %q: %w", node, err)
-	}
-	return m, nil
+	return nil
 }

@@ -94,7 +94,7 @@ func TestTrustRefuses(t *testing.T) {
 		"--collateral none":      "--collateral: ",
 		"--collateral " + empty:  "--collateral: ",
 	} {
-		trust := NewTrust(func(string) (string, bool) { return "", false })
+		trust := Trust{LookupEnv: func(string) (string, bool) { return "", false }}
 		set := pflag.NewFlagSet("", pflag.ContinueOnError)
 		trust.AddFlags(set)
 		if err := set.Parse(strings.Fields(line)); err != nil {
@@ -104,7 +104,7 @@ func TestTrustRefuses(t *testing.T) {
 			t.Errorf("%s: got %v, want an error with %q", line, err, want)
 		}
 		trust.NoQuote = true
-		if r, err := trust.Resolve(nil); line == "" && (err != nil || r.CAS != DefaultCAS) {
+		if r, err := trust.Resolve(nil); line == "" && (err != nil || r.CASAddress != DefaultCAS) {
 			t.Errorf("no collateral is needed without a quote: %v", err)
 		}
 	}

@@ -6,8 +6,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/confidb/confidb/pkg/attest"
-	"github.com/confidb/confidb/pkg/files"
 	"github.com/confidb/confidb/pkg/policy"
 	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/pkg/topology"
@@ -18,6 +16,8 @@ const DefaultCAS = "cas.scone-system.svc"
 
 // Trust are the flags by which the user says whom to believe.
 type Trust struct {
+	// LookupEnv reads the environment.
+	LookupEnv func(string) (string, bool)
 	// CAS is the address; empty means $SCONE_CAS_ADDR or the usual one.
 	CAS string
 	// Policy, Collateral and RootCA are names of files, or of a folder.
@@ -26,11 +26,7 @@ type Trust struct {
 	NoQuote bool
 
 	casMRENCLAVE string
-	lookupEnv    func(string) (string, bool)
 }
-
-// NewTrust returns flags without values. lookupEnv reads the environment.
-func NewTrust(lookupEnv func(string) (string, bool)) *Trust { return &Trust{lookupEnv: lookupEnv} }
 
 // AddFlags registers the flags.
 func (t *Trust) AddFlags(flags *pflag.FlagSet) {
@@ -41,34 +37,28 @@ func (t *Trust) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&t.RootCA, "sgx-root-ca", "", "PEM root certificate to use instead of Intel's; everything becomes simulated (labs only)")
 }
 
-// Trusted is what the flags, the files and the environment say.
-type Trusted struct {
-	// CAS is its address.
-	CAS   string
-	Trust attest.Trust
-	// Enclaves are the measurements of the policy, by enclave name.
-	Enclaves map[string][]sgx.Measurement
-	// Origins say where each of them came from.
-	Origins map[string]string
-}
-
-// Resolve reads the flags, the files they name and the environment. earlier is
-// what a former run recorded, or nil; it is used where nothing is said now.
-func (t *Trust) Resolve(earlier *topology.Release) (*Trusted, error) {
-	r := &Trusted{Origins: map[string]string{}, Enclaves: map[string][]sgx.Measurement{}}
+// Resolve returns a plan of which all is set that is about trust: the CAS and its address,
+// the measurements of enclaves, and the origins. It reads the flags, the files that they
+// name and the environment. earlier is what a former run recorded, or nil; it is used where
+// nothing is said now.
+func (t *Trust) Resolve(earlier *topology.Release) (*topology.Plan, error) {
+	r := &topology.Plan{Origins: map[string]string{}, Enclaves: map[string][]sgx.Measurement{}}
 	fallback := DefaultCAS
 	if earlier != nil {
 		r.Trust, r.Enclaves, fallback = earlier.Trust, maps.Clone(earlier.Enclaves), earlier.CASAddress
 		maps.Copy(r.Origins, earlier.Origins)
 	}
 	var origin string
-	if r.CAS, origin = First(t.lookupEnv, "cas", t.CAS, "SCONE_CAS_ADDR", fallback); origin != ByDefault || earlier == nil {
+	if r.CASAddress, origin = First(t.LookupEnv, "cas", t.CAS, "SCONE_CAS_ADDR", fallback); origin != ByDefault || earlier == nil {
 		r.Origins["cas"] = origin
 	}
-	if t.Policy != "" {
-		if err := r.readPolicy(t.Policy); err != nil {
+	if t.Policy != "" { // what it does not say is not accepted
+		p, err := readPolicy(t.Policy)
+		if err != nil {
 			return nil, err
 		}
+		r.Trust.CAS, r.Trust.Freshness, r.Trust.RequireProvenance, r.Enclaves = p.CAS, p.Freshness, p.RequireProvenance, p.Enclaves
+		r.Origins["policy"] = "--policy"
 	}
 	if err := t.readMeasurement(r); err != nil {
 		return nil, err
@@ -78,29 +68,14 @@ func (t *Trust) Resolve(earlier *topology.Release) (*Trusted, error) {
 
 // Address is the address of the CAS, or empty, and where it comes from.
 func (t *Trust) Address() (address, origin string) {
-	return First(t.lookupEnv, "cas", t.CAS, "SCONE_CAS_ADDR", "")
-}
-
-// readPolicy takes everything that a policy says, and what it does not say as not accepted.
-func (r *Trusted) readPolicy(path string) error {
-	text, err := files.Read(path)
-	if err != nil {
-		return fmt.Errorf("--policy: %w", err)
-	}
-	p, err := policy.Parse(path, text)
-	if err != nil {
-		return err
-	}
-	r.Trust.CAS, r.Trust.Freshness, r.Trust.RequireProvenance, r.Enclaves = p.CAS, p.Freshness, p.RequireProvenance, p.Enclaves
-	r.Origins["policy"] = "--policy"
-	return nil
+	return First(t.LookupEnv, "cas", t.CAS, "SCONE_CAS_ADDR", "")
 }
 
 // readMeasurement takes the CAS's measurement from the flag, or else from the
 // environment, which fills in only what no flag says. A signer that the policy names
 // must match as well.
-func (t *Trust) readMeasurement(r *Trusted) error {
-	text, origin := First(t.lookupEnv, "cas-mrenclave", t.casMRENCLAVE, "CAS_MRENCLAVE", "")
+func (t *Trust) readMeasurement(r *topology.Plan) error {
+	text, origin := First(t.LookupEnv, "cas-mrenclave", t.casMRENCLAVE, "CAS_MRENCLAVE", "")
 	if text == "" {
 		return nil
 	}
@@ -116,23 +91,19 @@ func (t *Trust) readMeasurement(r *Trusted) error {
 	return nil
 }
 
-func (t *Trust) readAnchors(r *Trusted) error {
+// readAnchors reads the root and the collateral.
+func (t *Trust) readAnchors(r *topology.Plan) (err error) {
 	if t.RootCA != "" {
-		text, err := files.Read(t.RootCA)
-		if err != nil {
-			return fmt.Errorf("--sgx-root-ca: %w", err)
+		if r.Trust.RootCA, _, err = readRoot(t.RootCA); err != nil {
+			return err
 		}
-		if _, err := sgx.RootFromPEM(text); err != nil {
-			return fmt.Errorf("--sgx-root-ca: %s: %w", t.RootCA, err)
-		}
-		r.Trust.RootCA, r.Origins["sgx-root-ca"] = text, "--sgx-root-ca"
+		r.Origins["sgx-root-ca"] = "--sgx-root-ca"
 	}
 	if t.Collateral != "" {
-		texts, err := readCollateral(t.Collateral)
-		if err != nil {
-			return fmt.Errorf("--collateral: %w", err)
+		if r.Trust.Collateral, _, err = readCollateral(t.Collateral); err != nil {
+			return err
 		}
-		r.Trust.Collateral, r.Origins["collateral"] = texts, "--collateral"
+		r.Origins["collateral"] = "--collateral"
 	}
 	if len(r.Trust.Collateral) == 0 && !t.NoQuote {
 		return &MissingError{What: "collateral", Flag: "--collateral"}
@@ -162,15 +133,3 @@ func First(lookupEnv func(string) (string, bool), flag, value, variable, fallbac
 
 // ByDefault is the origin of a value that nobody gave.
 const ByDefault = "default"
-
-// readCollateral reads a folder or one bundle, and refuses what is no collateral.
-func readCollateral(path string) (map[string][]byte, error) {
-	texts, err := ReadCollateral(path)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := sgx.CollateralFromFiles(texts); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return texts, nil
-}

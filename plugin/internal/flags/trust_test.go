@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/confidb/confidb/pkg/policy"
+	"github.com/confidb/confidb/pkg/topology"
 )
 
 const goodPolicy = `kind: confidb.policy/v1
@@ -32,8 +33,8 @@ func TestMeasurementOfTheCAS(t *testing.T) {
 		"policy over environment":  {goodPolicy, "", "fb79b3766882160275288bd9937a3aef4e774d1f1b8c513e2bc2a1d471953f18", "", true},
 		"flag over policy":         {goodPolicy, digits(flag), digits(flag), "--cas-mrenclave", true},
 	} {
-		trust := Trust{casMRENCLAVE: c.flag, lookupEnv: func(name string) (string, bool) { return digits(variable), name == "CAS_MRENCLAVE" }}
-		r := &Trusted{Origins: map[string]string{}}
+		trust := Trust{casMRENCLAVE: c.flag, LookupEnv: func(name string) (string, bool) { return digits(variable), name == "CAS_MRENCLAVE" }}
+		r := &topology.Plan{Origins: map[string]string{}}
 		if c.policy != "" {
 			p, err := policy.Parse("policy.yaml", []byte(c.policy))
 			if err != nil {

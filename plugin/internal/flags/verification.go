@@ -15,103 +15,69 @@ import (
 	"github.com/confidb/confidb/plugin/internal/cli"
 )
 
-// Root is the flag that names another root than Intel's.
-type Root struct {
-	// File is a PEM certificate; empty means Intel's root.
-	File string
-}
-
-// AddFlags registers the flag.
-func (r *Root) AddFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&r.File, "sgx-root-ca", "", "PEM root certificate to use instead of Intel's; the result is then simulated")
-}
-
-// Resolve reads the certificate.
-func (r Root) Resolve() (sgx.Roots, error) {
-	if r.File == "" {
-		return sgx.IntelRoot(), nil
-	}
-	text, err := files.Read(r.File)
-	if err != nil {
-		return sgx.Roots{}, fmt.Errorf("--sgx-root-ca: %w", err)
-	}
-	roots, err := sgx.RootFromPEM(text)
-	if err != nil {
-		return sgx.Roots{}, fmt.Errorf("--sgx-root-ca: %s: %w", r.File, err)
-	}
-	return roots, nil
-}
-
-// Time is the flag that names another time than now.
-type Time struct{ at string }
-
-// AddFlags registers the flag.
-func (t *Time) AddFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&t.at, "at", "", "time of the verification, RFC 3339 (default now)")
-}
-
-// Resolve returns the time that was given, or else now.
-func (t Time) Resolve(now time.Time) (time.Time, error) {
-	if t.at == "" {
-		return now, nil
-	}
-	at, err := time.Parse(time.RFC3339, t.at)
-	if err != nil {
-		return at, cli.NewUsageError("--at: got %q, want RFC 3339, such as 2026-11-25T12:00:00Z", t.at)
-	}
-	return at, nil
-}
-
-// Freshness are the flags that say how old collateral may be.
-type Freshness struct{ values attest.Freshness }
-
-// AddFlags registers the flags.
-func (f *Freshness) AddFlags(flags *pflag.FlagSet) {
-	flags.DurationVar(&f.values.Grace, "collateral-grace", 0, "how long collateral is used after its next update was due; the verdict is then a warning")
-	flags.DurationVar(&f.values.MaxAge, "max-collateral-age", 0, "refuse a TCB info or QE identity that was issued longer ago (default: their own dates count)")
-}
-
-// AddMinimum registers the flag of verbs that compare with one evaluation of Intel's.
-func (f *Freshness) AddMinimum(flags *pflag.FlagSet) {
-	flags.IntVar(&f.values.MinEvaluationNumber, "min-tcb-evaluation-number", 0, "refuse collateral of an older evaluation of Intel's")
-}
-
-// Resolve refuses bounds below zero.
-func (f Freshness) Resolve() (attest.Freshness, error) {
-	if v := f.values; v.Grace < 0 || v.MaxAge < 0 || v.MinEvaluationNumber < 0 {
-		return attest.Freshness{}, cli.NewUsageError("--collateral-grace, --max-collateral-age and --min-tcb-evaluation-number: want none below zero")
-	}
-	return f.values, nil
-}
-
 // Verification are the flags that say as of when, under which root and how fresh
 // collateral must be. A verb that has only some of them registers those.
 type Verification struct {
-	Time      Time
-	Root      Root
-	Freshness Freshness
+	// RootCA is a file with a PEM certificate; empty means Intel's root.
+	RootCA string
+
+	at        string
+	freshness attest.Freshness
 }
 
 // AddFlags registers all but the least evaluation number.
 func (v *Verification) AddFlags(flags *pflag.FlagSet) {
-	v.Time.AddFlags(flags)
-	v.Root.AddFlags(flags)
-	v.Freshness.AddFlags(flags)
+	v.AddTime(flags)
+	v.AddRoot(flags)
+	flags.DurationVar(&v.freshness.Grace, "collateral-grace", 0, "how long collateral is used after its next update was due; the verdict is then a warning")
+	flags.DurationVar(&v.freshness.MaxAge, "max-collateral-age", 0, "refuse a TCB info or QE identity that was issued longer ago (default: their own dates count)")
+}
+
+// AddTime registers the flag that names another time than now.
+func (v *Verification) AddTime(flags *pflag.FlagSet) {
+	flags.StringVar(&v.at, "at", "", "time of the verification, RFC 3339 (default now)")
+}
+
+// AddRoot registers the flag that names another root than Intel's.
+func (v *Verification) AddRoot(flags *pflag.FlagSet) {
+	flags.StringVar(&v.RootCA, "sgx-root-ca", "", "PEM root certificate to use instead of Intel's; the result is then simulated")
+}
+
+// AddMinimum registers the flag of verbs that compare with one evaluation of Intel's.
+func (v *Verification) AddMinimum(flags *pflag.FlagSet) {
+	flags.IntVar(&v.freshness.MinEvaluationNumber, "min-tcb-evaluation-number", 0, "refuse collateral of an older evaluation of Intel's")
 }
 
 // Resolve returns the options of a verification that begins now.
-func (v Verification) Resolve(now time.Time) (sgx.Options, error) {
-	freshness, err := v.Freshness.Resolve()
+func (v *Verification) Resolve(now time.Time) (sgx.Options, error) {
+	if f := v.freshness; f.Grace < 0 || f.MaxAge < 0 || f.MinEvaluationNumber < 0 {
+		return sgx.Options{}, cli.NewUsageError("--collateral-grace, --max-collateral-age and --min-tcb-evaluation-number: want none below zero")
+	}
+	if v.at != "" {
+		at, err := time.Parse(time.RFC3339, v.at)
+		if err != nil {
+			return sgx.Options{}, cli.NewUsageError("--at: got %q, want RFC 3339, such as 2026-11-25T12:00:00Z", v.at)
+		}
+		now = at
+	}
+	_, roots, err := readRoot(v.RootCA)
 	if err != nil {
 		return sgx.Options{}, err
 	}
-	at, err := v.Time.Resolve(now)
-	if err != nil {
-		return sgx.Options{}, err
+	return v.freshness.Options(now, roots), nil
+}
+
+// readRoot reads the certificate that takes the place of Intel's root, which is trusted
+// when no file is named. Nothing is when it cannot be read.
+func readRoot(file string) (text []byte, roots sgx.Roots, err error) {
+	if file == "" {
+		return nil, sgx.IntelRoot(), nil
 	}
-	roots, err := v.Root.Resolve()
-	if err != nil {
-		return sgx.Options{}, err
+	if text, err = files.Read(file); err != nil {
+		return nil, sgx.Roots{}, fmt.Errorf("--sgx-root-ca: %w", err)
 	}
-	return freshness.Options(at, roots), nil
+	if roots, err = sgx.RootFromPEM(text); err != nil {
+		return nil, sgx.Roots{}, fmt.Errorf("--sgx-root-ca: %s: %w", file, err)
+	}
+	return text, roots, nil
 }

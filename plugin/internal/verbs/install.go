@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,21 +24,20 @@ import (
 
 // Install are the options of installing a database, or changing its release.
 type Install struct {
-	Chart flags.Chart
+	// What says what is installed.
+	What flags.Installation
 	// MustExist refuses a release that Helm does not have, unless OrInstall: an upgrade.
 	MustExist, OrInstall bool
 
 	env       *cli.Env
 	trust     *flags.Trust
 	platforms *flags.Platforms
-	clients   flags.Clients
-	sessions  *flags.Sessions
 	result    cli.Result
 	dryRun    string
 }
 
 func newInstall(env *cli.Env) *Install {
-	return &Install{env: env, trust: flags.NewTrust(env.LookupEnv), platforms: flags.NewPlatforms(env.LookupEnv), sessions: flags.NewSessions(env.LookupEnv)}
+	return &Install{env: env, trust: &flags.Trust{LookupEnv: env.LookupEnv}, platforms: &flags.Platforms{LookupEnv: env.LookupEnv}, What: flags.Installation{LookupEnv: env.LookupEnv}}
 }
 
 // NewInstall returns a command that installs a database or, as the caller sets the
@@ -59,9 +57,7 @@ func (o *Install) addFlags(set *pflag.FlagSet) {
 	o.trust.AddFlags(set)
 	o.platforms.AddFlags(set)
 	o.platforms.AddQuotesFlag(set)
-	o.sessions.AddFlags(set)
-	o.clients.AddFlags(set)
-	o.Chart.AddFlags(set)
+	o.What.AddFlags(set)
 }
 
 // run installs the database and proves it. It continues where an earlier run stopped.
@@ -76,7 +72,7 @@ func (o *Install) run(ctx context.Context, arguments []string) error {
 		return err
 	}
 	done, err := site.Install(ctx, deploy.Install{
-		Name: name, DryRun: deploy.DryRun(o.dryRun), MustExist: o.MustExist && !o.OrInstall, CreateNamespace: o.Chart.CreateNamespace, Inputs: o.inputs,
+		Name: name, DryRun: deploy.DryRun(o.dryRun), MustExist: o.MustExist && !o.OrInstall, CreateNamespace: o.What.CreateNamespace, Inputs: o.inputs,
 	})
 	if err != nil {
 		return err
@@ -89,7 +85,7 @@ func (o *Install) run(ctx context.Context, arguments []string) error {
 func (o *Install) site(arguments []string, progress *cli.Progress) (string, *deploy.Site, error) {
 	name := arguments[0]
 	if len(arguments) > 1 {
-		o.Chart.Chart = arguments[1]
+		o.What.Chart = arguments[1]
 	}
 	if err := topology.CheckName(name); err != nil {
 		return "", nil, cli.NewUsageError("%w", err)
@@ -119,27 +115,7 @@ func (o *Install) inputs(earlier *topology.Release) (*deploy.Inputs, error) {
 	if err != nil {
 		return nil, err
 	}
-	chart, values, keys, err := o.Chart.Resolve(earlier)
-	if err != nil {
-		return nil, err
-	}
-	sql, err := o.clients.BootstrapSQL(earlier)
-	if err != nil {
-		return nil, err
-	}
-	clients, err := o.clients.Resolve()
-	if err != nil {
-		return nil, err
-	}
-	sessions, err := o.sessions.Resolve(earlier)
-	if err != nil {
-		return nil, err
-	}
-	maps.Copy(trusted.Origins, sessions.Origins)
-	return &deploy.Inputs{Keys: keys, Clients: clients.Clients, Plan: topology.Plan{
-		CASAddress: trusted.CAS, DatabaseSession: sessions.Database, ClientSession: sessions.Client, Enclaves: trusted.Enclaves,
-		Templates: sessions.Templates, BootstrapSQL: sql, Host: clients.Host, Trust: trusted.Trust, Chart: chart, Values: values, Origins: trusted.Origins,
-	}}, nil
+	return o.What.Resolve(trusted, earlier)
 }
 
 // finder finds the machines that the flags name.
@@ -151,7 +127,7 @@ func (o *Install) finder() (*platformFinder, error) {
 // platformFinder finds machines for an installation.
 type platformFinder struct {
 	*Install
-	options flags.PlatformOptions
+	options machines.Options
 }
 
 // Origin is where the IDs come from.
@@ -162,12 +138,12 @@ func (f *platformFinder) Find(ctx context.Context, least attest.Provenance) ([]a
 	options := f.options
 	proof := flags.Provenance{Require: string(least)}
 	if f.platforms.Quotes != "" {
-		proof.Quotes = flags.Quotes{Folder: f.platforms.Quotes, Collateral: f.trust.Collateral, Policy: f.trust.Policy, Root: flags.Root{File: f.trust.RootCA}}
+		proof.Quotes = flags.Quotes{Folder: f.platforms.Quotes, Collateral: f.trust.Collateral, Policy: f.trust.Policy, When: flags.Verification{RootCA: f.trust.RootCA}}
 	}
-	if err := Prove(ctx, &proof, &options, f.env.Now()); err != nil {
+	if err := proof.Resolve(ctx, &options, f.env.Now()); err != nil {
 		return nil, err
 	}
-	found, err := machines.Find(ctx, f.env.Getter, options.Options)
+	found, err := machines.Find(ctx, f.env.Getter, options)
 	if err != nil {
 		return nil, err
 	}

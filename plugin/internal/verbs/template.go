@@ -45,16 +45,10 @@ func (o *Install) template(ctx context.Context, arguments []string) error {
 
 // names are as much of the inputs as manifests show.
 func (o *Install) names(earlier *topology.Release) (*deploy.Inputs, error) {
-	chart, values, keys, err := o.Chart.Resolve(earlier)
+	in, err := o.What.Names(earlier)
 	if err != nil {
 		return nil, err
 	}
-	clients, err := o.clients.Resolve()
-	if err != nil {
-		return nil, err
-	}
-	plan := topology.Plan{Chart: chart, Values: values}
-	plan.CASAddress, _ = o.trust.Address()
-	plan.DatabaseSession, _ = o.sessions.DatabaseName()
-	return &deploy.Inputs{Plan: plan, Keys: keys, Clients: clients.Clients}, nil
+	in.Plan.CASAddress, _ = o.trust.Address()
+	return in, nil
 }

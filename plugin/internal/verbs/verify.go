@@ -20,7 +20,7 @@ import (
 
 // NewVerify returns the command that proves a release.
 func NewVerify(env *cli.Env) *cobra.Command {
-	o := verification{env: env, platforms: flags.NewPlatforms(env.LookupEnv)}
+	o := verification{env: env, platforms: &flags.Platforms{LookupEnv: env.LookupEnv}}
 	return env.Command(cli.Verb{Name: "verify", Args: cli.Exactly(1, "the name of one release"), Flags: o.addFlags, Patience: 5 * time.Minute, Run: o.run})
 }
 
@@ -78,7 +78,7 @@ func (o *verification) observer(known *OpenedRelease) (observe.Observer, string,
 			if wrong != nil {
 				return nil, wrong
 			}
-			found, err := machines.Find(ctx, o.env.Getter, options.Options)
+			found, err := machines.Find(ctx, o.env.Getter, options)
 			if err != nil {
 				return nil, err
 			}

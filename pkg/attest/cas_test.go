@@ -1,10 +1,9 @@
-package flags
+package attest_test
 
 import (
-	"errors"
 	"testing"
 
-	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/pkg/attest"
 )
 
 func TestParseNonce(t *testing.T) {
@@ -13,10 +12,15 @@ func TestParseNonce(t *testing.T) {
 		"0011ff00000000000000000000000001": true, "0011FF00000000000000000000000001": true,
 		"": false, "0011ff000000000000000000000000": false, "0011ff0000000000000000000000000100": false, "0x11ff00000000000000000000000001": false,
 	} {
-		got, err := parseNonce(text)
-		var usage *cli.UsageError
-		if good && (err != nil || got != want) || !good && !errors.As(err, &usage) {
-			t.Errorf("%q: got %x, %v", text, got, err)
+		got, err := attest.ParseNonce(text)
+		if (err == nil) != good {
+			t.Errorf("%q: got %v", text, err)
+		}
+		if good && got != want {
+			t.Errorf("%q: got %x", text, got)
+		}
+		if !good && got != [16]byte{} {
+			t.Errorf("%q: got %x beside an error", text, got)
 		}
 	}
 }

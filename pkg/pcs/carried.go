@@ -1,0 +1,57 @@
+package pcs
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/confidb/confidb/pkg/collateral"
+	"github.com/confidb/confidb/pkg/files"
+	"github.com/confidb/confidb/pkg/sgx"
+)
+
+// maxFiles bounds the number of files in one folder.
+const maxFiles = 64
+
+// single is the name of a bundle that is not in a folder.
+const single = "bundle.json"
+
+// ReadFiles reads collateral that somebody carried here: a bundle, or a folder in the form
+// of Intel's sample data, of bundles, or of both. A bundle that is not in a folder is named
+// bundle.json.
+func ReadFiles(path string) (map[string][]byte, error) {
+	texts, _, err := readFiles(path)
+	return texts, err
+}
+
+// ReadBundles reads what ReadFiles reads, and verifies each bundle on its own.
+func ReadBundles(path string, o sgx.Options) ([]collateral.Bundle, error) {
+	texts, folder, err := readFiles(path)
+	if err != nil {
+		return nil, err
+	}
+	if folder {
+		return collateral.ParseFolder(path, texts, o), nil
+	}
+	return []collateral.Bundle{collateral.Parse(path, texts[single], o)}, nil
+}
+
+func readFiles(path string) (texts map[string][]byte, folder bool, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, false, err
+	}
+	if info.IsDir() {
+		texts, err = files.ReadFolder(path, maxFiles, isCollateral)
+		return texts, true, err
+	}
+	text, err := files.Read(path)
+	if err != nil {
+		return nil, false, err
+	}
+	return map[string][]byte{single: text}, false, nil
+}
+
+func isCollateral(name string) bool {
+	return filepath.Ext(name) == ".json" || slices.Contains(sgx.CollateralFileNames(), name)
+}

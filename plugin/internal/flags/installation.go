@@ -1,0 +1,161 @@
+package flags
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/files"
+	"github.com/confidb/confidb/pkg/release"
+	"github.com/confidb/confidb/pkg/topology"
+	"github.com/confidb/confidb/plugin/internal/cli"
+)
+
+// Installation are the flags that say what Helm installs, with which values, under which
+// sessions, and how clients of the database are started where that cannot be taken from
+// the chart. The names of those about the chart are Helm's.
+type Installation struct {
+	// LookupEnv reads the environment.
+	LookupEnv func(string) (string, bool)
+	// Chart is as Helm takes it; empty is our own.
+	Chart string
+	// CreateNamespace creates the namespace if it is missing.
+	CreateNamespace bool
+
+	version, repo                            string
+	values, set, setString, setFile, setJSON []string
+	keys                                     deploy.Keys
+
+	database, client                 string
+	databaseTemplate, clientTemplate string
+
+	bootstrapSQL, host   string
+	image                string
+	command, environment []string
+}
+
+// AddFlags registers the flags.
+func (f *Installation) AddFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&f.version, "version", "", "version of the chart")
+	flags.StringVar(&f.repo, "repo", "", "URL of the chart's repository")
+	flags.StringSliceVarP(&f.values, "values", "f", nil, "file or URL with values for the chart; may be repeated")
+	flags.StringArrayVar(&f.set, "set", nil, "values as KEY=VALUE; may be repeated")
+	flags.StringArrayVar(&f.setString, "set-string", nil, "values as KEY=VALUE that stay texts")
+	flags.StringArrayVar(&f.setFile, "set-file", nil, "values as KEY=FILE")
+	flags.StringArrayVar(&f.setJSON, "set-json", nil, "values as KEY=JSON")
+	flags.BoolVar(&f.CreateNamespace, "create-namespace", false, "create the namespace if it is missing")
+	flags.StringVar(&f.keys.ConfigID, "config-id-key", "", "key of the chart's values for the session (default "+deploy.ConfigIDKey+", perhaps in a subchart)")
+	flags.StringVar(&f.keys.CAS, "cas-key", "", "key of the chart's values for the CAS (default "+deploy.CASKey+", perhaps in a subchart)")
+	flags.StringVar(&f.keys.LAS, "las-key", "", "key of the chart's values for the LAS, used with --las (default "+deploy.LASKey+", perhaps in a subchart)")
+	flags.StringVar(&f.keys.Service, "config-id-service", "", "service to append to the session for a chart that wants session/service (not for our own chart)")
+	flags.StringVar(&f.keys.LASAddress, "las", "", "address of the LAS for the pods (default: what the chart does, for our own chart the node's own)")
+
+	flags.StringVar(&f.database, "database-session", "", "name for the database session (default $DBSESSION, else one that nobody can guess)")
+	flags.StringVar(&f.client, "client-session", "", "name for the client session (default $DBCLIENT, else one that nobody can guess)")
+	flags.StringVar(&f.databaseTemplate, "database-template", "", "file that replaces our template of the database session (kubectl confidb session template database prints ours)")
+	flags.StringVar(&f.clientTemplate, "client-template", "", "file that replaces our template of the client session")
+
+	flags.StringVar(&f.bootstrapSQL, "bootstrap-sql", "", "file with the SQL of the database's system tables, from whoever builds the image")
+	flags.StringVar(&f.host, "database-host", "", "name under which pods reach the database (default NAME-mariadb.NAMESPACE.svc)")
+	flags.StringVar(&f.image, "client-image", "", "image of the attested clients (default: that of the database)")
+	flags.StringSliceVar(&f.command, "client-command", nil, "what starts an enclave in that image, before the program's name (default: the chart's value command)")
+	flags.StringArrayVar(&f.environment, "client-env", nil, "SCONE_NAME=VALUE for the attested clients; may be repeated (default: as the database has)")
+}
+
+// Resolve reads the flags, the environment and the files. trusted is a plan of which all is
+// set that is about trust. What an earlier run recorded is used where nothing is said now.
+func (f *Installation) Resolve(trusted *topology.Plan, earlier *topology.Release) (*deploy.Inputs, error) {
+	in := &deploy.Inputs{Plan: *trusted}
+	for _, add := range []func(*deploy.Inputs, *topology.Release) error{f.addChart, f.addSQL, f.addClients, f.addSessions} {
+		if err := add(in, earlier); err != nil {
+			return nil, err
+		}
+	}
+	return in, nil
+}
+
+// Names are as much of the inputs as manifests show, but for the CAS.
+func (f *Installation) Names(earlier *topology.Release) (*deploy.Inputs, error) {
+	in := &deploy.Inputs{}
+	if err := f.addChart(in, earlier); err != nil {
+		return nil, err
+	}
+	in.Plan.DatabaseSession, _ = First(f.LookupEnv, "database-session", f.database, "DBSESSION", "")
+	return in, f.addClients(in, earlier)
+}
+
+// addChart adds the chart, the user's values, and which of them the session goes to.
+func (f *Installation) addChart(in *deploy.Inputs, earlier *topology.Release) (err error) {
+	in.Keys, in.Plan.Chart = f.keys, topology.Chart{Name: f.Chart, Version: f.version, Repo: f.repo}
+	if in.Plan.Values, err = release.MergeValues(f.values, f.set, f.setString, f.setFile, f.setJSON); err != nil || earlier == nil {
+		return err
+	}
+	if in.Plan.Chart == (topology.Chart{}) {
+		in.Plan.Chart = earlier.Chart
+	}
+	if len(f.values)+len(f.set)+len(f.setString)+len(f.setFile)+len(f.setJSON) == 0 {
+		in.Plan.Values = earlier.Values
+	}
+	return nil
+}
+
+// addSQL adds the SQL of the system tables.
+func (f *Installation) addSQL(in *deploy.Inputs, earlier *topology.Release) error {
+	switch {
+	case f.bootstrapSQL != "":
+		text, err := files.Read(f.bootstrapSQL)
+		if err != nil {
+			return fmt.Errorf("--bootstrap-sql: %w", err)
+		}
+		in.Plan.BootstrapSQL = string(text)
+	case earlier != nil:
+		in.Plan.BootstrapSQL = earlier.BootstrapSQL
+	default:
+		return &MissingError{What: "SQL for the database's system tables", Flag: "--bootstrap-sql (from whoever builds the image)"}
+	}
+	return nil
+}
+
+// addClients adds how clients are started and reach the database.
+func (f *Installation) addClients(in *deploy.Inputs, _ *topology.Release) error {
+	in.Plan.Host, in.Clients = f.host, deploy.Clients{Image: f.image, Command: f.command, Environment: map[string]string{}}
+	for i, v := range f.environment {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok || !strings.HasPrefix(name, "SCONE_") { // the rest may be a secret, so it is not shown
+			return cli.NewUsageError("--client-env: number %d is not SCONE_NAME=VALUE", i+1)
+		}
+		in.Clients.Environment[name] = value
+	}
+	return nil
+}
+
+// addSessions adds the names of sessions, where those come from, and the templates.
+func (f *Installation) addSessions(in *deploy.Inputs, earlier *topology.Release) error {
+	p := &in.Plan
+	p.Templates = map[string]string{}
+	if earlier != nil {
+		maps.Copy(p.Templates, earlier.Templates)
+	}
+	for name, file := range map[string]string{"database": f.databaseTemplate, "client": f.clientTemplate} {
+		if file == "" {
+			continue
+		}
+		text, err := files.Read(file)
+		if err != nil {
+			return fmt.Errorf("--%s-template: %w", name, err)
+		}
+		p.Templates[name] = string(text)
+	}
+
+	p.DatabaseSession, p.Origins["database-session"] = First(f.LookupEnv, "database-session", f.database, "DBSESSION", "")
+	p.ClientSession, p.Origins["client-session"] = First(f.LookupEnv, "client-session", f.client, "DBCLIENT", "")
+	for _, name := range []string{"database-session", "client-session"} {
+		if p.Origins[name] == ByDefault {
+			p.Origins[name] = "chosen at random, and recorded"
+		}
+	}
+	return nil
+}
