@@ -21,16 +21,16 @@ const module = "github.com/confidb/confidb"
 type kind string
 
 const (
-	words  kind = "words"  // has no idea of the field
-	judge  kind = "judge"  // decides, and does no I/O
-	reach  kind = "reach"  // talks to one outside, and decides nothing
-	story  kind = "do"     // carries something out, over interfaces that it declares
-	typed  kind = "type"   // what is typed and printed
-	start  kind = "start"  // begins a program
-	aside  kind = "aside"  // lab, tools and tests: no part of the product
-	longer      = 650      // a room with more lines must say which one idea it is
-	most        = 3_000    // no room has more lines than this
-	plugin      = 6_000    // all of what is typed and printed together has no more lines than this
+	words  kind = "words" // has no idea of the field
+	judge  kind = "judge" // decides, and does no I/O
+	reach  kind = "reach" // talks to one outside, and decides nothing
+	story  kind = "do"    // carries something out, over interfaces that it declares
+	typed  kind = "type"  // what is typed and printed
+	start  kind = "start" // begins a program
+	aside  kind = "aside" // lab, tools and tests: no part of the product
+	longer      = 650     // a room with more lines must say which one idea it is
+	most        = 3_000   // no room has more lines than this
+	plugin      = 6_000   // all of what is typed and printed together has no more lines than this
 )
 
 // room is a folder with Go files. A room may import rooms of lower floors only; the
