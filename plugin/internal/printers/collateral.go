@@ -48,7 +48,9 @@ func (d Collateral) Text(p *Page) {
 			p.bundle(b, d.Simulated)
 		}
 		first := b.First()
-		rows = append(rows, []string{b.FMSPC, b.CA, strconv.Itoa(b.EvaluationDataNumber), stamp(first.Until), strconv.Itoa(first.DaysLeft), string(b.Done), b.File})
+		rows = append(rows, []string{
+			b.FMSPC, b.CA, strconv.Itoa(b.EvaluationDataNumber), stamp(first.Until), strconv.Itoa(first.DaysLeft), string(b.Done), b.File,
+		})
 	}
 	if !d.Details {
 		p.Columns(rows)
@@ -58,7 +60,8 @@ func (d Collateral) Text(p *Page) {
 func (p *Page) bundle(b collateral.Statement, simulated bool) {
 	subject := "collateral " + b.File
 	if b.FMSPC != "" {
-		subject += fmt.Sprintf(" (FMSPC %s, CA %s, evaluation %d, QE %d)", b.FMSPC, cmp.Or(b.CA, "unknown"), b.EvaluationDataNumber, b.QEEvaluationDataNumber)
+		ca := cmp.Or(b.CA, "unknown")
+		subject += fmt.Sprintf(" (FMSPC %s, CA %s, evaluation %d, QE %d)", b.FMSPC, ca, b.EvaluationDataNumber, b.QEEvaluationDataNumber)
 	}
 	p.Findings(b.Findings)
 	p.Verdict(subject, b.Verdict, simulated)

@@ -76,7 +76,9 @@ func (p *Page) Verdict(subject string, v check.Verdict, simulated bool) {
 
 // label writes what evidence binds.
 func (p *Page) label(l *attest.EvidenceLabel) {
-	key, nonce, session := "not bound: no enclave was seen to vouch for a key", "not bound: no nonce was seen to be answered", "not bound: the TLS peer was not seen to hold it"
+	key := "not bound: no enclave was seen to vouch for a key"
+	nonce := "not bound: no nonce was seen to be answered"
+	session := "not bound: the TLS peer was not seen to hold it"
 	if l.KeyBound {
 		key = "bound: the enclave vouches for the key of this CAS"
 	}
