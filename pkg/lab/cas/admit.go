@@ -15,25 +15,9 @@ type attested struct {
 	err error
 }
 
-// configure decides whether an enclave may be a service of a session.
+// configure gives an enclave what it needs to be a service of a session.
 func (t *transaction) configure(name, serviceName string, quote attested) (*enclave.Configuration, error) {
-	p, exists := t.newest(name)
-	mode := ""
-	if exists {
-		mode = t.at(p).parsed.Security.Mode
-	}
-	// Only a session that exists can do without attestation; whoever proves
-	// nothing does not even learn which sessions there are.
-	if mode != modeNone && quote.err != nil {
-		return nil, quote.err
-	}
-	switch {
-	case !exists:
-		return nil, notConfigured(fmt.Sprintf("Session '%s' does not exist", name))
-	case mode == modeMAA:
-		return nil, notConfigured("Attestation mode maa is not supported by this CAS")
-	}
-	service, err := t.admitted(p, serviceName, quote.Result)
+	p, service, err := t.proven(name, serviceName, quote)
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +26,27 @@ func (t *transaction) configure(name, serviceName string, quote attested) (*encl
 		return nil, notConfigured(err.Error())
 	}
 	return out, nil
+}
+
+// proven decides whether an enclave may be a service of a session.
+func (t *transaction) proven(name, serviceName string, quote attested) (place, session.Service, error) {
+	p, exists := t.newest(name)
+	mode := ""
+	if exists {
+		mode = t.at(p).parsed.Security.Mode
+	}
+	// Only a session that exists can do without attestation; whoever proves
+	// nothing does not even learn which sessions there are.
+	switch {
+	case mode != modeNone && quote.err != nil:
+		return p, session.Service{}, quote.err
+	case !exists:
+		return p, session.Service{}, notConfigured(fmt.Sprintf("Session '%s' does not exist", name))
+	case mode == modeMAA:
+		return p, session.Service{}, notConfigured("Attestation mode maa is not supported by this CAS")
+	}
+	service, err := t.admitted(p, serviceName, quote.Result)
+	return p, service, err
 }
 
 // admitted returns the service when its session accepts the enclave for it.

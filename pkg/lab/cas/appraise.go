@@ -41,7 +41,7 @@ func (c *CAS) genuine(request *enclave.Request, challenge []byte) (*sgx.Result, 
 			return nil, rejected(fmt.Sprintf("Not proven: %s (%s)", f.Title, f.Reason))
 		}
 	}
-	want := enclave.ReportData(challenge, request.PublicKey, request.ConfigID)
+	want := enclave.ReportData(challenge, request.PublicKey, request.ConfigID, request.Uses...)
 	if subtle.ConstantTimeCompare(want[:], result.Quote.Report.ReportData[:]) != 1 {
 		return nil, rejected("The quote was not made for this request: its report data does not bind the challenge, the enclave's key and the service")
 	}

@@ -29,8 +29,11 @@ func (t *transaction) configuration(p place, service session.Service) (*enclave.
 		out.Environment[name] = value
 	}
 	var err error
-	out.Files, err = t.files(p, service.ImageName)
-	return out, err
+	if out.Files, err = t.files(p, service.ImageName); err != nil {
+		return nil, err
+	}
+	out.Volumes = t.volumes(p, service.ImageName)
+	return out, nil
 }
 
 // files fills in those of an image. A file without content is in the image already.

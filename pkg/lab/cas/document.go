@@ -36,7 +36,7 @@ func checkDocument(s *session.Session) error {
 			return fmt.Errorf("secret '%s': %w", declared.Name, err)
 		}
 	}
-	return errors.Join(checkServices(s), checkTexts(s))
+	return errors.Join(checkServices(s), checkTexts(s), checkVolumes(s))
 }
 
 // unsupported names what a session demands and this CAS would not do: leaving it
@@ -48,7 +48,11 @@ func unsupported(s *session.Session) []string {
 			all = append(all, what)
 		}
 	}
-	add(len(s.Volumes) > 0, "volumes")
+	for _, v := range s.Volumes {
+		add(v.Files == "authenticated-only", "volumes that are authenticated only")
+		add(v.FSPFKey != "" || v.FSPFTag != "", "volumes with fspf_key or fspf_tag")
+		add(len(v.Exports) > 0 || v.Import != nil, "exports and imports of volumes")
+	}
 	add(s.SecretConfig != nil, "secret_config")
 	add(s.Security.OneTimePassword != "" || s.Security.ServiceAccessToken != "", "one-time passwords and access tokens")
 	add(s.Security.SingletonEnclaves, "singleton_enclaves")
@@ -56,9 +60,6 @@ func unsupported(s *session.Session) []string {
 	for _, service := range s.Services {
 		add(service.OneTimePassword != "", "one-time passwords and access tokens")
 		add(service.FSPFPath+service.FSPFKey+service.FSPFTag+service.FSPFUpdatePolicy != "", "fspf_path and what belongs to it")
-	}
-	for _, image := range s.Images {
-		add(len(image.Volumes) > 0, "volumes")
 	}
 	for _, declared := range s.Secrets {
 		add(declared.Kind != "" && !slices.Contains(kinds(), declared.Kind), "secrets of kind "+string(declared.Kind))

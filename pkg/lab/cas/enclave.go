@@ -110,7 +110,11 @@ func (c *CAS) configure(request *enclave.Request, challenge []byte) (*enclave.Co
 	result.Result, result.err = c.genuine(request, challenge)
 	var out *enclave.Configuration
 	err = c.store.update(func(t *transaction) (err error) {
-		out, err = t.configure(name, service, result)
+		if len(request.Uses) > 0 {
+			out, err = t.remember(name, service, result, request.Uses)
+		} else {
+			out, err = t.configure(name, service, result)
+		}
 		return err
 	})
 	return out, err

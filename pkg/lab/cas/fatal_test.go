@@ -69,7 +69,12 @@ func TestWhatIsFatal(t *testing.T) {
 			text := document("app", "access_policy: {update: [ANY]}\n")
 			l.upload(t, newUser(t, "thief"), successor(text, l.upload(t, newUser(t, "owner"), text)))
 		},
-		"CDB6012": refused("cannot do volumes"), // what a database does then is not the business of a CAS
+		"CDB6012": func(t *testing.T, l *lab, example string) { // what a database does then is not the business of a CAS
+			owner := newUser(t, "owner")
+			namespace, _, _ := strings.Cut(strings.SplitAfter(example, "\nname: ")[1], "/")
+			l.upload(t, owner, document(namespace, ""))
+			l.upload(t, owner, example)
+		},
 	} {
 		t.Run(code, func(t *testing.T) {
 			example, err := os.ReadFile(filepath.Join("../../lint/testdata", code, "bad.yaml"))

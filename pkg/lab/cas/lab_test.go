@@ -264,6 +264,8 @@ type program struct {
 	publicKey []byte
 	// challenge is bound instead of the one that CAS sends.
 	challenge []byte
+	// uses is what it says of its volumes, instead of asking for anything.
+	uses []enclave.Use
 }
 
 // attest runs one exchange. Refused means that CAS answered with errors.
@@ -306,14 +308,14 @@ func (l *lab) attest(t testing.TB, p program) (*enclave.Configuration, []string)
 
 func (p program) request(t testing.TB, l *lab, own *ecdh.PrivateKey, challenge []byte) *enclave.Request {
 	t.Helper()
-	r := &enclave.Request{ConfigID: p.configID, PublicKey: own.PublicKey().Bytes()}
+	r := &enclave.Request{ConfigID: p.configID, PublicKey: own.PublicKey().Bytes(), Uses: p.uses}
 	if p.publicKey != nil {
 		r.PublicKey = p.publicKey
 	}
 	if p.challenge != nil {
 		challenge = p.challenge
 	}
-	data := enclave.ReportData(challenge, r.PublicKey, r.ConfigID)
+	data := enclave.ReportData(challenge, r.PublicKey, r.ConfigID, r.Uses...)
 	if p.machine.Address == "" {
 		p.machine = l.las
 	}

@@ -159,6 +159,9 @@ type state struct {
 	Own ownKeys `json:"own"`
 	// Sessions are all versions by name, oldest first.
 	Sessions map[string][]version `json:"sessions"`
+	// Volumes are those that were used, by session and name. An update of the
+	// session does not change them.
+	Volumes map[string]keptVolume `json:"volumes,omitempty"`
 }
 
 // version is one version of a session.

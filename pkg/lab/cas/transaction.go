@@ -21,7 +21,7 @@ type transaction struct {
 func (s *store) update(do func(*transaction) error) error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	t := &transaction{state: state{s.state.Own, maps.Clone(s.state.Sessions)}, now: s.now()}
+	t := &transaction{state: state{s.state.Own, maps.Clone(s.state.Sessions), maps.Clone(s.state.Volumes)}, now: s.now()}
 	if err := do(t); err != nil {
 		return err
 	}

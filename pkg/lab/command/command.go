@@ -32,6 +32,13 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 		fmt.Fprintln(errOut, refused) // as SCONE's runtime writes it
 		return 1
 	}
+	if refused, ok := errors.AsType[*launch.VolumeError](err); ok {
+		fmt.Fprintln(errOut, refused)
+		return 1
+	}
+	if ended, ok := errors.AsType[*launch.EndedError](err); ok {
+		return ended.Code // the program has said why
+	}
 	if err != nil {
 		fmt.Fprintf(errOut, "error: %v\n", err)
 		return 1
@@ -57,6 +64,7 @@ func newRootCommand() *cobra.Command {
 		las.NewCommand(time.Now),
 		cas.NewCommand(time.Now),
 		launch.NewCommand(),
+		launch.NewMountCommand(),
 	)
 	return root
 }

@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+
+	"github.com/confidb/confidb/pkg/lab/volume"
 )
 
 // CASPort is the TCP port on which a CAS answers enclaves. One exchange is one
@@ -38,6 +40,18 @@ type Request struct {
 	PublicKey []byte `json:"publicKey"`
 	// Quote is the enclave's, with ReportData as its report data.
 	Quote []byte `json:"quote"`
+	// Uses, when there are any, asks CAS for nothing but to remember them.
+	Uses []Use `json:"uses,omitempty"`
+}
+
+// Use is what an enclave says of a rollback-protected volume: that it has opened
+// it, or that it has closed it.
+type Use struct {
+	Volume string `json:"volume"`
+	// Epoch is that of this opening.
+	Epoch uint64 `json:"epoch"`
+	// Tag is that of the closed volume; empty when it was opened.
+	Tag []byte `json:"tag,omitempty"`
 }
 
 // Answer holds either the configuration or the reasons for a refusal.
@@ -57,6 +71,15 @@ type Configuration struct {
 	Environment map[string]string `json:"environment"`
 	Pwd         string            `json:"pwd"`
 	Files       []File            `json:"files"`
+	Volumes     []Volume          `json:"volumes,omitempty"`
+}
+
+// Volume is a protected folder that the program finds at Path. CAS made its key.
+type Volume struct {
+	Name  string       `json:"name"`
+	Path  string       `json:"path"`
+	Key   []byte       `json:"key"`
+	Known volume.Known `json:"known"`
 }
 
 // File is put into the enclave's memory before the program starts.
@@ -67,10 +90,14 @@ type File struct {
 }
 
 // ReportData binds a quote to one exchange: the challenge, the key under which
-// the answer is sealed and the service that is asked for.
-func ReportData(challenge, publicKey []byte, configID string) [64]byte {
+// the answer is sealed, the service that is asked for, and what is said of its volumes.
+func ReportData(challenge, publicKey []byte, configID string, uses ...Use) [64]byte {
+	parts := [][]byte{[]byte("confidb lab attestation v1"), challenge, publicKey, []byte(configID)}
+	for _, u := range uses {
+		parts = append(parts, []byte(u.Volume), binary.BigEndian.AppendUint64(nil, u.Epoch), u.Tag)
+	}
 	var message []byte
-	for _, part := range [][]byte{[]byte("confidb lab attestation v1"), challenge, publicKey, []byte(configID)} {
+	for _, part := range parts {
 		message = binary.BigEndian.AppendUint32(message, uint32(len(part)))
 		message = append(message, part...)
 	}

@@ -37,20 +37,24 @@ SCONE_ALLOW_DLOPEN and SCONE_MODE. SCONE_HASH=1 prints the MRENCLAVE and ends.`,
 				_, err := fmt.Fprintln(command.OutOrStdout(), identity.MRENCLAVE)
 				return err
 			}
-			process, err := Prepare(command.Context(), Host{Getenv: os.Getenv, Arguments: arguments}, identity, path)
+			host := Host{Getenv: os.Getenv, Arguments: arguments}
+			process, err := Prepare(command.Context(), host, identity, path)
 			if err != nil {
 				return err
 			}
-			return become(command, process, identity)
+			if configID := os.Getenv("SCONE_CONFIG_ID"); configID != "" {
+				fmt.Fprintf(command.ErrOrStderr(), "lab runtime: MRENCLAVE %s attested as %s\n", identity.MRENCLAVE, configID)
+			}
+			if len(process.Volumes) == 0 {
+				return become(process)
+			}
+			return host.keep(command.Context(), process, identity, command.ErrOrStderr())
 		},
 	}
 }
 
 // become replaces this process. It returns only if that fails.
-func become(command *cobra.Command, p *Process, identity enclave.Identity) error {
-	if configID := os.Getenv("SCONE_CONFIG_ID"); configID != "" {
-		fmt.Fprintf(command.ErrOrStderr(), "lab runtime: MRENCLAVE %s attested as %s\n", identity.MRENCLAVE, configID)
-	}
+func become(p *Process) error {
 	if p.Directory != "" {
 		if err := os.Chdir(p.Directory); err != nil {
 			return err

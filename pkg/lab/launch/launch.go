@@ -1,7 +1,8 @@
 // Package launch stands in for SCONE's runtime: it measures a program, gets a
 // quote for it from the node's LAS, attests to a CAS, puts the files of its session
-// into place and becomes the program. There is no hardware: whoever has root on
-// the machine reads the program's memory and can lie about the measurement.
+// into place and becomes the program. For a session with volumes it stays, and shows
+// them to the program. There is no hardware: whoever has root on the machine reads
+// the program's memory and can lie about the measurement.
 package launch
 
 import (
@@ -43,6 +44,8 @@ type Process struct {
 	Arguments, Environment []string
 	// Directory is the working directory; empty leaves it as it is.
 	Directory string
+	// Volumes are to be shown to the program, and to nobody else.
+	Volumes []enclave.Volume
 }
 
 // RefusedError means that CAS does not give the program its configuration, or that
@@ -78,14 +81,9 @@ func Prepare(ctx context.Context, h Host, identity enclave.Identity, path string
 	case cas == "" || h.Getenv("SCONE_LAS_ADDR") == "":
 		return nil, refused("SCONE_CAS_ADDR or SCONE_LAS_ADDR is not set")
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	answer, configuration, err := attest(ctx, cas, las.NewClient(h.Getenv("SCONE_LAS_ADDR")), identity, configID)
-	switch {
-	case err != nil:
-		return nil, refused(err.Error())
-	case configuration == nil:
-		return nil, refused(append([]string{"CAS sent an attestation/configuration error: " + answer.Errors[0]}, answer.Errors[1:]...)...)
+	configuration, causes := h.attest(ctx, identity)
+	if configuration == nil {
+		return nil, refused(causes...)
 	}
 	if err := place(configuration.Files); err != nil {
 		return nil, fmt.Errorf("placing the files of the session: %w", err)
@@ -93,8 +91,25 @@ func Prepare(ctx context.Context, h Host, identity enclave.Identity, path string
 	return h.process(configuration, path)
 }
 
-// attest asks CAS for the configuration; it is nil when the answer is a refusal.
-func attest(ctx context.Context, address string, node las.Client, identity enclave.Identity, configID string) (*enclave.Answer, *enclave.Configuration, error) {
+// attest asks CAS for the configuration, or tells it what is done with volumes. The
+// configuration is nil when there are reasons for a refusal.
+func (h Host) attest(ctx context.Context, identity enclave.Identity, uses ...enclave.Use) (*enclave.Configuration, []string) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	request := enclave.Request{ConfigID: h.Getenv("SCONE_CONFIG_ID"), Uses: uses}
+	answer, configuration, err := exchange(ctx, h.Getenv("SCONE_CAS_ADDR"), las.NewClient(h.Getenv("SCONE_LAS_ADDR")), identity, request)
+	switch {
+	case err != nil:
+		return nil, []string{err.Error()}
+	case configuration == nil:
+		return nil, append([]string{"CAS sent an attestation/configuration error: " + answer.Errors[0]}, answer.Errors[1:]...)
+	}
+	return configuration, nil
+}
+
+// exchange sends one request to CAS; the configuration is nil when the answer is a
+// refusal.
+func exchange(ctx context.Context, address string, node las.Client, identity enclave.Identity, request enclave.Request) (*enclave.Answer, *enclave.Configuration, error) {
 	if _, _, err := net.SplitHostPort(address); err != nil {
 		address = net.JoinHostPort(address, enclave.CASPort)
 	}
@@ -115,8 +130,8 @@ func attest(ctx context.Context, address string, node las.Client, identity encla
 	if err != nil {
 		return nil, nil, err
 	}
-	request := enclave.Request{ConfigID: configID, PublicKey: key.PublicKey().Bytes()}
-	if request.Quote, err = node.Quote(ctx, identity, enclave.ReportData(challenge.Challenge, request.PublicKey, configID)); err != nil {
+	request.PublicKey = key.PublicKey().Bytes()
+	if request.Quote, err = node.Quote(ctx, identity, enclave.ReportData(challenge.Challenge, request.PublicKey, request.ConfigID, request.Uses...)); err != nil {
 		return nil, nil, err
 	}
 	if err := json.NewEncoder(connection).Encode(request); err != nil {
@@ -165,7 +180,7 @@ const hostVariable = `\@\@`
 
 // process puts the host's values where the session asks for them, and only there.
 func (h Host) process(c *enclave.Configuration, path string) (*Process, error) {
-	p := &Process{Path: path, Directory: c.Pwd, Arguments: slices.Clone(h.Arguments)}
+	p := &Process{Path: path, Directory: c.Pwd, Arguments: slices.Clone(h.Arguments), Volumes: c.Volumes}
 	for name, value := range c.Environment {
 		if own, ok := strings.CutPrefix(name, hostVariable); ok {
 			name = own
