@@ -11,12 +11,24 @@ type Trust struct {
 	Freshness Freshness `json:"freshness"`
 	// RequireProvenance is how well platform IDs must be known; empty asks for nothing.
 	RequireProvenance Provenance `json:"requireProvenance,omitempty"`
+	// Deviations are what the user can live with beside that, by name; none is accepted
+	// that is not named.
+	Deviations []Deviation `json:"deviations,omitempty"`
 	// RootCA is a PEM certificate that replaces Intel's root. Only a lab has one;
 	// whatever is appraised under it is simulated. Empty means Intel's.
 	RootCA []byte `json:"rootCA,omitempty"`
 	// Collateral holds Intel's signed data by file name, as sgx.CollateralFromFiles takes it.
 	Collateral map[string][]byte `json:"collateral"`
 }
+
+// Deviation names something that a release may do less well than it should.
+type Deviation string
+
+// UnprotectedVolume accepts a database whose files others can write.
+const UnprotectedVolume Deviation = "unprotected-volume"
+
+// Deviations are all that a policy can name.
+func Deviations() []Deviation { return []Deviation{UnprotectedVolume} }
 
 // Pin is the evidence of a CAS, so that it can be appraised again at every use.
 type Pin struct {

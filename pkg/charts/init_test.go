@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -97,11 +98,11 @@ func (s *stage) exists(name string) bool {
 	return err == nil
 }
 
-// run runs the init container's command as the chart renders it, with a shell
-// script in place of what starts enclaves.
+// run runs the init container's command as the chart renders it, with a shell script
+// in place of what starts enclaves: it gets the service and the program's name.
 func (s *stage) run(program string) (string, error) {
 	s.t.Helper()
-	s.write("program", "#!/bin/sh -e\n"+program+"\n", 0o700)
+	s.write("program", "#!/bin/sh -e\nset -- \"${SCONE_CONFIG_ID}\" \"$@\"\n"+program+"\n", 0o700)
 	values := required()
 	values["command"] = []any{s.path("program")}
 	var set appsv1.StatefulSet
@@ -112,14 +113,10 @@ func (s *stage) run(program string) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
-	command := set.Spec.Template.Spec.InitContainers[0].Command
-	for i, argument := range command {
-		if argument == "/var/lib/mysql" {
-			command[i] = s.path("volume")
-		}
-	}
-	run := exec.CommandContext(ctx, command[0], command[1:]...)
+	container := set.Spec.Template.Spec.InitContainers[0]
+	run := exec.CommandContext(ctx, container.Command[0], container.Command[1:]...)
 	run.Dir, run.SysProcAttr = s.folder, s.owner
+	run.Env = append(os.Environ(), "SCONE_CONFIG_ID="+container.Env[0].Value)
 	run.Cancel = func() error { return syscall.Kill(-run.Process.Pid, syscall.SIGKILL) }
 	run.WaitDelay = 10 * time.Second
 	output, err := run.CombinedOutput()
@@ -133,46 +130,42 @@ func (s *stage) want(data, half bool) {
 	}
 }
 
+// The shell calls the services in their order and believes their exit codes.
 func TestInit(t *testing.T) {
-	const good = `[ "$*" = mariadbd ] && [ -z "$(cat)" ] && [ -z "$(ls volume/new)" ] && mkdir volume/new/mysql && touch volume/new/good`
-	t.Run("first run, then another", func(t *testing.T) {
-		s := newStage(t)
-		if output, err := s.run(good); err != nil || !strings.Contains(output, "made ") {
-			t.Fatalf("got %v: %s", err, output)
-		}
-		s.want(true, false)
-		if output, err := s.run("exit 1"); err != nil || !strings.Contains(output, "nothing to do") {
-			t.Errorf("second run: got %v: %s", err, output)
-		}
-	})
-	t.Run("the program fails", func(t *testing.T) {
-		s := newStage(t)
-		if output, err := s.run("mkdir volume/new/mysql; exit 3"); err == nil {
-			t.Errorf("got success: %s", output)
-		}
-		s.want(false, true)
-	})
-	t.Run("the program makes nothing", func(t *testing.T) {
-		s := newStage(t)
-		if output, err := s.run("exit 0"); err == nil || !strings.Contains(output, "no system tables") {
-			t.Errorf("got %v: %s", err, output)
-		}
-		s.want(false, true)
-	})
-	t.Run("killed, then another", func(t *testing.T) {
-		s := newStage(t)
-		if _, err := s.run("mkdir volume/new/mysql; touch volume/new/half; kill -KILL 0"); err == nil {
-			t.Error("it was not killed")
-		}
-		s.want(false, true)
-		if output, err := s.run(good); err != nil {
-			t.Fatalf("second run: %v: %s", err, output)
-		}
-		s.want(true, false)
-		if s.exists("volume/data/half") || !s.exists("volume/data/good") {
-			t.Error("the second run went on with what the first one left")
-		}
-	})
+	session := required()["scone"].(map[string]any)["attestation"].(map[string]any)["config_id"].(string)
+	volume, server := session+"/volume confidb-probe\n", session+"/init mariadbd\n"
+	for name, c := range map[string]struct {
+		volume []int // exit codes
+		server int
+		want   string
+		code   int
+	}{
+		"a database is there":       {[]int{0}, 9, volume, 0},
+		"none is there":             {[]int{3, 0}, 0, volume + server + volume, 0},
+		"none could be looked for":  {[]int{1}, 9, volume, 1},
+		"the volume was refused":    {[]int{255}, 9, volume, 255},
+		"the program fails":         {[]int{3, 9}, 5, volume + server, 5},
+		"the program makes nothing": {[]int{3, 3}, 0, volume + server + volume, 3},
+		"not looked for afterwards": {[]int{3, 1}, 0, volume + server + volume, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			for i, code := range c.volume {
+				s.write(fmt.Sprintf("code%d", i), strconv.Itoa(code), 0o600)
+			}
+			output, err := s.run(fmt.Sprintf(`echo "$@"; [ -z "$(cat)" ] || exit 77
+case $1 in */init) exit %d ;; esac
+if [ -e looked ]; then exit $(cat code1); fi
+touch looked; exit $(cat code0)`, c.server))
+			code := 0
+			if ended, ok := errors.AsType[*exec.ExitError](err); ok {
+				code = ended.ExitCode()
+			}
+			if output != c.want || code != c.code {
+				t.Errorf("got exit code %d (%v) and\n%swant %d and\n%s", code, err, output, c.code, c.want)
+			}
+		})
+	}
 }
 
 // document is the part of the database session that the enclaves see.
@@ -262,16 +255,27 @@ func TestRealDatabase(t *testing.T) {
 	s.must(err)
 	secrets := s.secrets(authority, port)
 
-	command := s.inject("init", secrets)
-	killed := command + " & while [ ! -e volume/new/mysql/proc.MAD ]; do kill -0 $!; done; kill -KILL 0"
-	if output, err := s.run(killed); err == nil || !s.exists("volume/new/mysql/proc.MAD") {
-		t.Fatalf("a killed run: got %v: %s, want half of a database", err, output)
+	look, command := s.inject("volume", secrets), s.inject("init", secrets)
+	probe := filepath.Join(t.TempDir(), "confidb-probe")
+	if output, err := exec.Command("go", "build", "-trimpath", "-o", probe, "github.com/confidb/confidb/cmd/confidb-probe").CombinedOutput(); err != nil {
+		t.Fatalf("building the probe: %v: %s", err, output)
 	}
-	s.want(false, true)
-	if output, err := s.run("exec " + command); err != nil {
+	s.must(os.Rename(probe, s.path("confidb-probe")))
+	program := "case $1 in */volume) exec ./" + look + " ;; esac\n"
+	for _, half := range []string{"ibdata1", "mysql/proc.MAD", "mysql/time_zone.MAI"} {
+		killed := program + command + " & while [ ! -e volume/new/" + half + " ]; do kill -0 $!; done; kill -KILL 0"
+		if output, err := s.run(killed); err == nil || !s.exists("volume/new/"+half) {
+			t.Fatalf("a killed run: got %v: %s, want half of a database", err, output)
+		}
+		s.want(false, true)
+	}
+	if output, err := s.run(program + "exec " + command); err != nil {
 		t.Fatalf("init: %v: %s", err, output)
 	}
 	s.want(true, false)
+	if output, err := s.run(program + "exit 99"); err != nil || !strings.Contains(output, "the database is there") {
+		t.Fatalf("a second run: %v: %s", err, output)
+	}
 
 	server := s.start(s.inject("db", secrets))
 	defer server()

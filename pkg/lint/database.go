@@ -126,6 +126,11 @@ func (d *server) directory(option, otherwise string) (string, *session.ImageVolu
 		dir = otherwise
 	}
 	dir = path.Clean(dir)
+	return dir, d.volumeAt(dir)
+}
+
+// volumeAt is the volume of the image that holds a clean path, or nil.
+func (d *server) volumeAt(dir string) *session.ImageVolume {
 	var best *session.ImageVolume
 	for i, v := range d.image.Volumes {
 		mount := path.Clean(v.Path)
@@ -133,7 +138,7 @@ func (d *server) directory(option, otherwise string) (string, *session.ImageVolu
 			best = &d.image.Volumes[i]
 		}
 	}
-	return dir, best
+	return best
 }
 
 // encrypted reports whether others cannot read a volume, as far as the session says.

@@ -14,6 +14,7 @@ type Accepted struct {
 	TCB                 []sgx.TCBStatus              `json:"tcb"`
 	Advisories          []string                     `json:"advisories"`
 	DebugEnclave        bool                         `json:"debugEnclave"`
+	Deviations          []attest.Deviation           `json:"deviations"`
 	MinEvaluationNumber int                          `json:"minTCBEvaluationNumber"`
 	CollateralGrace     string                       `json:"collateralGrace"`
 	// RequireProvenance is empty when the cluster's word for platform IDs is enough.
@@ -30,6 +31,7 @@ func (p *Policy) Accepts() Accepted {
 		TCB:                 append([]sgx.TCBStatus{sgx.UpToDate}, p.CAS.AcceptTCB...),
 		Advisories:          list(p.CAS.AcceptAdvisories),
 		DebugEnclave:        p.CAS.AllowDebugEnclave,
+		Deviations:          list(p.Deviations),
 		MinEvaluationNumber: p.Freshness.MinEvaluationNumber,
 		CollateralGrace:     Hours(p.Freshness.Grace),
 		RequireProvenance:   p.RequireProvenance,

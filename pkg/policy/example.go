@@ -36,6 +36,11 @@ accept-advisories: [INTEL-SA-00615]
 # true accepts enclaves whose memory the host can read. For experiments only.
 allow-debug-enclave: false
 
+# What else of a release you can live with, each by name; it makes a proof a warning.
+# unprotected-volume: a database whose files others can write runs whatever SQL they
+# plant, with every right.
+accept-deviations: []
+
 # Intel numbers its evaluations of platforms; an older one knows fewer weaknesses.
 min-tcb-evaluation-number: 17
 

@@ -53,6 +53,7 @@ func (d decoder) policy(root *document.Node, p *Policy) {
 		"accept-tcb":                given(d.statuses(&p.CAS.AcceptTCB)),
 		"accept-advisories":         given(d.advisories(&p.CAS.AcceptAdvisories)),
 		"allow-debug-enclave":       d.Flag(&p.CAS.AllowDebugEnclave),
+		"accept-deviations":         given(d.deviations(&p.Deviations)),
 		"min-tcb-evaluation-number": document.Number(d.Decoder, &p.Freshness.MinEvaluationNumber, 0, 1<<31-1),
 		"require-provenance":        d.provenance(&p.RequireProvenance),
 		"collateral-grace":          d.duration(&p.Freshness.Grace, 0, maxGrace, wantGrace),
@@ -204,6 +205,21 @@ func (d decoder) statuses(into *[]sgx.TCBStatus) document.Field {
 		default:
 			d.Fail(n, path, "got %q, want %s", document.Clip(text), want).Advice = document.Suggest(text, tolerable)
 		}
+	})
+}
+
+func (d decoder) deviations(into *[]attest.Deviation) document.Field {
+	var known []string
+	for _, v := range attest.Deviations() {
+		known = append(known, string(v))
+	}
+	want := strings.Join(known, ", ")
+	return d.names("the name of a deviation", func(n *document.Node, path, text string) {
+		if !slices.Contains(known, text) {
+			d.Fail(n, path, "got %q, want %s", document.Clip(text), want).Advice = document.Suggest(text, known)
+			return
+		}
+		*into = append(*into, attest.Deviation(text))
 	})
 }
 

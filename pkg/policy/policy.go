@@ -33,6 +33,8 @@ type Policy struct {
 	// RequireProvenance is how well platform IDs must be known: attest.Quoted,
 	// attest.Declared, or empty for any.
 	RequireProvenance attest.Provenance
+	// Deviations are what else the user can live with.
+	Deviations []attest.Deviation
 
 	places map[string]string // "file:line:column" of what the document has, by path
 }

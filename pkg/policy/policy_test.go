@@ -108,13 +108,17 @@ func TestParseForms(t *testing.T) {
 		text string
 		good func(*policy.Policy) bool
 	}{
-		"a single measurement":  {edited(t, "["+casMeasured+"]", casMeasured), func(p *policy.Policy) bool { return len(p.CAS.ReferenceValues.MRENCLAVEs) == 1 }},
-		"upper case":            {edited(t, casMeasured, strings.ToUpper(casMeasured)), func(p *policy.Policy) bool { return len(p.CAS.ReferenceValues.MRENCLAVEs) == 1 }},
-		"digits only":           {edited(t, casMeasured, strings.Repeat("01", 32)), func(p *policy.Policy) bool { return p.CAS.ReferenceValues.MRENCLAVEs[0][31] == 1 }},
-		"a float of YAML":       {edited(t, casMeasured, "12e"+strings.Repeat("0", 61)), func(p *policy.Policy) bool { return p.CAS.ReferenceValues.MRENCLAVEs[0][0] == 0x12 }},
-		"a comma at the end":    {edited(t, "["+casMeasured+"]", "["+casMeasured+", ]"), func(p *policy.Policy) bool { return len(p.CAS.ReferenceValues.MRENCLAVEs) == 1 }},
-		"two measurements":      {edited(t, "["+casMeasured+"]", "["+casMeasured+", "+signedBy+"]"), func(p *policy.Policy) bool { return len(p.CAS.ReferenceValues.MRENCLAVEs) == 2 }},
-		"a number in hex":       {edited(t, "41316", "0xa164"), func(p *policy.Policy) bool { return p.CAS.ReferenceValues.Signer.ISVProdID == 41316 }},
+		"a single measurement": {edited(t, "["+casMeasured+"]", casMeasured), func(p *policy.Policy) bool { return len(p.CAS.ReferenceValues.MRENCLAVEs) == 1 }},
+		"upper case":           {edited(t, casMeasured, strings.ToUpper(casMeasured)), func(p *policy.Policy) bool { return len(p.CAS.ReferenceValues.MRENCLAVEs) == 1 }},
+		"digits only":          {edited(t, casMeasured, strings.Repeat("01", 32)), func(p *policy.Policy) bool { return p.CAS.ReferenceValues.MRENCLAVEs[0][31] == 1 }},
+		"a float of YAML":      {edited(t, casMeasured, "12e"+strings.Repeat("0", 61)), func(p *policy.Policy) bool { return p.CAS.ReferenceValues.MRENCLAVEs[0][0] == 0x12 }},
+		"a comma at the end":   {edited(t, "["+casMeasured+"]", "["+casMeasured+", ]"), func(p *policy.Policy) bool { return len(p.CAS.ReferenceValues.MRENCLAVEs) == 1 }},
+		"two measurements":     {edited(t, "["+casMeasured+"]", "["+casMeasured+", "+signedBy+"]"), func(p *policy.Policy) bool { return len(p.CAS.ReferenceValues.MRENCLAVEs) == 2 }},
+		"a number in hex":      {edited(t, "41316", "0xa164"), func(p *policy.Policy) bool { return p.CAS.ReferenceValues.Signer.ISVProdID == 41316 }},
+		"a deviation": {strict + "accept-deviations: [unprotected-volume]\n", func(p *policy.Policy) bool {
+			return slices.Equal(p.Deviations, []attest.Deviation{"unprotected-volume"})
+		}},
+		"no deviation":          {strict + "accept-deviations: []\n", func(p *policy.Policy) bool { return len(p.Deviations) == 0 }},
 		"debug":                 {edited(t, "enclave: false", "enclave: true"), func(p *policy.Policy) bool { return p.CAS.AllowDebugEnclave }},
 		"the longest grace":     {edited(t, "24h", "2160h"), func(p *policy.Policy) bool { return p.Freshness.Grace == 90*24*time.Hour }},
 		"an enclave of nothing": {edited(t, "{mrenclave: ["+probeMeasured+"]}", ""), func(p *policy.Policy) bool { _, ok := p.Enclaves["probe"]; return ok && p.Enclaves["probe"] == nil }},
@@ -130,7 +134,7 @@ func TestParseForms(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	const statuses = "want SWHardeningNeeded, ConfigurationNeeded, ConfigurationAndSWHardeningNeeded, OutOfDate, OutOfDateConfigurationNeeded"
-	const keys = "want accept-advisories, accept-tcb, allow-debug-enclave, cas, collateral-grace, enclaves, kind, max-collateral-age, min-tcb-evaluation-number, require-provenance"
+	const keys = "want accept-advisories, accept-deviations, accept-tcb, allow-debug-enclave, cas, collateral-grace, enclaves, kind, max-collateral-age, min-tcb-evaluation-number, require-provenance"
 	const alias = "write each value out, or put text that begins with * or & between quotes: YAML takes it for an alias or anchor, which are not allowed here"
 	const pattern = ": a pattern would also accept what Intel finds tomorrow"
 	const grace, age = "want a Go duration from 0h to 2160h (90 days)", "want a Go duration above 0, such as 168h; leave the key out for no bound"
@@ -214,6 +218,8 @@ func TestParseRefuses(t *testing.T) {
 		"an advisory too long":       {edited(t, "[INTEL-SA-00615]", `["INTEL-SA-00615\n"]`), `8:21: accept-advisories[0]: got "INTEL-SA-00615\n"`, ""},
 		"a null advisory":            {edited(t, "[INTEL-SA-00615]", "[~]"), "8:21: accept-advisories[0]: got nothing, want an ID such as INTEL-SA-00615", ""},
 		"an advisory in a list":      {edited(t, "[INTEL-SA-00615]", "[[INTEL-SA-00615]]"), "8:21: accept-advisories[0]: got a list, want an ID", ""},
+		"a deviation of no name":     {strict + "accept-deviations: [unprotected-volumes]\n", `14:21: accept-deviations[0]: got "unprotected-volumes", want unprotected-volume`, "unprotected-volume"},
+		"all deviations":             {strict + "accept-deviations: ['*']\n", `14:21: accept-deviations[0]: got the pattern "*", want the name of a deviation`, ""},
 		"debug perhaps":              {edited(t, "enclave: false", "enclave: perhaps"), `9:22: allow-debug-enclave: got "perhaps", want true or false`, ""},
 		"debug yes":                  {edited(t, "enclave: false", "enclave: yes"), `9:22: allow-debug-enclave: got "yes", want true or false`, ""},
 		"debug in quotes":            {edited(t, "enclave: false", "enclave: 'true'"), `9:22: allow-debug-enclave: got "true", want true or false`, "write it without quotes"},
@@ -311,6 +317,7 @@ func TestWeaknesses(t *testing.T) {
 		"a CAS of nothing":            {edited(t, "\n  mrenclave: ["+casMeasured+"]"+signer, ""), "p.yaml:2:1 cas-unnamed", ""},
 		"no floor":                    {edited(t, ", min-isvsvn: 5", ""), "p.yaml:4:3 signer-without-floor", "every security version"},
 		"a floor of 0":                {edited(t, "min-isvsvn: 5", "min-isvsvn: 0"), "p.yaml:4:106 signer-without-floor", ""},
+		"an unprotected volume":       {strict + "accept-deviations: [unprotected-volume]\n", "p.yaml:14:21 unprotected-volume-accepted", "runs SQL with every right and reads everything"},
 		"debug":                       {edited(t, "enclave: false", "enclave: true"), "p.yaml:9:1 debug-enclave-allowed", "DEBUG ENCLAVES ARE ACCEPTED"},
 		"out of date":                 {edited(t, "[SWHardeningNeeded]", "[SWHardeningNeeded, OutOfDate]"), "p.yaml:7:33 out-of-date-accepted", "OutOfDate is accepted"},
 		"out of date and badly set":   {edited(t, "[SWHardeningNeeded]", "[OutOfDateConfigurationNeeded]"), "p.yaml:7:14 out-of-date-accepted", "OutOfDateConfigurationNeeded is accepted"},

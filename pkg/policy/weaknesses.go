@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/sgx"
 )
 
@@ -48,6 +49,11 @@ func (p *Policy) weakTolerances() []Weakness {
 	var found []Weakness
 	if p.CAS.AllowDebugEnclave {
 		found = append(found, Weakness{"debug-enclave-allowed", p.where("allow-debug-enclave"), "DEBUG ENCLAVES ARE ACCEPTED: whoever runs the machine can read all secrets in their memory", "remove allow-debug-enclave"})
+	}
+	for i, v := range p.Deviations {
+		if v == attest.UnprotectedVolume {
+			found = append(found, Weakness{"unprotected-volume-accepted", p.where(fmt.Sprintf("accept-deviations[%d]", i), "accept-deviations"), "DATABASES ON UNPROTECTED VOLUMES ARE ACCEPTED: whoever writes the volume runs SQL with every right and reads everything", "put the data directory and tmpdir on volumes of the session with files: encrypted, then remove it"})
+		}
 	}
 	for i, s := range p.CAS.AcceptTCB {
 		if s == sgx.OutOfDate || s == sgx.OutOfDateConfigurationNeeded {

@@ -54,12 +54,14 @@ func TestOwnSessions(t *testing.T) {
 	}
 	client, database := parsed[r.Session(topology.Client).Name], parsed[r.Session(topology.Database).Name]
 	var bootstrap string
-	for _, f := range database.Images[0].InjectionFiles {
-		if strings.HasSuffix(f.Path, "bootstrap.sql") {
-			bootstrap = *f.Content
+	for _, image := range database.Images {
+		for _, f := range image.InjectionFiles {
+			if strings.HasSuffix(f.Path, "bootstrap.sql") {
+				bootstrap = *f.Content
+			}
 		}
 	}
-	if bootstrap != "CREATE DATABASE mysql;\nUSE mysql;\n"+plan(t).BootstrapSQL+"\nSHUTDOWN;\n" {
+	if bootstrap != "CREATE DATABASE mysql;\nUSE mysql;\n"+plan(t).BootstrapSQL+"\nCREATE DATABASE app;\nSHUTDOWN;\n" {
 		t.Errorf("the SQL for the system tables arrives as %q", bootstrap)
 	}
 	exported := map[string]session.Kind{}

@@ -78,6 +78,10 @@ func links() []link {
 			Title: "the database session demands attested enclaves on listed platforms",
 		},
 		{
+			ID: "enc-07", Level: LevelSession, Of: topology.Database, Judge: judgeVolumes,
+			Title: "the data directory and tmpdir are on volumes that only the enclave can read, with rollback protection",
+		},
+		{
 			ID: "release-deployed", Level: LevelRelease, Judge: judgeRelease,
 			Title: "the Helm release is deployed",
 		},

@@ -69,6 +69,10 @@ func howLinksEnd() map[string]ends {
 		"database-session-policy": {
 			fail: write(topology.Database, tolerant), skip: write(topology.Database, unreadable),
 		},
+		"enc-07": {
+			fail: func(_ *testing.T, s *scene) { s.promise("path: /var/lib/mysql-tmp", "path: /somewhere") },
+			skip: write(topology.Database, unreadable),
+		},
 		"release-deployed": {
 			fail: func(_ *testing.T, s *scene) { s.seen.Release.Value.Status = "failed" },
 			skip: func(_ *testing.T, s *scene) { s.seen.Release = evidence.Missing[evidence.HelmRelease]("away") },
@@ -140,7 +144,7 @@ func TestTheReportHasItsOrder(t *testing.T) {
 			want = append(want, which+"-session-"+what)
 		}
 	}
-	want = append(want, "release-deployed", "release-session", "probe-statement", "statement-ca")
+	want = append(want, "enc-07", "release-deployed", "release-session", "probe-statement", "statement-ca")
 	for _, f := range s.said.Findings {
 		want = append(want, f.ID)
 	}

@@ -31,7 +31,7 @@ func Appraise(promised *topology.Release, memory attest.Memory, seen evidence.Ob
 	for _, l := range links() {
 		findings = append(findings, a.follow(l)...)
 	}
-	return Result{Findings: findings, Simulated: a.simulated, Limitations: a.limitations, Origins: promised.Origins}
+	return Result{Findings: findings, Simulated: a.simulated, Limitations: a.limits(), Origins: promised.Origins}
 }
 
 // appraisal is what the judges of one run look at, and what they leave for later ones.
@@ -45,6 +45,7 @@ type appraisal struct {
 	simulated   bool                // set by the CAS
 	predicate   *evidence.Predicate // set by a statement that counts
 	limitations []evidence.Limitation
+	protected   bool // set by the session of the database
 }
 
 // follow judges a link, for each of its members if it is about members.

@@ -4,6 +4,9 @@
 # shellcheck shell=bash
 
 namespace=scone-system
+# Only the embedded lab's nodes give every container /dev/fuse.
+mounting='{seccompProfile: {type: Unconfined}}'
+[ "${LAB:-embedded}" = embedded ] || mounting='{privileged: true, allowPrivilegeEscalation: true, seccompProfile: {type: Unconfined}}'
 scone=${LAB_SCONE:-7} # the version whose platform IDs and log lines LAS has
 
 # apply creates or updates what "kubectl create ARGS…" would create.
@@ -11,6 +14,8 @@ apply() {
 	kubectl create "$@" --dry-run=client -o yaml | kubectl apply -f - >/dev/null
 }
 
+# write_reference_values SECURITY-CONTEXT writes what the user has of the images, and
+# values with what a container needs to mount volumes.
 write_reference_values() {
 	{
 		echo "# The lab's own reference values: they come from whoever built its images."
@@ -22,6 +27,8 @@ write_reference_values() {
 	cat >"$lab/values.yaml" <<-END
 		image: lab.local/mariadb:10.11
 		command: [confidb-lab, run] # starts a program as the lab's kind of enclave
+		# which mounts protected volumes in a namespace of its own
+		containerSecurityContext: $1
 	END
 }
 
@@ -49,7 +56,7 @@ make_custom_resource() {
 install_infrastructure() {
 	local node
 	[ "$scone" = 6 ] || [ "$scone" = 7 ] || fail "LAB_SCONE=$scone: want 6 or 7"
-	write_reference_values
+	write_reference_values "$mounting"
 	if [ ! -e "$lab/authority/authority.json" ]; then
 		say "the lab's certificate authority for SGX platforms (everything under it is simulated)"
 		"$root/bin/confidb-lab" authority --keys "$lab/authority" --collateral "$lab/sgx"

@@ -16,6 +16,9 @@ for program in apt-get unshare; do
 done
 unshare --mount --pid --uts --ipc --net --fork sh -c 'mount -t tmpfs tmpfs /mnt && mount --make-rshared /' 2>/dev/null ||
 	cannot "the lab needs namespaces and mounts, and this machine allows none (a container without privileges?)"
+grep -qw fuse /proc/filesystems || modprobe fuse 2>/dev/null || cannot "the lab needs FUSE for protected volumes, and this kernel has none"
+setpriv --reuid 65534 --regid 65534 --clear-groups unshare --user --map-root-user --mount true 2>/dev/null ||
+	cannot "the lab needs user namespaces for protected volumes, and this machine allows them to root only (sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)"
 while read -r hierarchy; do
 	mkdir "$hierarchy/confidb-$$" 2>/dev/null || cannot "the lab needs cgroups, and none can be made in $hierarchy"
 	rmdir "$hierarchy/confidb-$$"

@@ -44,6 +44,14 @@ guard_sysctls() {
 	echo 1 >/proc/sys/net/ipv4/ip_forward
 }
 
+# write_spec gives every container /dev/fuse: it stands in for the hardware that
+# protects an enclave's files, as a real node's /dev/sgx_enclave does.
+write_spec() {
+	ctr oci spec | sed -e '/"rlimits": \[/,/\]/d' \
+		-e 's|"linux": {|&"devices": [{"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229, "fileMode": 438, "uid": 0, "gid": 0}],|' \
+		-e 's|"access": "rwm"|&}, {"allow": true, "type": "c", "major": 10, "minor": 229, "access": "rw"|' >/run/spec.json
+}
+
 write_settings() {
 	cat >/run/cni/10-lab.conflist <<-END
 		{"cniVersion": "1.0.0", "name": "lab", "plugins": [
@@ -63,6 +71,9 @@ write_settings() {
 		  sandbox_image = "lab.local/pause:1"
 		  disable_apparmor = true
 		  restrict_oom_score_adj = true
+		  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+		    runtime_type = "io.containerd.runc.v2"
+		    base_runtime_spec = "/run/spec.json"
 		  [plugins."io.containerd.grpc.v1.cri".cni]
 		    bin_dir = "/usr/lib/cni"
 		    conf_dir = "/run/cni"
@@ -102,6 +113,7 @@ hostname "$name"
 own_folders
 guard_sysctls
 write_settings
+write_spec
 containerd --config /run/containerd.toml >/var/log/containerd.log 2>&1 &
 containerd=$!
 wait_for ctr --address /run/containerd/containerd.sock version

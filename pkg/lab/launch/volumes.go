@@ -327,6 +327,11 @@ func mountAll(paths []string) error {
 		if err := errors.Join(fuse.SendDevice(socket, device), device.Close()); err != nil {
 			return err
 		}
+		// Until it is asked, the kernel takes a user for the owner who is not in this
+		// namespace, and refuses all changes.
+		if _, err := os.Stat(path); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -58,6 +58,7 @@ func (t *Trust) Resolve(earlier *topology.Release) (*topology.Plan, error) {
 			return nil, err
 		}
 		r.Trust.CAS, r.Trust.Freshness, r.Trust.RequireProvenance, r.Enclaves = p.CAS, p.Freshness, p.RequireProvenance, p.Enclaves
+		r.Trust.Deviations = p.Deviations
 		r.Origins["policy"] = "--policy"
 	}
 	if err := t.readMeasurement(r); err != nil {

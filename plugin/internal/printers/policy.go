@@ -31,6 +31,7 @@ func (d Policy) Text(p *Page) {
 	p.Section("CAS", acceptedCAS(d.Accepts)...)
 	p.Section("Enclaves in sessions, by MRENCLAVE", acceptedEnclaves(d.Accepts)...)
 	p.Section("Platforms", acceptedPlatforms(d.Accepts)...)
+	p.Section("Deviations", acceptedDeviations(d.Accepts)...)
 	p.Section("Intel's collateral", acceptedCollateral(d.Accepts)...)
 	p.Gap()
 	p.Line("Weaknesses: %d", len(d.Weaknesses))
@@ -91,6 +92,14 @@ func acceptedPlatforms(a policy.Accepted) []string {
 		ids = "at least " + string(a.RequireProvenance)
 	}
 	return append(lines, "debug enclaves: "+debug, "platform IDs: "+ids)
+}
+
+func acceptedDeviations(a policy.Accepted) []string {
+	var lines []string
+	for _, v := range a.Deviations {
+		lines = append(lines, string(v)+" (a warning)")
+	}
+	return orNone(lines)
 }
 
 func acceptedCollateral(a policy.Accepted) []string {

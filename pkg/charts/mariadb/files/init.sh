@@ -1,27 +1,19 @@
-# Makes the first data directory: init.sh VOLUME PROGRAM...
-# PROGRAM is mariadbd as an enclave. Its session gives it the folder VOLUME/new
-# and the SQL, and ends it: nothing that the host says here reaches the database.
-# Run by sh -e. A run that was killed leaves VOLUME/new at most, and the next one
-# starts over. VOLUME/data appears whole, by one rename.
-volume=$1
-shift
+# Makes the first database: init.sh START...
+# START is what starts a program as an enclave in this image; it may be nothing. This
+# shell is the host's, and sees of the volume only cipher text: the service `volume`
+# of the session looks whether there is a database (exit code 0) or none (3), and the
+# service `init` makes one. What they do is in the session; a shell that calls them in
+# another order, or not at all, gains nothing by it.
+# Run by sh -e. A run that was killed is cleared away by the next one.
+look() {
+  SCONE_CONFIG_ID=${SCONE_CONFIG_ID%/*}/volume "$@" confidb-probe </dev/null
+}
 
-if [ -e "$volume/data" ]; then
-  echo "init: $volume/data is there, nothing to do"
-  exit 0
+code=0
+look "$@" || code=$?
+if [ "$code" = 3 ]; then
+  "$@" mariadbd </dev/null
+  look "$@"
+elif [ "$code" != 0 ]; then
+  exit "$code"
 fi
-
-rm -rf "$volume/new"
-mkdir "$volume/new"
-"$@" </dev/null
-
-# The program may have ended well without having made anything.
-if [ ! -e "$volume/new/mysql" ]; then
-  echo "init: $volume/new holds no system tables: was it the service init of the session?" >&2
-  exit 1
-fi
-
-sync
-mv "$volume/new" "$volume/data"
-sync
-echo "init: made $volume/data"

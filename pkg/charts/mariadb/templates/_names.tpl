@@ -59,10 +59,7 @@ resources:
   limits:
     {{- merge (dict .Values.sgx.resource 1) (.Values.resources.limits | default dict) | toYaml | nindent 4 }}
 securityContext:
-  allowPrivilegeEscalation: false
-  capabilities:
-    drop: [ALL]
-  readOnlyRootFilesystem: true
+  {{- mergeOverwrite (dict "allowPrivilegeEscalation" false "capabilities" (dict "drop" (list "ALL")) "readOnlyRootFilesystem" true) .Values.containerSecurityContext | toYaml | nindent 2 }}
 volumeMounts:
   - name: data
     mountPath: /var/lib/mysql
