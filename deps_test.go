@@ -53,7 +53,7 @@ func floors() [][]room {
 		{{judge, "pkg/diff", "what a change of a session means"}, {judge, "pkg/lint", "what is dangerous in sessions, rule by rule"}, {judge, "pkg/platform", "a machine's facts, and what they say together"}},
 		{{judge, "pkg/topology", "what is to run, and what was promised of it"}, {judge, "pkg/explain", ""}, {judge, "pkg/inventory", "the machines over time"}},
 		{{judge, "pkg/evidence", ""}, {judge, "pkg/change", "an update of sessions: what it does, and whether it may be done"}, {judge, "pkg/fleet", "many machines, judged and compared"}},
-		{{judge, "pkg/verify", ""}, {judge, "pkg/report", ""}},
+		{{judge, "pkg/verify", "the chain of a proof, judged link by link"}, {judge, "pkg/report", ""}},
 		{{reach, "pkg/record", ""}, {reach, "pkg/pcs", ""}, {reach, "pkg/cas", ""}, {reach, "pkg/kube", "Services, workloads and Jobs of a cluster"},
 			{reach, "pkg/machines", "what a cluster says of its machines"}, {reach, "pkg/charts", ""}, {reach, "pkg/release", "a Helm release, by Helm's SDK"}, {reach, "pkg/mysql", "the MySQL protocol for logins that must be refused"}},
 		{{reach, "pkg/mariadb", "a database, asked and tried"}, {aside, "pkg/mariadb/mariadbtest", ""}, {aside, "internal/castest", ""}, {aside, "pkg/machines/machinestest", ""}},

@@ -50,7 +50,7 @@ nodeSelector: {sgx: "true"}
 tolerations: [{key: sgx, operator: Exists}]
 affinity: {nodeAffinity: {}}
 podAnnotations: {confidb.dev/note: text}
-containerSecurityContext: {seccompProfile: {type: Unconfined}, readOnlyRootFilesystem: false}
+containerSecurityContext: {runAsNonRoot: true}
 `
 
 func render(t *testing.T, name string, values map[string]any) ([]byte, error) {

@@ -13,8 +13,8 @@ import (
 	"github.com/confidb/confidb/pkg/topology"
 )
 
-// ownSessions are our templates as an installation renders them.
-func ownSessions(t testing.TB) []*session.Session {
+// ownRelease is an installation with our templates.
+func ownRelease(t testing.TB) *topology.Release {
 	t.Helper()
 	id, err := attest.ParsePlatformID("INTEL_QE_ID:85ffc69266c833546e5dca1c676a6151")
 	if err != nil {
@@ -27,8 +27,14 @@ func ownSessions(t testing.TB) []*session.Session {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return r
+}
+
+// ownSessions are our templates as an installation renders them.
+func ownSessions(t testing.TB) []*session.Session {
+	t.Helper()
 	var all []*session.Session
-	for _, m := range r.Members {
+	for _, m := range ownRelease(t).Members {
 		s, err := session.Parse(string(m.Role)+".yml", []byte(m.Session.Text))
 		if err != nil {
 			t.Fatal(err)

@@ -27,7 +27,7 @@ func TestMainJob(t *testing.T) {
 	}
 	for _, id := range []string{
 		"platforms-current", "cas-quote", "cas-enclave-identity", "cas-tls-peer", "session-namespace", "session-client", "session-database", "release-session", "probe-statement", "statement-ca",
-		"tls-01", "tls-02", "tls-03", "mtls-01", "mtls-02", "mtls-03", "net-01", "enc-01", "enc-02", "enc-03", "enc-06", "log-01", "acc-01", "acc-02", "file-01",
+		"tls-01", "tls-02", "tls-03", "mtls-01", "mtls-02", "mtls-03", "net-01", "enc-01", "enc-02", "enc-03", "enc-06", "enc-07", "log-01", "acc-01", "acc-02", "file-01",
 	} {
 		if got := report.outcome(id); got != "pass" {
 			t.Errorf("%s: %s", id, got)

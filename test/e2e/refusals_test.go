@@ -178,7 +178,7 @@ func remove(t *testing.T, release string) {
 
 // One byte more in mariadbd, and CAS gives it nothing.
 func TestChangedProgramIsRefused(t *testing.T) {
-	const changed = `cp /usr/sbin/mariadbd /run/mysqld/mariadbd; printf x >>/run/mysqld/mariadbd; exec confidb-lab run /run/mysqld/mariadbd`
+	const changed = `[ $0 = mariadbd ] || exec confidb-lab run $0; cp /usr/sbin/mariadbd /run/mysqld/mariadbd; printf x >>/run/mysqld/mariadbd; exec confidb-lab run /run/mysqld/mariadbd`
 	r := install(t, "changed", "--set-json", `command=["sh","-c","`+changed+`"]`)
 	if r.code != 1 || !strings.Contains(r.err, "Unexpected enclave measurement") {
 		t.Fatalf("got %v", r)
@@ -202,13 +202,13 @@ func TestCopiedVolumeIsUseless(t *testing.T) {
 	stop("copy")
 	stop("db1") // so that the copy is a consistent one
 	from, to := volume(t, "db1"), volume(t, "copy")
-	run(t, "bash", "-c", fmt.Sprintf("rm -rf '%s/data' && cp -a '%s/data' '%s/data'", to, from, to))
+	run(t, "bash", "-c", fmt.Sprintf("rm -rf '%s'/* && cp -a '%s'/. '%s'", to, from, to))
 	run(t, "kubectl", "scale", "statefulset/copy-mariadb", "--replicas=1")
 	if r := try(t, "kubectl", "wait", "--for=condition=Ready", "pod/copy-mariadb-0", "--timeout=20s"); r.code == 0 {
 		t.Errorf("the database runs: %v", r)
 	}
-	log := try(t, "kubectl", "logs", "copy-mariadb-0", "--container", "mariadb", "--tail", "60")
-	if !strings.Contains(log.out, "Plugin 'InnoDB' registration as a STORAGE ENGINE failed") {
+	log := try(t, "kubectl", "logs", "copy-mariadb-0", "--container", "init", "--tail", "60")
+	if !strings.Contains(log.out, "it belongs to another volume") {
 		t.Errorf("the log does not say why: %v", log)
 	}
 	if code, report := verify(t, "copy"); code == 0 || report.outcome("tls-01") == "pass" {

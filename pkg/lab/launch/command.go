@@ -48,7 +48,7 @@ SCONE_ALLOW_DLOPEN and SCONE_MODE. SCONE_HASH=1 prints the MRENCLAVE and ends.`,
 			if len(process.Volumes) == 0 {
 				return become(process)
 			}
-			return host.keep(command.Context(), process, identity, command.ErrOrStderr())
+			return host.keep(command.Context(), process, identity, streams{command.InOrStdin(), command.OutOrStdout(), command.ErrOrStderr()})
 		},
 	}
 }

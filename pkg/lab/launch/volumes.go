@@ -47,6 +47,12 @@ func (e *EndedError) Error() string {
 	return fmt.Sprintf("the program ended with exit code %d", e.Code)
 }
 
+// streams are those of the program. They are files, which it inherits.
+type streams struct {
+	in          io.Reader
+	out, errOut io.Writer
+}
+
 // opened is a volume in use.
 type opened struct {
 	enclave.Volume
@@ -55,7 +61,7 @@ type opened struct {
 
 // keep shows a program its volumes, waits for its end and tells CAS which state the
 // volumes have then. The error tells how the program ended.
-func (h Host) keep(ctx context.Context, p *Process, identity enclave.Identity, log io.Writer) error {
+func (h Host) keep(ctx context.Context, p *Process, identity enclave.Identity, to streams) error {
 	volumes, err := openVolumes(p.Volumes)
 	if err == nil {
 		err = h.tell(ctx, identity, volumes, func(v opened) (enclave.Use, error) {
@@ -64,7 +70,7 @@ func (h Host) keep(ctx context.Context, p *Process, identity enclave.Identity, l
 	}
 	code := 0
 	if err == nil {
-		code, err = run(p, volumes)
+		code, err = run(p, volumes, to)
 	}
 	if err != nil {
 		for _, v := range volumes {
@@ -73,7 +79,7 @@ func (h Host) keep(ctx context.Context, p *Process, identity enclave.Identity, l
 		return err
 	}
 	if err := h.tell(ctx, identity, volumes, closed); err != nil {
-		fmt.Fprintf(log, "lab runtime: the volumes count as not closed: %v\n", err)
+		fmt.Fprintf(to.errOut, "lab runtime: the volumes count as not closed: %v\n", err)
 	}
 	return &EndedError{Code: code}
 }
@@ -152,8 +158,8 @@ const (
 
 // run starts the program in a mount namespace of its own, serves its volumes, and
 // returns the program's exit code.
-func run(p *Process, volumes []opened) (code int, err error) {
-	child, socket, err := startMounter(p)
+func run(p *Process, volumes []opened, to streams) (code int, err error) {
+	child, socket, err := startMounter(p, to)
 	if err != nil {
 		return 0, fmt.Errorf("starting a process with mounts of its own: %w", err)
 	}
@@ -193,7 +199,7 @@ const unmountTimeout = 5 * time.Second
 
 // startMounter starts this program again as the command of NewMountCommand, in a
 // user and a mount namespace of its own, where it may mount.
-func startMounter(p *Process) (*os.Process, *net.UnixConn, error) {
+func startMounter(p *Process, to streams) (*os.Process, *net.UnixConn, error) {
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, err
@@ -207,15 +213,15 @@ func startMounter(p *Process) (*os.Process, *net.UnixConn, error) {
 		return nil, nil, err
 	}
 	socket := connection.(*net.UnixConn) // of AF_UNIX, as made above
-	from, to, err := os.Pipe()
+	from, into, err := os.Pipe()
 	if err != nil {
 		return nil, nil, errors.Join(err, socket.Close())
 	}
 	defer from.Close()
-	defer to.Close()
+	defer into.Close()
 	command := exec.Command("/proc/self/exe", mountCommand)
 	command.Args[0] = "confidb-lab"
-	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
+	command.Stdin, command.Stdout, command.Stderr = to.in, to.out, to.errOut
 	command.ExtraFiles = []*os.File{theirs, from}
 	command.SysProcAttr = ownMounts()
 	if err := command.Start(); err != nil {
@@ -228,7 +234,7 @@ func startMounter(p *Process) (*os.Process, *net.UnixConn, error) {
 		todo.Paths = append(todo.Paths, v.Path)
 	}
 	from.Close()
-	if err := json.NewEncoder(to).Encode(todo); err != nil {
+	if err := json.NewEncoder(into).Encode(todo); err != nil {
 		return nil, nil, errors.Join(err, command.Process.Kill(), socket.Close())
 	}
 	return command.Process, socket, nil
