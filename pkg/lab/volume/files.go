@@ -264,7 +264,7 @@ func (s *Store) Write(id uint64, offset int64, in []byte) error {
 		return err
 	case len(in) == 0:
 		return nil
-	case offset < 0 || offset+int64(len(in)) > maxFile:
+	case offset < 0 || offset > maxFile-int64(len(in)):
 		return syscall.EFBIG
 	}
 	for len(in) > 0 { // one record names so many blocks

@@ -5,12 +5,13 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
 
 // maxFile bounds the size of a file in bytes.
-const maxFile = 1 << 40
+const maxFile = 1 << 36
 
 // maxName bounds a name in bytes, as Linux does.
 const maxName = 255
@@ -208,6 +209,8 @@ func (t *tree) child(folder uint64, name string) (in, found *node, err error) {
 		return nil, nil, syscall.ENOTDIR
 	case len(name) > maxName:
 		return nil, nil, syscall.ENAMETOOLONG
+	case name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00"):
+		return nil, nil, syscall.EINVAL
 	}
 	return in, in.children[name], nil
 }
