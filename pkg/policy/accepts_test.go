@@ -17,7 +17,7 @@ func TestAccepts(t *testing.T) {
 			`"enclaves":{"probe":["` + probeMeasured + `"]},"tcb":["UpToDate","SWHardeningNeeded"],"advisories":["INTEL-SA-00615"],"debugEnclave":false,` +
 			`"minTCBEvaluationNumber":17,"collateralGrace":"24h","requireProvenance":"quoted","maxCollateralAge":"168h"}`},
 		"debug enclaves": {"kind: confidb.policy/v1\nallow-debug-enclave: true\nenclaves: {a: {}}\n", `{"cas":{"mrenclaves":[],"signer":null},"enclaves":{"a":[]},"tcb":["UpToDate"],"advisories":[],` +
-			`"debugEnclave":true,"minTCBEvaluationNumber":0,"collateralGrace":"0s","requireProvenance":"","maxCollateralAge":null}`},
+			`"debugEnclave":true,"deviations":[],"minTCBEvaluationNumber":0,"collateralGrace":"0s","requireProvenance":"","maxCollateralAge":null}`},
 	} {
 		got, err := json.Marshal(parsed(t, c.text).Accepts())
 		if err != nil {
