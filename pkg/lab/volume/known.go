@@ -29,8 +29,8 @@ type Known struct {
 	Open bool
 }
 
-// never reports whether there can be nothing in the volume yet.
-func (k *Known) never() bool { return k.Policy == Ephemeral || !k.any() && k.Epoch == 0 }
+// never reports whether the volume may never have been used.
+func (k *Known) never() bool { return k.any() || k.Epoch == 0 }
 
 // any reports whether every authentic state of the volume will do.
 func (k *Known) any() bool { return k.Policy == NoRollback }
@@ -57,10 +57,18 @@ func (k *Known) accepts(h head) error {
 		return nil
 	case !k.Open && h.epoch == k.Epoch && h.closed && bytes.Equal(h.tag[:], k.Tag):
 		return nil
-	case !k.Open && reopened && bytes.Equal(h.parent[:], k.Tag):
+	case !k.Open && reopened && bytes.Equal(h.parent[:], k.tagOrNone()):
 		return nil
 	}
 	return ErrRolledBack
+}
+
+// tagOrNone is zero for a volume that was never closed, as in a log that replaces none.
+func (k *Known) tagOrNone() []byte {
+	if k.Epoch == 0 {
+		return make([]byte, TagSize)
+	}
+	return k.Tag
 }
 
 // begin is the first record of the log with which the volume is in use again.

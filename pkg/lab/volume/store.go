@@ -85,7 +85,7 @@ func (s *Store) open(known *Known, now func() time.Time) error {
 	switch {
 	case err != nil:
 		return err
-	case known.never(), known.any() && isNew && len(left) == 0:
+	case known.Policy == Ephemeral, isNew && len(left) == 0 && known.never():
 		return s.makeAnew(left, now)
 	case isNew:
 		return errors.New("the log of the volume is missing")

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -593,6 +594,28 @@ func TestKilledWhenItWasNew(t *testing.T) {
 	h.known = volume.Known{}
 	h.open(t)
 	h.close(t)
+}
+
+// What is on a volume that CAS does not know is of somebody else, such as of a release
+// that was uninstalled: it is not used, and it stays.
+func TestVolumeOfAnother(t *testing.T) {
+	h, _ := attacked(t)
+	h.close(t)
+	before := h.copyOf(t)
+	for _, known := range []volume.Known{{}, {Policy: volume.NoRollback}} {
+		if _, err := tryOpen(h.folder, bytes.Repeat([]byte{8}, volume.KeySize), &known); err == nil || !strings.Contains(err.Error(), "it belongs to another volume") {
+			t.Errorf("%+v: got %v", known, err)
+		}
+	}
+	if said, err := exec.Command("diff", "-r", before, h.folder).CombinedOutput(); err != nil {
+		t.Errorf("it was changed: %s", said)
+	}
+	h.open(t)
+	h.close(t)
+	h.known = volume.Known{} // its own key, and a CAS that has forgotten it
+	if _, err := tryOpen(h.folder, key, &h.known); !errors.Is(err, volume.ErrRolledBack) {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestEphemeral(t *testing.T) {
