@@ -37,6 +37,7 @@ const (
 	opCreate      opcode = 35
 	opInterrupt   opcode = 36
 	opBatchForget opcode = 42
+	opFallocate   opcode = 43
 	opRename2     opcode = 45
 )
 

@@ -23,6 +23,9 @@ type Server struct {
 	store        *volume.Store
 	device       *os.File
 	owner, group uint32
+	// handlers are what this file system can do; everything else is ENOSYS, which the
+	// kernel asks for once and then does by itself or refuses.
+	handlers map[opcode]func(*request) (reply, error)
 
 	mutex sync.Mutex
 	lists map[uint64][]volume.Entry // of open folders
@@ -32,7 +35,15 @@ type Server struct {
 // NewServer serves a volume to whoever has mounted the device. Everything belongs
 // to the user of this process.
 func NewServer(store *volume.Store, device *os.File) *Server {
-	return &Server{store: store, device: device, owner: uint32(os.Getuid()), group: uint32(os.Getgid()), lists: map[uint64][]volume.Entry{}}
+	s := &Server{store: store, device: device, owner: uint32(os.Getuid()), group: uint32(os.Getgid()), lists: map[uint64][]volume.Entry{}}
+	s.handlers = map[opcode]func(*request) (reply, error){
+		opInit: s.init, opLookup: s.lookup, opGetAttr: s.getAttr, opSetAttr: s.setAttr,
+		opMknod: s.mknod, opMkdir: s.mkdir, opUnlink: s.unlink, opRmdir: s.rmdir, opRename: s.rename, opRename2: s.rename2,
+		opOpen: s.open, opCreate: s.create, opRead: s.read, opWrite: s.write, opFallocate: s.fallocate, opRelease: s.release,
+		opOpendir: s.openFolder, opReaddir: s.readFolder, opReleasedir: s.releaseFolder,
+		opStatfs: s.statfs, opFsync: nothing, opFsyncdir: nothing,
+	}
+	return s
 }
 
 // Serve answers until the file system is unmounted.
@@ -102,20 +113,11 @@ func send(fd int, unique uint64, body reply, failed error) error {
 	return nil
 }
 
-// handlers are what this file system can do; everything else is ENOSYS, which the
-// kernel asks for once and then does by itself or refuses.
 func (s *Server) answer(r *request) (reply, error) {
-	handler, ok := map[opcode]func(*request) (reply, error){
-		opInit: s.init, opLookup: s.lookup, opGetAttr: s.getAttr, opSetAttr: s.setAttr,
-		opMknod: s.mknod, opMkdir: s.mkdir, opUnlink: s.unlink, opRmdir: s.rmdir, opRename: s.rename, opRename2: s.rename2,
-		opOpen: s.open, opCreate: s.create, opRead: s.read, opWrite: s.write, opRelease: s.release,
-		opOpendir: s.openFolder, opReaddir: s.readFolder, opReleasedir: s.releaseFolder,
-		opStatfs: s.statfs, opFsync: nothing, opFsyncdir: nothing,
-	}[r.op]
-	if !ok {
-		return nil, syscall.ENOSYS
+	if handler, ok := s.handlers[r.op]; ok {
+		return handler(r)
 	}
-	return handler(r)
+	return nil, syscall.ENOSYS
 }
 
 func nothing(*request) (reply, error) { return nil, nil }
@@ -270,6 +272,21 @@ func (s *Server) write(r *request) (out reply, _ error) {
 	out.u32(size)
 	out.u32(0)
 	return out, err
+}
+
+// allocateKeep is FALLOC_FL_KEEP_SIZE.
+const allocateKeep = 1
+
+// fallocate only makes a file longer: without it, a database writes a byte into each
+// block of a new log.
+func (s *Server) fallocate(r *request) (reply, error) {
+	switch mode := r.u32(24); {
+	case mode == allocateKeep:
+		return nil, nil
+	case mode != 0:
+		return nil, syscall.EOPNOTSUPP
+	}
+	return nil, s.store.Extend(r.node, int64(r.u64(8)), int64(r.u64(16)))
 }
 
 func (s *Server) release(r *request) (reply, error) {

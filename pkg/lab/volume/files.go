@@ -341,6 +341,22 @@ func (s *Store) Truncate(id uint64, size int64) error {
 	return nil
 }
 
+// Extend makes a file at least as long as a part of it reaches.
+func (s *Store) Extend(id uint64, offset, length int64) error {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	n, err := s.file(id)
+	switch {
+	case err != nil:
+		return err
+	case offset < 0 || length <= 0 || offset > maxFile || length > maxFile-offset:
+		return syscall.EFBIG
+	case offset+length <= n.size:
+		return nil
+	}
+	return s.write(&record{op: opSize, id: id, size: offset + length})
+}
+
 // zeroTail keeps what is cut off from being seen when the file grows again.
 func (s *Store) zeroTail(n *node, size int64) error {
 	var text [blockSize]byte

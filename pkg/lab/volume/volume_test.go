@@ -237,10 +237,16 @@ func TestFilesAndFolders(t *testing.T) {
 		"too large":                      {h.Truncate(a, 1<<50), syscall.EFBIG},
 		"too far":                        {h.Write(a, 1<<50, []byte{1}), syscall.EFBIG},
 		"open what is not there":         {h.Hold(999), syscall.ENOENT},
+		"extended too far":               {h.Extend(a, 1<<62, 1<<62), syscall.EFBIG},
+		"extended by nothing":            {h.Extend(a, 0, 0), syscall.EFBIG},
+		"a folder, extended":             {h.Extend(sub.ID, 0, 1), syscall.EISDIR},
 	} {
 		if !errors.Is(c.got, c.want) {
 			t.Errorf("%s: got %v, want %v", what, c.got, c.want)
 		}
+	}
+	if err := errors.Join(h.Extend(a, 1, 1), h.Extend(a, 2, 5_000)); err != nil || content(t, h.Store, a) != "one"+strings.Repeat("\x00", 4_999) {
+		t.Errorf("extended: %v, %q", err, content(t, h.Store, a))
 	}
 	if err := errors.Join(h.Hold(b), h.Move(volume.RootID, "a", volume.RootID, "b", false)); err != nil {
 		t.Fatal(err)
