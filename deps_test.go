@@ -47,7 +47,7 @@ type room struct {
 func floors() [][]room {
 	return [][]room{
 		{{words, "pkg/check", ""}, {words, "pkg/document", "strict YAML with positions"}, {words, "pkg/files", ""}},
-		{{judge, "pkg/sgx", "a quote and what Intel signs about its platform, verified"}},
+		{{judge, "pkg/sgx", "a quote and what Intel signs about its platform, verified"}, {judge, "pkg/promise", "what a session promises of its database, and the SQL that says so"}},
 		{{aside, "internal/sgxmint", ""}, {aside, "internal/realquotes", ""}, {judge, "pkg/attest", "evidence of a CAS against a policy (RFC 9334)"}},
 		{{judge, "pkg/session", "the session language of SCONE"}, {judge, "pkg/policy", "the user's policy as a document"}, {judge, "pkg/collateral", ""}},
 		{{judge, "pkg/diff", "what a change of a session means"}, {judge, "pkg/lint", "what is dangerous in sessions, rule by rule"}, {judge, "pkg/platform", "a machine's facts, and what they say together"}},

@@ -25,6 +25,7 @@ import (
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/mariadb"
 	"github.com/confidb/confidb/pkg/mariadb/mariadbtest"
+	"github.com/confidb/confidb/pkg/promise"
 	"github.com/confidb/confidb/pkg/topology"
 )
 
@@ -34,6 +35,8 @@ type stage struct {
 	t      *testing.T
 	folder string
 	owner  *syscall.SysProcAttr
+	// place replaces address and port of the template.
+	place *strings.Replacer
 }
 
 func newStage(t *testing.T) *stage {
@@ -184,22 +187,9 @@ type document struct {
 	} `yaml:"images"`
 }
 
-// bootstrapSQL is what MariaDB's own installer feeds to mariadbd, without help
-// texts and without the database test.
-func (s *stage) bootstrapSQL() string {
-	s.t.Helper()
-	sql := "SET @auth_root_socket=NULL;\n"
-	for _, name := range []string{"mysql_system_tables", "mysql_performance_tables", "mysql_system_tables_data", "maria_add_gis_sp_bootstrap", "mysql_sys_schema"} {
-		text, err := os.ReadFile("/usr/share/mysql/" + name + ".sql")
-		s.must(err) // Debian's package mariadb-server-core
-		sql += string(text) + "\n"
-	}
-	return sql
-}
-
 // inject does what CAS does for a service: it fills in the files of the session
 // and returns the service's command. Paths are moved below the stage.
-func (s *stage) inject(service string, secrets *strings.Replacer) string {
+func (s *stage) inject(service string, secrets *strings.Replacer) (command string, promised *promise.Promise) {
 	s.t.Helper()
 	template, err := topology.Template("database")
 	s.must(err)
@@ -211,22 +201,27 @@ func (s *stage) inject(service string, secrets *strings.Replacer) string {
 		if one.Name != service {
 			continue
 		}
+		files := map[string]string{}
 		for _, image := range session.Images {
 			for _, file := range image.Files {
 				if image.Name == one.ImageName && !strings.HasSuffix(file.Path, ".keep") {
+					files[move.Replace(file.Path)] = s.place.Replace(move.Replace(file.Content))
 					name, err := filepath.Rel(s.folder, move.Replace(file.Path))
 					s.must(err)
-					s.write(name, secrets.Replace(move.Replace(file.Content)), 0o600)
+					s.write(name, secrets.Replace(s.place.Replace(move.Replace(file.Content))), 0o600)
 				}
 			}
 		}
-		return move.Replace(strings.Join(one.Command, " "))
+		for i := range one.Command {
+			one.Command[i] = move.Replace(one.Command[i])
+		}
+		return strings.Join(one.Command, " "), promise.Read(one.Command, files)
 	}
 	s.t.Fatalf("the session has no service %s", service)
-	return ""
+	return "", nil
 }
 
-func (s *stage) secrets(authority *mariadbtest.Authority, port string) *strings.Replacer {
+func (s *stage) secrets(authority *mariadbtest.Authority) *strings.Replacer {
 	s.t.Helper()
 	server, err := authority.Server("db1-mariadb", mariadbtest.ServerName)
 	s.must(err)
@@ -234,10 +229,12 @@ func (s *stage) secrets(authority *mariadbtest.Authority, port string) *strings.
 	s.must(err)
 	atRest := make([]byte, 32)
 	rand.Read(atRest)
+	bootstrap, err := mariadbtest.BootstrapSQL()
+	s.must(err)
 	return strings.NewReplacer("$$SCONE::at_rest_key:hex$$", hex.EncodeToString(atRest), "$$SCONE::ca:crt$$", string(authority.PEM()),
 		"$$SCONE::server:crt$$", string(certificate), "$$SCONE::server:privatekey:pem$$", string(key),
 		"$$SCONE::verify_password:hex$$", mariadbtest.Password, "$$SCONE::app_password:hex$$", mariadbtest.Password,
-		"$BOOTSTRAP_SQL", s.bootstrapSQL(), "bind-address = 0.0.0.0", "bind-address = 127.0.0.1", "port = 3306", "port = "+port)
+		"$BOOTSTRAP_SQL", bootstrap)
 }
 
 // The chart and the session together, on a real mariadbd that is not in an enclave:
@@ -253,9 +250,11 @@ func TestRealDatabase(t *testing.T) {
 	s.must(listener.Close())
 	_, port, err := net.SplitHostPort(address)
 	s.must(err)
-	secrets := s.secrets(authority, port)
+	s.place = strings.NewReplacer("bind-address = 0.0.0.0", "bind-address = 127.0.0.1", "port = 3306", "port = "+port)
+	secrets := s.secrets(authority)
 
-	look, command := s.inject("volume", secrets), s.inject("init", secrets)
+	look, _ := s.inject("volume", secrets)
+	command, _ := s.inject("init", secrets)
 	probe := filepath.Join(t.TempDir(), "confidb-probe")
 	if output, err := exec.Command("go", "build", "-trimpath", "-o", probe, "github.com/confidb/confidb/cmd/confidb-probe").CombinedOutput(); err != nil {
 		t.Fatalf("building the probe: %v: %s", err, output)
@@ -277,9 +276,10 @@ func TestRealDatabase(t *testing.T) {
 		t.Fatalf("a second run: %v: %s", err, output)
 	}
 
-	server := s.start(s.inject("db", secrets))
+	command, promised := s.inject("db", secrets)
+	server := s.start(command)
 	defer server()
-	s.checkDatabase(authority, address)
+	s.checkDatabase(authority, address, promised)
 }
 
 // start starts the database and returns what ends it.
@@ -298,13 +298,13 @@ func (s *stage) start(command string) (stop func()) {
 	}
 }
 
-func (s *stage) checkDatabase(authority *mariadbtest.Authority, address string) {
+func (s *stage) checkDatabase(authority *mariadbtest.Authority, address string, promised *promise.Promise) {
 	s.t.Helper()
 	certificate, err := authority.Client("confidb-verify")
 	s.must(err)
 	target := mariadb.Target{Address: address, ServerName: mariadbtest.ServerName, CA: authority.Certificate,
 		Account: mariadbtest.Account, Password: mariadbtest.Password, Certificate: certificate, Subject: mariadbtest.Subject,
-		Issuer: mariadbtest.Issuer, KeyDirectory: s.path("enclave") + "/", Now: time.Now}
+		Issuer: mariadbtest.Issuer, KeyDirectory: s.path("enclave") + "/", Now: time.Now, Promise: promised}
 	s.await(address)
 	report := mariadb.Observe(s.t.Context(), target, mariadb.Impostors{}).Report()
 	for _, finding := range report {

@@ -1,113 +1,233 @@
 package mariadb
 
 import (
+	"bytes"
+	"crypto/sha1"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
+
+	"github.com/confidb/confidb/pkg/promise"
 )
 
-// account is a row of mysql.global_priv, without anything that is secret.
-type account struct {
-	user, host      string
-	role, locked    bool
-	requirement     int    // what REQUIRE says: one of the require values
-	subject, issuer string // what REQUIRE SUBJECT and ISSUER say
-	access          uint64 // global privileges, a bit each
-	methods         []authMethod
-}
+// account is a row of mysql.global_priv.
+type account = promise.Account
 
-// What an account requires of a connection, in the numbers of MariaDB ("ssl_type").
 const (
-	requireNothing = iota
-	requireTLS
-	requireCertificate
-	requireNames // SUBJECT, ISSUER or CIPHER
+	socketPlugin       = "unix_socket"
+	nativePlugin       = "mysql_native_password"
+	maxPrivilegeBytes  = 64 << 10
+	maxAccounts        = 2000
+	notWhatItWrites    = "its row in mysql.global_priv is not as MariaDB writes it: "
+	accessOfEverything = 1<<39 - 1
 )
 
-type authMethod struct {
-	plugin    string
-	hasSecret bool
+// privileges is the column Priv of mysql.global_priv. Pointers tell what is missing from
+// what is 0.
+type privileges struct {
+	method
+	Access         uint64   `json:"access"`
+	Version        int      `json:"version_id"`
+	Role           bool     `json:"is_role"`
+	Locked         bool     `json:"account_locked"`
+	SSLType        int      `json:"ssl_type"`
+	Cipher         string   `json:"ssl_cipher"`
+	Subject        string   `json:"x509_subject"`
+	Issuer         string   `json:"x509_issuer"`
+	Alternatives   []method `json:"-"`
+	DefaultRole    string   `json:"default_role"`
+	Changed        *int64   `json:"password_last_changed"`
+	Lifetime       *int64   `json:"password_lifetime"`
+	Queries        int64    `json:"max_questions"`
+	Updates        int64    `json:"max_updates"`
+	Connections    int64    `json:"max_connections"`
+	UserConnection int64    `json:"max_user_connections"`
+	StatementTime  float64  `json:"max_statement_time"`
 }
 
-const maxPrivilegeBytes = 64 << 10
+type method struct {
+	Plugin string `json:"plugin"`
+	Secret string `json:"authentication_string"`
+}
 
-// parseAccount reads the JSON of the column Priv. Members that it does not need are ignored.
-func parseAccount(user, host, privileges string) (account, error) {
-	if len(privileges) > maxPrivilegeBytes {
-		return account{}, fmt.Errorf("account %q@%q: privileges of %d bytes: want at most %d", user, host, len(privileges), maxPrivilegeBytes)
+// parseAccount reads the JSON of the column Priv exactly: a member that is there twice,
+// is spelled in another way or is not known could mean one thing to us and another to the
+// server. version is the server's own, in the form 101119. No error holds any of it.
+func parseAccount(n promise.Name, text string, version int) (account, error) {
+	if len(text) > maxPrivilegeBytes {
+		return account{}, fmt.Errorf("%d bytes", len(text))
 	}
-	type method struct {
-		Plugin string `json:"plugin"`
-		Secret string `json:"authentication_string"`
+	var row privileges
+	err := exactly([]byte(text), map[string]any{
+		"plugin": &row.Plugin, "authentication_string": &row.Secret, "access": &row.Access, "version_id": &row.Version, "is_role": &row.Role,
+		"account_locked": &row.Locked, "ssl_type": &row.SSLType, "ssl_cipher": &row.Cipher, "x509_subject": &row.Subject, "x509_issuer": &row.Issuer,
+		"default_role": &row.DefaultRole, "password_last_changed": &row.Changed, "password_lifetime": &row.Lifetime,
+		"max_questions": &row.Queries, "max_updates": &row.Updates, "max_connections": &row.Connections, "max_user_connections": &row.UserConnection,
+		"max_statement_time": &row.StatementTime, "auth_or": methodList{&row.Alternatives},
+	})
+	switch {
+	case err != nil:
+		return account{}, err
+	case row.SSLType < 0 || row.SSLType > 3:
+		return account{}, fmt.Errorf("ssl_type %d", row.SSLType)
+	case row.Access > accessOfEverything && version < 110000:
+		return account{}, errors.New("access with unknown bits")
+	case version > 0 && row.Version != version:
+		return account{}, fmt.Errorf("version_id %d", row.Version)
 	}
-	var row struct {
-		method
-		Access       uint64   `json:"access"`
-		Role         bool     `json:"is_role"`
-		Locked       bool     `json:"account_locked"`
-		SSLType      int      `json:"ssl_type"`
-		Subject      string   `json:"x509_subject"`
-		Issuer       string   `json:"x509_issuer"`
-		Alternatives []method `json:"auth_or"`
+	return row.account(n), nil
+}
+
+func (p *privileges) account(n promise.Name) account {
+	a := account{Name: n, Role: p.Role, Locked: p.Locked, DefaultRole: p.DefaultRole, Expiry: p.expiry(),
+		Require: promise.Require{Level: []string{"", "SSL", "X509", "SPECIFIED"}[p.SSLType]}}
+	if p.SSLType == 3 {
+		a.Require.Cipher, a.Require.Issuer, a.Require.Subject = p.Cipher, p.Issuer, p.Subject
 	}
-	if err := json.Unmarshal([]byte(privileges), &row); err != nil {
-		// the error's text may hold a piece of what it could not read, and that may be a secret
-		return account{}, fmt.Errorf("account %q@%q: privileges are not the JSON that was expected", user, host)
+	for i, value := range []string{fmt.Sprint(p.Queries), fmt.Sprint(p.Updates), fmt.Sprint(p.Connections), fmt.Sprint(p.UserConnection), fmt.Sprintf("%f", p.StatementTime)} {
+		a.SetLimit(promise.LimitNames()[i], value)
 	}
-	if row.SSLType < requireNothing || row.SSLType > requireNames {
-		return account{}, fmt.Errorf("account %q@%q: ssl_type %d: want 0 to 3", user, host, row.SSLType)
+	for i, privilege := range promise.GlobalPrivileges() {
+		if p.Access&(1<<i) != 0 {
+			a.Rights = append(a.Rights, promise.Right{Kind: promise.Global, Privilege: privilege})
+		}
 	}
-	parsed := account{user: user, host: host, role: row.Role, locked: row.Locked, requirement: row.SSLType,
-		subject: row.Subject, issuer: row.Issuer, access: row.Access}
-	for _, m := range append([]method{row.method}, row.Alternatives...) {
-		if m == (method{}) && len(parsed.methods) > 0 {
+	if p.Role {
+		return a
+	}
+	for _, m := range append([]method{p.method}, p.Alternatives...) {
+		if m == (method{}) && len(a.Methods) > 0 {
 			continue // an empty alternative stands for the first method
 		}
-		parsed.methods = append(parsed.methods, authMethod{plugin: m.Plugin, hasSecret: m.Secret != ""})
+		a.Methods = append(a.Methods, promise.Method{Plugin: strings.ToLower(m.Plugin), Given: m.Secret != "", Stored: promise.Hidden(m.Secret)})
 	}
-	return parsed, nil
+	return a
 }
 
-func (a account) String() string { return fmt.Sprintf("%q@%q", a.user, a.host) }
+// expiry says when the password expires. A change at time 0 is how "expired" is written.
+func (p *privileges) expiry() string {
+	switch {
+	case p.Changed != nil && *p.Changed == 0:
+		return "expired"
+	case p.Lifetime == nil || *p.Lifetime < 0:
+		return ""
+	case *p.Lifetime == 0:
+		return "never"
+	}
+	return fmt.Sprintf("interval %d", *p.Lifetime)
+}
 
-// usable reports whether somebody can log in as a.
-func (a account) usable() bool { return !a.role && !a.locked }
+// methodList reads the member auth_or.
+type methodList struct{ into *[]method }
 
-func (a account) uses(plugin string) bool {
-	for _, m := range a.methods {
-		if m.plugin == plugin {
-			return true
+// UnmarshalJSON reads a list of objects, each exactly.
+func (l methodList) UnmarshalJSON(text []byte) error {
+	var all []json.RawMessage
+	if err := json.Unmarshal(text, &all); err != nil {
+		return err
+	}
+	for _, one := range all {
+		var m method
+		if err := exactly(one, map[string]any{"plugin": &m.Plugin, "authentication_string": &m.Secret}); err != nil {
+			return err
+		}
+		*l.into = append(*l.into, m)
+	}
+	return nil
+}
+
+// exactly reads a JSON object with known members only, each at most once and spelled as
+// here. Its errors name members that are known, and hold nothing else of the text.
+func exactly(text []byte, into map[string]any) error {
+	if bytes.Contains(text, []byte(`\u`)) {
+		return errors.New("an escaped character")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	if t, err := decoder.Token(); err != nil || t != json.Delim('{') {
+		return errors.New("no JSON object")
+	}
+	seen := map[string]bool{}
+	for decoder.More() {
+		t, err := decoder.Token()
+		name, ok := t.(string)
+		if err != nil || !ok {
+			return errors.New("no JSON object")
+		}
+		target, known := into[name]
+		switch {
+		case !known:
+			return errors.New("a member that is not known")
+		case seen[name]:
+			return fmt.Errorf("the member %s twice", name)
+		}
+		seen[name] = true
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil || string(value) == "null" {
+			return fmt.Errorf("the member %s", name)
+		}
+		if list, ok := target.(methodList); ok {
+			err = list.UnmarshalJSON(value)
+		} else {
+			err = json.Unmarshal(value, target)
+		}
+		if err != nil {
+			return fmt.Errorf("the member %s", name)
 		}
 	}
-	return false
+	if t, err := decoder.Token(); err != nil || t != json.Delim('}') {
+		return errors.New("no JSON object")
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something after the object")
+	}
+	return nil
+}
+
+// nativeHash is what the server keeps of a password for mysql_native_password: a star and
+// SHA1(SHA1(password)).
+func nativeHash(password string) promise.Hidden {
+	once := sha1.Sum([]byte(password))
+	twice := sha1.Sum(once[:])
+	return promise.Hidden("*" + strings.ToUpper(hex.EncodeToString(twice[:])))
+}
+
+// usable reports whether somebody can log in as a.
+func usable(a account) bool { return !a.Role && !a.Locked }
+
+func uses(a account, plugin string) bool {
+	return slices.ContainsFunc(a.Methods, func(m promise.Method) bool { return m.Plugin == plugin })
 }
 
 // withoutSecret reports whether a password method of a has no password.
-func (a account) withoutSecret() bool {
-	for _, m := range a.methods {
-		if m.plugin != "unix_socket" && !m.hasSecret {
-			return true
-		}
-	}
-	return false
+func withoutSecret(a account) bool {
+	return slices.ContainsFunc(a.Methods, func(m promise.Method) bool { return m.Plugin != socketPlugin && !m.Given })
 }
 
-// excessive lists the global privileges of a with which encryption, logging or
-// accounts can be changed, other sessions used, or every table of mysql.* written.
-func (a account) excessive() []string {
-	privileges := []struct { // bits of MariaDB's mysql.global_priv, member "access"
-		bit  uint
-		name string
-	}{
-		{1, "INSERT"}, {2, "UPDATE"}, {3, "DELETE"}, {5, "DROP"}, {7, "SHUTDOWN"}, {9, "FILE"},
-		{10, "GRANT OPTION"}, {13, "ALTER"}, {15, "SUPER"}, {25, "CREATE USER"}, {30, "SET USER"},
-		{31, "FEDERATED ADMIN"}, {32, "CONNECTION ADMIN"}, {33, "READ_ONLY ADMIN"},
-		{34, "REPLICATION SLAVE ADMIN"}, {35, "REPLICATION MASTER ADMIN"}, {36, "BINLOG ADMIN"}, {37, "BINLOG REPLAY"},
-	}
+// dangerous are the privileges with which encryption, logging or accounts can be changed,
+// other sessions used, or every table written.
+func dangerous() []string {
+	return []string{promise.All, "INSERT", "UPDATE", "DELETE", "DROP", "SHUTDOWN", "FILE", promise.GrantOption, "ALTER", "SUPER", "CREATE USER", "SET USER",
+		"FEDERATED ADMIN", "CONNECTION ADMIN", "READ_ONLY ADMIN", "REPLICATION SLAVE ADMIN", "REPLICATION MASTER ADMIN", "BINLOG ADMIN", "BINLOG REPLAY"}
+}
+
+// excessive lists the dangerous rights of an account on everything, and on tables of the
+// server's own.
+func excessive(a account) []string {
 	var held []string
-	for _, p := range privileges {
-		if a.access&(1<<p.bit) != 0 {
-			held = append(held, p.name)
+	for _, privilege := range dangerous() {
+		for _, r := range a.Rights {
+			if r.Privilege != privilege {
+				continue
+			}
+			if r.Kind == promise.Global {
+				held = append(held, privilege)
+			} else if r.Kind == promise.OnDatabase && promise.Matches(r.Database, "mysql") || r.Kind == promise.OnTable && r.Database == "mysql" {
+				held = append(held, r.String())
+			}
 		}
 	}
 	return held
@@ -121,11 +241,11 @@ type accounts []account
 func (all accounts) usable(wrong func(account) string) []string {
 	var found []string
 	for _, a := range all {
-		if !a.usable() {
+		if !usable(a) {
 			continue
 		}
 		if what := wrong(a); what != "" {
-			found = append(found, a.String()+": "+what)
+			found = append(found, a.Name.String()+": "+what)
 		}
 	}
 	return found
@@ -133,12 +253,17 @@ func (all accounts) usable(wrong func(account) string) []string {
 
 // named reports whether there is a usable account of this name.
 func (all accounts) named(user string) bool {
-	for _, a := range all {
-		if a.user == user && a.usable() {
-			return true
+	return slices.ContainsFunc(all, func(a account) bool { return a.Name.User == user && usable(a) })
+}
+
+// find returns the account of this name, or nil.
+func (all accounts) find(n promise.Name) *account {
+	for i := range all {
+		if all[i].Name == n {
+			return &all[i]
 		}
 	}
-	return false
+	return nil
 }
 
 // briefly joins at most ten of texts.

@@ -9,12 +9,8 @@ import (
 
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/mysql"
+	"github.com/confidb/confidb/pkg/promise"
 )
-
-// Querier runs a statement and returns its whole result; a *mysql.Conn is one.
-type Querier interface {
-	Query(ctx context.Context, statement string) (*mysql.Rows, error)
-}
 
 // answer is what the server said to one question, or why it did not.
 type answer[T any] struct {
@@ -37,7 +33,7 @@ type answers struct {
 	status      answer[map[string]string] // of this session, by name
 	variables   answer[map[string]variable]
 	plugins     answer[map[string]plugin]
-	accounts    answer[accounts]
+	granted     answer[granted]
 	tablespaces answer[spaces]
 	tables      answer[tables]
 	binlogs     answer[[]binlog]
@@ -46,6 +42,7 @@ type answers struct {
 type sessionFacts struct {
 	connectionID uint64
 	version      string
+	number       int // the version as MariaDB writes it in numbers: 101119
 }
 
 type variable struct{ value, origin string }
@@ -73,7 +70,6 @@ const (
 	statusQuery    = `SHOW SESSION STATUS WHERE Variable_name IN ('Ssl_version','Ssl_cipher','Ssl_server_not_after')`
 	variablesQuery = `SELECT VARIABLE_NAME, GLOBAL_VALUE, GLOBAL_VALUE_ORIGIN FROM information_schema.SYSTEM_VARIABLES`
 	pluginsQuery   = `SELECT PLUGIN_NAME, PLUGIN_STATUS, LOAD_OPTION FROM information_schema.PLUGINS`
-	accountsQuery  = `SELECT User, Host, Priv FROM mysql.global_priv`
 
 	// A server that never encrypted has no row at all in INNODB_TABLESPACES_ENCRYPTION:
 	// hence the outer join, the total, and "not known to be encrypted" as the question.
@@ -90,19 +86,24 @@ const (
 	maxBinlogs   = 1000
 )
 
-// collect asks everything. It only reads, and needs the grants PROCESS, BINLOG
-// MONITOR and SHOW VIEW, and SELECT on mysql.global_priv.
-func collect(ctx context.Context, server Querier) answers {
-	return answers{
-		session:     ask(ctx, server, sessionQuery, readSession),
+// collect asks everything. It only reads, and needs the grants PROCESS, BINLOG MONITOR,
+// SLAVE MONITOR, SHOW VIEW and TRIGGER, and SELECT on mysql.*.
+func collect(ctx context.Context, server Querier, promised *promise.Promise) answers {
+	seen := answers{
+		session:     ask(ctx, server, sessionQuery, readSession), // first: it is about this connection
 		status:      ask(ctx, server, statusQuery, readStatus),
 		variables:   ask(ctx, server, variablesQuery, readVariables),
 		plugins:     ask(ctx, server, pluginsQuery, readPlugins),
-		accounts:    ask(ctx, server, accountsQuery, readAccounts),
 		tablespaces: ask(ctx, server, spacesQuery, readSpaces),
 		tables:      ask(ctx, server, tablesQuery, readTables),
 		binlogs:     askBinlogs(ctx, server),
 	}
+	var accounts []promise.Account
+	if promised != nil {
+		accounts = promised.Accounts
+	}
+	seen.granted.value, seen.granted.err = askGranted(ctx, server, seen.session.value.number, accounts)
+	return seen
 }
 
 // unanswered is what there is when no question could be put.
@@ -112,7 +113,7 @@ func unanswered(reason error) answers {
 		status:      answer[map[string]string]{err: reason},
 		variables:   answer[map[string]variable]{err: reason},
 		plugins:     answer[map[string]plugin]{err: reason},
-		accounts:    answer[accounts]{err: reason},
+		granted:     answer[granted]{err: reason},
 		tablespaces: answer[spaces]{err: reason},
 		tables:      answer[tables]{err: reason},
 		binlogs:     answer[[]binlog]{err: reason},
@@ -140,7 +141,17 @@ func readSession(rows *mysql.Rows) (sessionFacts, error) {
 	if err != nil {
 		return sessionFacts{}, fmt.Errorf("reading the connection's number: %w", err)
 	}
-	return sessionFacts{connectionID: id, version: check.Said(rows.Values[0][1].Text)}, nil
+	version := rows.Values[0][1].Text
+	return sessionFacts{connectionID: id, version: check.Said(version), number: versionNumber(version)}, nil
+}
+
+// versionNumber is 101119 for 10.11.19-MariaDB, and 0 for what it cannot read.
+func versionNumber(version string) int {
+	var major, minor, patch int
+	if n, err := fmt.Sscanf(version, "%d.%d.%d", &major, &minor, &patch); n != 3 || err != nil {
+		return 0
+	}
+	return major*10000 + minor*100 + patch
 }
 
 func readStatus(rows *mysql.Rows) (map[string]string, error) {
@@ -174,21 +185,6 @@ func readPlugins(rows *mysql.Rows) (map[string]plugin, error) {
 		plugins[strings.ToLower(row[0].Text)] = plugin{status: row[1].Text, loadOption: row[2].Text}
 	}
 	return plugins, nil
-}
-
-func readAccounts(rows *mysql.Rows) (accounts, error) {
-	if err := atLeastOne(rows, 3); err != nil {
-		return nil, err
-	}
-	var all accounts
-	for _, row := range rows.Values {
-		parsed, err := parseAccount(row[0].Text, row[1].Text, row[2].Text)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, parsed)
-	}
-	return all, nil
 }
 
 func readSpaces(rows *mysql.Rows) (spaces, error) {

@@ -26,13 +26,30 @@ func Observe(ctx context.Context, target Target, impostors Impostors) *Observati
 	if conn == nil {
 		seen.answers = unanswered(fmt.Errorf("the attested client is not logged in: %w", attempt.Err))
 	} else {
-		defer conn.Close()
-		seen.answers = collect(ctx, conn)
+		seen.answers = target.ask(ctx, conn)
 	}
 	if attempt.Stage > mysql.Reaching {
 		seen.trials = target.try(ctx, impostors)
 	}
 	return seen
+}
+
+// ask asks everything, first over the connection that is there. One that takes its place
+// is secured in the same way.
+func (t Target) ask(ctx context.Context, first connection) answers {
+	server := &asker{connect: func(ctx context.Context) (connection, error) {
+		if conn := first; conn != nil {
+			first = nil
+			return conn, nil
+		}
+		conn, attempt := mysql.Connect(ctx, t.login(&t.Certificate, tls.VersionTLS12, tls.VersionTLS13))
+		if conn == nil {
+			return nil, fmt.Errorf("the attested client is not logged in again: %w", attempt.Err)
+		}
+		return conn, nil
+	}}
+	defer server.Close()
+	return collect(ctx, server, t.Promise)
 }
 
 // TLS is the state of the connection over which the server was asked, or nil if
@@ -76,13 +93,31 @@ func (o *Observation) Report() check.Report {
 		}
 		report = append(report, finding)
 	}
+	onceEach(report[len(connectionQuestions()):])
 	return report
+}
+
+// onceEach says a reason for which several questions have no answer once.
+func onceEach(report check.Report) {
+	first := map[string]string{}
+	for i, f := range report {
+		if f.Outcome != check.Skip {
+			continue
+		}
+		if id, said := first[f.Reason]; said {
+			report[i].Reason = "for the reason of " + id
+		} else {
+			first[f.Reason] = f.ID
+		}
+	}
 }
 
 // conclusion is how one question ended. The zero value is a skip.
 type conclusion struct {
 	outcome           check.Outcome
 	got, want, reason string
+	// all is everything that was found wrong, of which got names some.
+	all []string
 }
 
 func skipped(reason string) conclusion { return conclusion{reason: reason} }
@@ -99,7 +134,7 @@ func unproven(err error) conclusion { return skipped(err.Error()) }
 // noneOf passes if nothing was found, and else fails with what was found.
 func noneOf(found []string, want, reason string) conclusion {
 	if len(found) > 0 {
-		return failed(briefly(found), want, "")
+		return conclusion{outcome: check.Fail, got: briefly(found), want: want, all: found}
 	}
 	return passed(reason)
 }

@@ -8,11 +8,12 @@ import (
 	"testing"
 
 	"github.com/confidb/confidb/pkg/mysql"
+	"github.com/confidb/confidb/pkg/promise"
 )
 
 func TestParseAccountKeepsSecretsToItself(t *testing.T) {
 	for _, text := range []string{"", "[]", `{"access":-1}`, `{"ssl_type":9}`, `{"authentication_string":"*SECRET"`, `{"authentication_string":{"*SECRET":1}}`} {
-		_, err := parseAccount("u", "h", text)
+		_, err := parseAccount(promise.Name{User: "u", Host: "h"}, text, 0)
 		if err == nil || bytes.Contains([]byte(err.Error()), []byte("SECRET")) {
 			t.Errorf("%s: got %v, want an error without the secret", text, err)
 		}
@@ -20,7 +21,7 @@ func TestParseAccountKeepsSecretsToItself(t *testing.T) {
 }
 
 func TestEmptyAnswersNeverPass(t *testing.T) {
-	seen := &Observation{answers: collect(t.Context(), emptyServer{})}
+	seen := &Observation{answers: collect(t.Context(), emptyServer{}, &promise.Promise{})}
 	for _, question := range settingQuestions() {
 		if got := question.decide(seen); got.outcome != 0 {
 			t.Errorf("%s: got %v, want skip", question.id, got)
@@ -51,7 +52,7 @@ type emptyServer struct{}
 
 // Query answers every statement with no row.
 func (emptyServer) Query(_ context.Context, statement string) (*mysql.Rows, error) {
-	columns := map[string]int{sessionQuery: 2, statusQuery: 2, variablesQuery: 3, pluginsQuery: 3, accountsQuery: 3, spacesQuery: 3, tablesQuery: 5}
+	columns := map[string]int{sessionQuery: 2, statusQuery: 2, variablesQuery: 3, pluginsQuery: 3, spacesQuery: 3, tablesQuery: 5}
 	rows := &mysql.Rows{Columns: []string{"Log_name"}}
 	if n := columns[statement]; n > 0 {
 		rows.Columns = make([]string, n)
@@ -61,5 +62,5 @@ func (emptyServer) Query(_ context.Context, statement string) (*mysql.Rows, erro
 
 func FuzzAccount(f *testing.F) {
 	f.Add(`{"access":1,"plugin":"mysql_native_password","authentication_string":"*1","auth_or":[{},{"plugin":"unix_socket"}]}`)
-	f.Fuzz(func(_ *testing.T, privileges string) { parseAccount("u", "h", privileges) })
+	f.Fuzz(func(_ *testing.T, privileges string) { parseAccount(promise.Name{User: "u", Host: "h"}, privileges, 0) })
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/promise"
 )
 
 // settingQuestions are those that are decided by what the server says of itself.
@@ -28,6 +29,7 @@ func settingQuestions() []question {
 		{"acc-01", "no account is anonymous or without a password", account, decideSecrets},
 		{"acc-02", "no account trusts what the host says about a process (unix_socket)", "Set unix_socket = OFF in the session's my.cnf and drop the account.", decideSocket},
 		{"acc-03", "no account and no role can change encryption, logging or accounts", account, decidePrivileges},
+		{"acc-04", "accounts and rights are exactly those of the session, now and after a restart", account, decideRights},
 		{"file-01", "files of clients and of the server cannot be read by statements", config, decideFiles},
 	}
 }
@@ -231,22 +233,10 @@ func decideFiles(o *Observation) conclusion {
 	return passed("secure_file_priv=" + directory.value)
 }
 
-// ofAccounts decides on the accounts. A list in which the asker's own account is
-// not cannot be the whole list.
-func (o *Observation) ofAccounts(decide func(accounts) conclusion) conclusion {
-	if err := o.answers.accounts.err; err != nil {
-		return unproven(err)
-	}
-	if !o.answers.accounts.value.named(o.target.Account) {
-		return skipped(fmt.Sprintf("the list of accounts does not hold %q, with which it was asked for", o.target.Account))
-	}
-	return decide(o.answers.accounts.value)
-}
-
 func decideCertificates(o *Observation) conclusion {
 	return o.ofAccounts(func(all accounts) conclusion {
 		return noneOf(all.usable(func(a account) string {
-			if a.requirement < requireCertificate {
+			if a.Require.Level == "" || a.Require.Level == "SSL" || a.Require == (promise.Require{Level: "SPECIFIED", Cipher: a.Require.Cipher}) {
 				return "no client certificate required"
 			}
 			return ""
@@ -258,12 +248,12 @@ func decideNames(o *Observation) conclusion {
 	return o.ofAccounts(func(all accounts) conclusion {
 		return noneOf(all.usable(func(a account) string {
 			switch {
-			case a.requirement != requireNames || a.subject == "":
+			case a.Require.Subject == "":
 				return "no subject required"
-			case a.issuer != o.target.Issuer:
-				return fmt.Sprintf("issuer %q required", a.issuer)
-			case a.user == o.target.Account && a.subject != o.target.Subject:
-				return fmt.Sprintf("subject %q required", a.subject)
+			case a.Require.Issuer != o.target.Issuer:
+				return fmt.Sprintf("issuer %q required", a.Require.Issuer)
+			case a.Name.User == o.target.Account && a.Require.Subject != o.target.Subject:
+				return fmt.Sprintf("subject %q required", a.Require.Subject)
 			}
 			return ""
 		}), "REQUIRE SUBJECT ... AND ISSUER "+strconv.Quote(o.target.Issuer), "")
@@ -274,9 +264,9 @@ func decideSecrets(o *Observation) conclusion {
 	return o.ofAccounts(func(all accounts) conclusion {
 		return noneOf(all.usable(func(a account) string {
 			switch {
-			case a.user == "":
+			case a.Name.User == "":
 				return "anonymous"
-			case a.withoutSecret():
+			case withoutSecret(a):
 				return "no password"
 			}
 			return ""
@@ -287,7 +277,7 @@ func decideSecrets(o *Observation) conclusion {
 func decideSocket(o *Observation) conclusion {
 	return o.ofAccounts(func(all accounts) conclusion {
 		found := all.usable(func(a account) string {
-			if a.uses("unix_socket") {
+			if uses(a, socketPlugin) {
 				return "unix_socket"
 			}
 			return ""
@@ -295,7 +285,7 @@ func decideSocket(o *Observation) conclusion {
 		if err := o.answers.plugins.err; err != nil && len(found) == 0 {
 			return unproven(err)
 		}
-		if o.answers.plugins.value["unix_socket"].status == "ACTIVE" {
+		if o.answers.plugins.value[socketPlugin].status == "ACTIVE" {
 			found = append(found, "plugin unix_socket ACTIVE")
 		}
 		return noneOf(found, "no account with unix_socket, and the plugin off", "")
@@ -306,10 +296,10 @@ func decidePrivileges(o *Observation) conclusion {
 	return o.ofAccounts(func(all accounts) conclusion {
 		var found []string
 		for _, a := range all {
-			if held := a.excessive(); len(held) > 0 && !a.locked {
-				found = append(found, a.String()+": "+strings.Join(held, ", "))
+			if held := excessive(a); len(held) > 0 && !a.Locked {
+				found = append(found, a.Name.String()+": "+strings.Join(held, ", "))
 			}
 		}
-		return noneOf(found, "none of them on *.*", "")
+		return noneOf(found, "none of them on *.* or mysql.*", "")
 	})
 }

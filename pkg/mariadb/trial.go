@@ -7,9 +7,10 @@ import (
 	"time"
 
 	"github.com/confidb/confidb/pkg/mysql"
+	"github.com/confidb/confidb/pkg/promise"
 )
 
-// Target is the server that is asked, and who asks. Every field is needed.
+// Target is the server that is asked, and who asks. Every field but the promise is needed.
 type Target struct {
 	Address    string            // host:port
 	ServerName string            // the name that the server's certificate must hold
@@ -22,6 +23,11 @@ type Target struct {
 	// what it demands of everyone's, in OpenSSL's one-line form: /CN=confidb-ca.
 	Subject string
 	Issuer  string
+	// Promise is what the database must be; nil means that it is not known, so that what
+	// rests on it is unproven. Passwords are those that the asker knows, by
+	// promise.Method.Secret.
+	Promise   *promise.Promise
+	Passwords map[string]string
 	// KeyDirectory is where the key file of the database must lie, with a trailing slash.
 	KeyDirectory string
 	// Now tells the time at which certificates must be valid.

@@ -15,6 +15,8 @@ import (
 	"io"
 	"io/fs"
 	"regexp"
+
+	"github.com/confidb/confidb/pkg/promise"
 )
 
 // InjectedDirectory is where CAS puts the files of the probe, and of the database.
@@ -43,6 +45,10 @@ type input struct {
 	wrongRole    tls.Certificate
 	password     string
 	statementKey []byte
+	// promise is what the database must be; nil if the session says nothing of it.
+	promise *promise.Promise
+	// passwords are those of the promised accounts that CAS gave, by promise.Method.Secret.
+	passwords map[string]string
 }
 
 // readInput reads the injected files. The nonce comes from the untrusted host.
@@ -62,6 +68,8 @@ func readInput(files fs.FS, nonce string) (*input, error) {
 		statementKey: read.file("statement.key"),
 	}
 	read.target("target.json", &in.target)
+	in.promise = read.promise("promise.json")
+	in.passwords = read.passwords(in.promise)
 	if read.err != nil {
 		return nil, read.err
 	}
@@ -101,6 +109,48 @@ func (r *reader) file(name string) []byte {
 		return content
 	}
 	return nil
+}
+
+// has reports whether there is a file. Sessions of earlier versions have not all.
+func (r *reader) has(name string) bool {
+	_, err := fs.Stat(r.files, name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.fail(name, err)
+	}
+	return err == nil
+}
+
+func (r *reader) promise(name string) *promise.Promise {
+	if !r.has(name) {
+		return nil
+	}
+	content := r.file(name)
+	if r.err != nil {
+		return nil
+	}
+	promised, err := promise.Parse(content)
+	if err != nil {
+		r.fail(name, err)
+	}
+	return promised
+}
+
+// passwords reads, for each promised account with the password of a secret x_password, the
+// file x.password if CAS put it there.
+func (r *reader) passwords(of *promise.Promise) map[string]string {
+	found := map[string]string{}
+	if of == nil {
+		return found
+	}
+	form := regexp.MustCompile(`^SCONE::([A-Za-z0-9_-]+)_password:hex$`)
+	for _, account := range of.Accounts {
+		for _, method := range account.Methods {
+			if match := form.FindStringSubmatch(method.Secret); match != nil && r.has(match[1]+".password") {
+				found[method.Secret] = string(r.file(match[1] + ".password"))
+			}
+		}
+	}
+	return found
 }
 
 func (r *reader) ca(name string) *x509.Certificate {

@@ -61,6 +61,12 @@ func injected(t *testing.T) (files fstest.MapFS, public []byte) {
 	add("expired", expired, err)
 	wrongRole, err := db.CA.Server("confidb-verify", "wrong-role.invalid")
 	add("wrongrole", wrongRole, err)
+	files["app.password"] = &fstest.MapFile{Data: []byte(mariadbtest.Password)}
+	promised, err := db.Promise.Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files["promise.json"] = &fstest.MapFile{Data: []byte(promised)}
 	target, err := json.Marshal(targetFile{Address: db.Address, ServerName: mariadbtest.ServerName, Session: "ns/db",
 		Account: mariadbtest.Account, Subject: mariadbtest.Subject, Issuer: mariadbtest.Issuer})
 	if err != nil {
@@ -122,6 +128,36 @@ func TestStatementOfAnUnreachableServer(t *testing.T) {
 	}
 }
 
+// A session of an earlier version says nothing of what was promised; the password of the
+// application's account is compared with the one that CAS gave.
+func TestStatementAboutThePromise(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(fstest.MapFS)
+		want   check.Outcome
+	}{
+		"no promise":       {func(f fstest.MapFS) { delete(f, "promise.json") }, check.Skip},
+		"another password": {func(f fstest.MapFS) { f["app.password"].Data = []byte("another") }, check.Fail},
+		"no password":      {func(f fstest.MapFS) { delete(f, "app.password") }, check.Pass},
+		"another account": {func(f fstest.MapFS) {
+			f["promise.json"].Data = bytes.ReplaceAll(f["promise.json"].Data, []byte("confidb_app"), []byte("confidb_apq"))
+		}, check.Fail},
+	} {
+		files, public := injected(t)
+		c.change(files)
+		line, err := newRun(files).statement(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := evidence.VerifyStatement(line, public, nonce, "ns/db")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f, _ := got.Findings.Find("acc-04"); f.Outcome != c.want || strings.Contains(fmt.Sprint(got), db.Hash) {
+			t.Errorf("%s: got %+v, want %s", name, f, c.want)
+		}
+	}
+}
+
 func TestAwaitExpiry(t *testing.T) {
 	now := time.Now()
 	var waited time.Duration
@@ -140,6 +176,7 @@ func TestInputThatIsRefused(t *testing.T) {
 		"no password":    func(f fstest.MapFS) { f["verify.password"].Data = nil },
 		"unknown member": func(f fstest.MapFS) { f["target.json"].Data = []byte(`{"x":1}`) },
 		"wrong key":      func(f fstest.MapFS) { f["verify.key"] = f["stranger.key"] },
+		"no promise":     func(f fstest.MapFS) { f["promise.json"].Data = []byte(`{"x":1}`) },
 		"no CA":          func(f fstest.MapFS) { f["ca.crt"].Data = []byte("x") },
 	} {
 		files, _ := injected(t)

@@ -162,6 +162,13 @@ func renderSessions(r *Release, plan Plan) error {
 	if err != nil {
 		return err
 	}
+	database, err := renderSession(string(Database), plan.Templates, variables)
+	if err != nil {
+		return err
+	}
+	if variables["DATABASE_PROMISE"], err = databasePromise(database); err != nil {
+		return err
+	}
 	for i := range r.Members {
 		m := &r.Members[i]
 		text, err := renderSession(string(m.Role), plan.Templates, variables)

@@ -9,6 +9,7 @@ import (
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/lint"
+	"github.com/confidb/confidb/pkg/promise"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/pkg/topology"
@@ -180,4 +181,81 @@ func TestPrepareAfterUpdate(t *testing.T) {
 	if err != nil || again.Session(topology.Database).Text != updated {
 		t.Errorf("got %v and\n%s", err, again.Session(topology.Database).Text)
 	}
+}
+
+// The attested client gets from CAS what the database must be, and no secret with it.
+func TestClientGetsThePromise(t *testing.T) {
+	r, err := topology.Prepare(plan(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := promiseOf(t, r)
+	if len(p.Unclear) > 0 || p.File != "/run/confidb/my.cnf" || len(p.Settings) < 40 || len(p.Databases) != 1 {
+		t.Errorf("got %+v, want everything understood", p)
+	}
+	app := p.Account(promise.Name{User: "confidb_app", Host: "%"})
+	if app == nil || len(p.Accounts) != 2 || app.Methods[0].Secret != "SCONE::app_password:hex" || app.Require.Subject != "/CN=confidb-app" || !app.Has("INSERT", "app", "t") || app.Has("INSERT", "mysql", "db") {
+		t.Errorf("got %+v", app)
+	}
+	again, err := topology.Prepare(plan(t), r)
+	if err != nil || promiseOf(t, again) == nil {
+		t.Errorf("the second run: %v", err)
+	}
+}
+
+// Where a template of somebody else is not understood, the promise says so.
+func TestPromiseOfAnotherTemplate(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(string) string
+		want   string
+	}{
+		"an unknown statement": {func(s string) string {
+			return strings.Replace(s, "CREATE DATABASE IF NOT EXISTS app;", "CALL more();", 1)
+		}, "CALL"},
+		"no init file": {func(s string) string {
+			return strings.Replace(s, "      - --init-file=/run/confidb/accounts.sql\n", "", 1)
+		}, "init file"},
+		"another program": {func(s string) string {
+			return strings.Replace(s, "image_name: database\n    command:\n      - mariadbd", "image_name: database\n    command:\n      - sh", 1)
+		}, "mariadbd"},
+		"another name": {func(s string) string { return strings.Replace(s, "  - name: db\n", "  - name: server\n", 1) }, ""},
+	} {
+		own, err := topology.Template("database")
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := c.change(string(own))
+		if other == string(own) {
+			t.Fatalf("%s: nothing changed", name)
+		}
+		p := plan(t)
+		p.Templates = map[string]string{"database": other}
+		r, err := topology.Prepare(p, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := strings.Join(promiseOf(t, r).Unclear, "; ")
+		if !strings.Contains(said, c.want) || (said == "") != (c.want == "") {
+			t.Errorf("%s: got %q, want %q", name, said, c.want)
+		}
+	}
+}
+
+func promiseOf(t *testing.T, r *topology.Release) *promise.Promise {
+	t.Helper()
+	client, err := session.Parse("client", []byte(r.Session(topology.Client).Text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range client.Images[0].InjectionFiles {
+		if f.Path == "/run/confidb/promise.json" {
+			p, err := promise.Parse([]byte(*f.Content))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+	}
+	t.Fatal("the probe gets no promise")
+	return nil
 }

@@ -5,10 +5,9 @@ package mariadbtest
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
+	"crypto/sha1"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -22,6 +21,7 @@ import (
 	"time"
 
 	"github.com/confidb/confidb/pkg/mysql"
+	"github.com/confidb/confidb/pkg/promise"
 )
 
 const (
@@ -42,10 +42,18 @@ type Server struct {
 	KeyDirectory string
 	CA           *Authority
 	Verify       tls.Certificate // the asker's
+	// Promise is what the session promises, and Passwords those that the asker knows of it.
+	Promise   *promise.Promise
+	Passwords map[string]string
+	// Hash is what the server keeps of Password. No finding may hold it.
+	Hash string
 	// Admin has every privilege. Its account is dropped: the connection is all that is left of it.
 	Admin *mysql.Conn
 
 	directory string
+	owner     *syscall.SysProcAttr
+	command   []string
+	files     map[string]string
 	process   *exec.Cmd
 	log       *bytes.Buffer
 }
@@ -60,7 +68,7 @@ func Start() (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting mariadbd: %w", err)
 	}
-	s := &Server{CA: authority, directory: directory, KeyDirectory: directory + "/keys/", log: new(bytes.Buffer)}
+	s := &Server{CA: authority, directory: directory, KeyDirectory: directory + "/enclave/", log: new(bytes.Buffer)}
 	if err := s.start(); err != nil {
 		return nil, fmt.Errorf("starting mariadbd: %w; its log: %s", errors.Join(err, s.Stop()), s.log)
 	}
@@ -74,23 +82,46 @@ func (s *Server) start() (err error) {
 	if s.Address, err = freeAddress(); err != nil {
 		return err
 	}
-	owner, err := s.writeFiles()
-	if err != nil {
+	if err := s.writeFiles(); err != nil {
 		return err
 	}
-	install := exec.Command("mariadb-install-db", "--defaults-file="+s.path("my.cnf"), "--auth-root-authentication-method=normal", "--skip-test-db")
-	install.SysProcAttr, install.Dir = owner, s.directory
+	install := exec.Command("mariadb-install-db", "--defaults-file="+s.path("enclave/my.cnf"), "--auth-root-authentication-method=normal", "--skip-test-db")
+	install.SysProcAttr, install.Dir = s.owner, s.directory
 	if output, err := install.CombinedOutput(); err != nil {
 		return fmt.Errorf("initialising: %w: %s", err, output)
 	}
-	s.process = exec.Command("mariadbd", "--defaults-file="+s.path("my.cnf"), "--init-file="+s.path("accounts.sql"))
-	s.process.SysProcAttr, s.process.Dir = owner, s.directory
+	return s.run()
+}
+
+// run starts the program, and connects the administrator.
+func (s *Server) run() error {
+	s.process = exec.Command(s.command[0], s.command[1:]...)
+	s.process.SysProcAttr, s.process.Dir = s.owner, s.directory
 	s.process.Stdout, s.process.Stderr = s.log, s.log
 	if err := s.process.Start(); err != nil {
 		s.process = nil
 		return err
 	}
 	return s.connectAdmin()
+}
+
+// Restart stops the server as a user would, and starts it again with further lines in its
+// configuration, which are not of the session. The next Restart leaves them out again.
+func (s *Server) Restart(lines ...string) error {
+	s.Admin.Close()
+	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
+		return fmt.Errorf("stopping mariadbd: %w", err)
+	}
+	if err := s.process.Wait(); err != nil {
+		return fmt.Errorf("stopping mariadbd: %w; its log: %s", err, s.log)
+	}
+	if err := os.WriteFile(s.path("enclave/my.cnf"), []byte(s.files[s.path("enclave/my.cnf")]+strings.Join(append(lines, ""), "\n")), 0o600); err != nil {
+		return fmt.Errorf("configuring mariadbd: %w", err)
+	}
+	if err := s.run(); err != nil {
+		return fmt.Errorf("starting mariadbd again: %w; its log: %s", err, s.log)
+	}
+	return nil
 }
 
 // Stop ends the server and removes its files.
@@ -137,8 +168,47 @@ func (s *Server) connectAdmin() error {
 	}
 }
 
-// writeFiles writes configuration, keys and accounts, and returns as whom to run.
-func (s *Server) writeFiles() (*syscall.SysProcAttr, error) {
+// admin makes the account that connects the administrator. It is no part of the session.
+const admin = `CREATE OR REPLACE USER 'root_test'@'%' IDENTIFIED BY '` + Password + `';
+GRANT ALL ON *.* TO 'root_test'@'%' WITH GRANT OPTION;
+GRANT PROXY ON ''@'%' TO 'root_test'@'%' WITH GRANT OPTION;
+`
+
+// writeFiles writes what CAS would inject, and says as whom to run.
+func (s *Server) writeFiles() error {
+	secrets, err := s.secrets()
+	if err != nil {
+		return err
+	}
+	_, port, _ := net.SplitHostPort(s.Address)
+	made, err := configure(s.directory, port, secrets)
+	if err != nil {
+		return err
+	}
+	s.command, s.files, s.Promise = made.command, made.files, made.promise
+	s.Passwords = map[string]string{"SCONE::verify_password:hex": Password, "SCONE::app_password:hex": Password}
+	once := sha1.Sum([]byte(Password))
+	s.Hash = fmt.Sprintf("*%X", sha1.Sum(once[:]))
+	s.files[s.path("enclave/accounts.sql")] += admin
+	for _, name := range []string{"tmp", "data"} {
+		if err := os.Mkdir(s.path(name), 0o700); err != nil {
+			return err
+		}
+	}
+	for name, content := range s.files {
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			return err
+		}
+	}
+	s.owner, err = s.giveAway()
+	return err
+}
+
+// secrets are those that are no random numbers.
+func (s *Server) secrets() (map[string]string, error) {
 	server, err := s.CA.Server("db-mariadb", ServerName)
 	if err != nil {
 		return nil, err
@@ -147,24 +217,8 @@ func (s *Server) writeFiles() (*syscall.SysProcAttr, error) {
 	if err != nil {
 		return nil, err
 	}
-	atRest := make([]byte, 32)
-	rand.Read(atRest)
-	_, port, _ := net.SplitHostPort(s.Address)
-	fill := strings.NewReplacer("$DIRECTORY", s.directory, "$PORT", port, "$PASSWORD", Password, "$SUBJECT", Subject, "$ISSUER", Issuer)
-	for _, name := range []string{"keys", "tmp", "empty", "data"} {
-		if err := os.Mkdir(s.path(name), 0o700); err != nil {
-			return nil, err
-		}
-	}
-	files := map[string]string{"my.cnf": fill.Replace(configuration), "accounts.sql": fill.Replace(accounts),
-		"keys/keys.txt": "1;" + hex.EncodeToString(atRest) + "\n", "ca.crt": string(s.CA.PEM()),
-		"server.crt": string(certificate), "server.key": string(key)}
-	for name, content := range files {
-		if err := os.WriteFile(s.path(name), []byte(content), 0o600); err != nil {
-			return nil, err
-		}
-	}
-	return s.giveAway()
+	return map[string]string{"$$SCONE::verify_password:hex$$": Password, "$$SCONE::app_password:hex$$": Password, "$$SCONE::ca:crt$$": string(s.CA.PEM()),
+		"$$SCONE::server:crt$$": string(certificate), "$$SCONE::server:privatekey:pem$$": string(key)}, nil
 }
 
 // giveAway makes the directory mysql's if we are root: mariadbd refuses to run as root.
@@ -198,63 +252,3 @@ func freeAddress() (string, error) {
 	}
 	return listener.Addr().String(), listener.Close()
 }
-
-const configuration = `[mariadbd]
-datadir = $DIRECTORY/data
-tmpdir = $DIRECTORY/tmp
-socket = $DIRECTORY/m.sock
-pid-file = $DIRECTORY/m.pid
-bind-address = 127.0.0.1
-port = $PORT
-skip-name-resolve
-plugin-load-add = file_key_management.so
-file_key_management = FORCE_PLUS_PERMANENT
-file_key_management_filename = $DIRECTORY/keys/keys.txt
-file_key_management_encryption_algorithm = AES_CTR
-innodb_encrypt_tables = FORCE
-innodb_encrypt_log = ON
-innodb_encrypt_temporary_tables = ON
-innodb_encryption_threads = 1
-innodb_encryption_rotate_key_age = 1
-innodb_default_encryption_key_id = 1
-innodb_checksum_algorithm = full_crc32
-aria_encrypt_tables = ON
-encrypt_tmp_disk_tables = ON
-encrypt_tmp_files = ON
-encrypt_binlog = ON
-general_log = OFF
-slow_query_log = OFF
-log_output = NONE
-local_infile = OFF
-secure_file_priv = $DIRECTORY/empty
-innodb_buffer_pool_dump_at_shutdown = OFF
-feedback = OFF
-unix_socket = OFF
-ssl_ca = $DIRECTORY/ca.crt
-ssl_cert = $DIRECTORY/server.crt
-ssl_key = $DIRECTORY/server.key
-tls_version = TLSv1.2,TLSv1.3
-ssl_cipher = TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305
-require_secure_transport = ON
-server_id = 1
-log_bin = binlog
-binlog_format = ROW
-innodb_buffer_pool_size = 16M
-innodb_log_file_size = 8M
-innodb_flush_log_at_trx_commit = 0
-innodb_flush_method = nosync
-sync_binlog = 0
-`
-
-const accounts = `SET SESSION sql_log_bin=0;
-DELETE FROM mysql.global_priv WHERE User IN ('', 'root', 'mysql');
-FLUSH PRIVILEGES;
-CREATE OR REPLACE USER 'confidb_verify'@'%' IDENTIFIED BY '$PASSWORD' REQUIRE SUBJECT '$SUBJECT' AND ISSUER '$ISSUER';
-GRANT PROCESS, BINLOG MONITOR, SLAVE MONITOR, SHOW VIEW ON *.* TO 'confidb_verify'@'%';
-GRANT SELECT ON mysql.global_priv TO 'confidb_verify'@'%';
-CREATE DATABASE IF NOT EXISTS app;
-CREATE OR REPLACE USER 'confidb_app'@'%' IDENTIFIED BY '$PASSWORD' REQUIRE SUBJECT '/CN=confidb-app' AND ISSUER '$ISSUER';
-GRANT SELECT, INSERT, UPDATE, DELETE ON app.* TO 'confidb_app'@'%';
-CREATE OR REPLACE USER 'root_test'@'%' IDENTIFIED BY '$PASSWORD';
-GRANT ALL ON *.* TO 'root_test'@'%' WITH GRANT OPTION;
-`

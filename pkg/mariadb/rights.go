@@ -1,0 +1,146 @@
+package mariadb
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/promise"
+)
+
+// promised says why the promise cannot be compared with; empty if it can.
+func (o *Observation) unpromised() string {
+	switch p := o.target.Promise; {
+	case p == nil:
+		return "the session of the attested client does not say what was promised"
+	case len(p.Unclear) > 0:
+		return "not understood in the session of the database: " + briefly(p.Unclear)
+	}
+	return ""
+}
+
+// decideRights compares accounts and rights, in memory and in tables, with the promise.
+func decideRights(o *Observation) conclusion {
+	if err := o.answers.granted.err; err != nil {
+		return unproven(err)
+	}
+	found := o.answers.granted.value
+	reason := o.unpromised()
+	var deviations []string
+	if reason != "" {
+		deviations = found.disagreements()
+	} else {
+		deviations = found.deviations(o.expected())
+	}
+	if len(deviations) == 0 && reason != "" {
+		return skipped(reason)
+	}
+	return noneOf(deviations, "exactly the accounts and rights of the session, in memory and in the tables", fmt.Sprintf("%d accounts and roles", len(found.memory)))
+}
+
+// expected are the promised accounts, with what is stored of the passwords that the asker knows.
+func (o *Observation) expected() accounts {
+	all := slices.Clone(accounts(o.target.Promise.Accounts))
+	for i := range all {
+		all[i].Methods = slices.Clone(all[i].Methods)
+		for j := range all[i].Methods {
+			m := &all[i].Methods[j]
+			if password, known := o.target.Passwords[m.Secret]; known && m.Secret != "" && m.Plugin == nativePlugin {
+				m.Stored = nativeHash(password)
+			}
+		}
+	}
+	return all
+}
+
+// deviations are all differences to what is expected. What is the same in memory and in
+// the tables is said once.
+func (g *granted) deviations(want accounts) []string {
+	inMemory, inTables := differences(want, g.memory), differences(want, g.tables)
+	var all []string
+	for _, d := range inMemory {
+		if !slices.Contains(inTables, d) {
+			d += " (in memory)"
+		}
+		all = append(all, d)
+	}
+	for _, d := range inTables {
+		if !slices.Contains(inMemory, d) {
+			all = append(all, d+" (in the tables)")
+		}
+	}
+	for _, ghost := range g.ghosts {
+		all = append(all, "account "+ghost+" is not of the session (in memory)")
+	}
+	if len(all) > 0 {
+		return append(all, g.unreadable...) // whatever else memory and tables disagree on follows from that
+	}
+	return g.disagreements()
+}
+
+// disagreements are what is wrong without knowing any promise.
+func (g *granted) disagreements() []string {
+	all := slices.Clone(g.unreadable)
+	for _, ghost := range g.ghosts {
+		all = append(all, "account "+ghost+" is in memory and in no table")
+	}
+	for i := range g.tables {
+		table := &g.tables[i]
+		memory := g.memory.find(table.Name)
+		if memory == nil {
+			if !empty(table) {
+				all = append(all, table.Name.String()+" is in the tables and not in memory")
+			}
+			continue
+		}
+		for _, d := range table.Differences(memory) {
+			all = append(all, "memory and tables disagree: "+d)
+		}
+	}
+	for _, memory := range g.memory {
+		if g.tables.find(memory.Name) == nil && !empty(&memory) {
+			all = append(all, memory.Name.String()+" is in memory and in no table")
+		}
+	}
+	return all
+}
+
+// empty reports whether a is PUBLIC without any right, which is as if there were none.
+func empty(a *account) bool {
+	return a.Role && a.Name.User == promise.Public && len(a.Rights) == 0
+}
+
+// differences are those between two lists of accounts.
+func differences(want, got accounts) []string {
+	var all []string
+	for i := range got {
+		if promised := want.find(got[i].Name); promised != nil {
+			all = append(all, promised.Differences(&got[i])...)
+		} else if !empty(&got[i]) {
+			all = append(all, got[i].Name.String()+" is not of the session")
+		}
+	}
+	for _, a := range want {
+		if got.find(a.Name) == nil && !empty(&a) {
+			all = append(all, a.Name.String()+" is missing")
+		}
+	}
+	return all
+}
+
+// ofAccounts decides on the accounts in the tables. A list in which the asker's own account
+// is not cannot be the whole list.
+func (o *Observation) ofAccounts(decide func(accounts) conclusion) conclusion {
+	if err := o.answers.granted.err; err != nil {
+		return unproven(err)
+	}
+	found := o.answers.granted.value
+	if !found.tables.named(o.target.Account) {
+		return skipped(fmt.Sprintf("the list of accounts does not hold %q, with which it was asked for", o.target.Account))
+	}
+	decided := decide(found.tables)
+	if decided.outcome == check.Pass && len(found.unreadable) > 0 {
+		return skipped(briefly(found.unreadable))
+	}
+	return decided
+}
