@@ -7,6 +7,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/mysql"
+	"github.com/confidb/confidb/pkg/promise"
 )
 
 // Ask asks a server what it is, without trying what must be refused.
@@ -37,4 +38,23 @@ func Asked() []string {
 		ids = append(ids, q.id)
 	}
 	return ids
+}
+
+// OfVersion is what was seen, of a server that calls itself another version.
+func (o *Observation) OfVersion(version string) *Observation {
+	other := *o
+	other.answers.session.value.version = version
+	return &other
+}
+
+// Promised is what was seen, under another promise.
+func (o *Observation) Promised(p *promise.Promise) *Observation {
+	other := *o
+	other.target.Promise = p
+	return &other
+}
+
+// DefaultsFile is a file of defaults.
+func DefaultsFile(version string) ([]byte, error) {
+	return defaultFiles.ReadFile("defaults/" + version + ".tsv")
 }

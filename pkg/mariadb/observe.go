@@ -145,6 +145,15 @@ type question struct {
 	decide          func(*Observation) conclusion
 }
 
+// Checks are the IDs of the checks that a Report answers, in its order.
+func Checks() []string {
+	var ids []string
+	for _, q := range questions() {
+		ids = append(ids, q.id)
+	}
+	return ids
+}
+
 func questions() []question {
 	return append(connectionQuestions(), settingQuestions()...)
 }

@@ -3,7 +3,6 @@ package mariadb
 import (
 	"fmt"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -29,64 +28,14 @@ func settingQuestions() []question {
 		{"acc-01", "no account is anonymous or without a password", account, decideSecrets},
 		{"acc-02", "no account trusts what the host says about a process (unix_socket)", "Set unix_socket = OFF in the session's my.cnf and drop the account.", decideSocket},
 		{"acc-03", "no account and no role can change encryption, logging or accounts", account, decidePrivileges},
+		{"set-01", "every setting is the session's, and what the session leaves alone is at its default", "Find out who changed it, then restart the database.", decideSettings},
+		{"set-02", "no setting lets the host in or writes memory to a file", config, decideDangerous},
+		{"obj-01", "plugins and loadable functions are those of this version and of the session", "Uninstall it, and find out who installed it.", decidePlugins},
+		{"obj-02", "the server replicates with nobody, and only accounts of the session are connected", "Find out who is connected, then restart the database.", decideNeighbours},
+		{"obj-03", "what runs with somebody's rights was made by the version or by an account that may", "Drop it, and find out who made it.", decideObjects},
 		{"acc-04", "accounts and rights are exactly those of the session, now and after a restart", account, decideRights},
 		{"file-01", "files of clients and of the server cannot be read by statements", config, decideFiles},
 	}
-}
-
-// setting is a system variable and the value that it must have.
-type setting struct{ name, want string }
-
-// compare fails if a variable has another value, and skips if one is unknown to the server.
-func (o *Observation) compare(wanted []setting) conclusion {
-	if err := o.answers.variables.err; err != nil {
-		return unproven(err)
-	}
-	var wrong, want, missing []string
-	for _, s := range wanted {
-		switch found, known := o.answers.variables.value[s.name]; {
-		case !known:
-			missing = append(missing, s.name)
-		case !strings.EqualFold(found.value, s.want):
-			wrong = append(wrong, s.name+"="+found.value)
-			want = append(want, s.name+"="+s.want)
-		}
-	}
-	return decided(wrong, want, missing)
-}
-
-func decided(wrong, want, missing []string) conclusion {
-	if len(wrong) > 0 {
-		return failed(briefly(wrong), briefly(want), "")
-	}
-	if len(missing) > 0 {
-		return skipped("not supported by this version of the server: " + strings.Join(missing, ", "))
-	}
-	return passed("")
-}
-
-const (
-	originConfig  = "CONFIG"
-	originDefault = "COMPILE-TIME"
-)
-
-// origins fails if a variable got its value in another way than the allowed ones.
-// A value that was changed and changed back has the origin SQL until a restart.
-func (o *Observation) origins(names []string, allowed ...string) conclusion {
-	if err := o.answers.variables.err; err != nil {
-		return unproven(err)
-	}
-	var wrong, want, missing []string
-	for _, name := range names {
-		switch found, known := o.answers.variables.value[name]; {
-		case !known:
-			missing = append(missing, name)
-		case !slices.Contains(allowed, found.origin):
-			wrong = append(wrong, name+" from "+found.origin)
-			want = append(want, name+" from "+strings.Join(allowed, " or "))
-		}
-	}
-	return decided(wrong, want, missing)
 }
 
 // encryptionSettings are ON or FORCE by themselves; the number of threads is apart.
@@ -146,7 +95,10 @@ func decideTables(o *Observation) conclusion {
 		return unproven(err)
 	}
 	found := o.answers.tables.value
-	return noneOf(found.outside, "only InnoDB and Aria with ROW_FORMAT=PAGE, none with ENCRYPTED=NO", fmt.Sprintf("%d tables", found.total))
+	if len(found.outside) == 0 && len(found.doubtful) > 0 {
+		return skipped("whether these tables of Aria are encrypted, no statement says; ALTER TABLE ... ENGINE=InnoDB makes it known: " + briefly(found.doubtful))
+	}
+	return noneOf(found.outside, "only InnoDB, and Aria in the databases of the server's own", fmt.Sprintf("%d tables", found.total))
 }
 
 func decideBinlogs(o *Observation) conclusion {
@@ -172,9 +124,8 @@ func decideKeys(o *Observation) conclusion {
 	if err := o.answers.plugins.err; err != nil {
 		return unproven(err)
 	}
-	want := plugin{status: "ACTIVE", loadOption: "FORCE_PLUS_PERMANENT"}
-	if got := o.answers.plugins.value["file_key_management"]; got != want {
-		return failed(fmt.Sprintf("file_key_management %s, %s", got.status, got.loadOption), want.status+", "+want.loadOption, "")
+	if got := o.plugin("file_key_management"); got.status != "ACTIVE" || got.loadOption != "FORCE_PLUS_PERMANENT" {
+		return failed(fmt.Sprintf("file_key_management %s, %s", got.status, got.loadOption), "ACTIVE, FORCE_PLUS_PERMANENT", "")
 	}
 	if c := o.compare([]setting{{"file_key_management_encryption_algorithm", "AES_CTR"}}); c.outcome != check.Pass {
 		return c
@@ -194,13 +145,24 @@ func decideKeys(o *Observation) conclusion {
 	return passed(file.value)
 }
 
+// plugin returns a plugin by its name, or the zero plugin.
+func (o *Observation) plugin(name string) plugin {
+	for _, p := range o.answers.plugins.value {
+		if strings.EqualFold(p.name, name) {
+			return p
+		}
+	}
+	return plugin{}
+}
+
 // injected reports whether a file lies where CAS puts its files.
 func (o *Observation) injected(file string) bool {
 	return path.Clean(file) == file && strings.HasPrefix(file, o.target.KeyDirectory)
 }
 
 func decideLogs(o *Observation) conclusion {
-	settings := o.compare([]setting{{"general_log", "OFF"}, {"slow_query_log", "OFF"}, {"log_output", "NONE"}})
+	settings := o.compare([]setting{{"general_log", "OFF"}, {"slow_query_log", "OFF"}, {"log_output", "NONE"},
+		{"innodb_status_output", "OFF"}, {"innodb_status_output_locks", "OFF"}, {"innodb_print_all_deadlocks", "OFF"}}) // these write rows to the error log
 	if settings.outcome == check.Fail {
 		return settings
 	}
@@ -209,7 +171,7 @@ func decideLogs(o *Observation) conclusion {
 	}
 	var active []string
 	for _, name := range []string{"server_audit", "sql_error_log", "feedback"} {
-		if o.answers.plugins.value[name].status == "ACTIVE" {
+		if o.plugin(name).status == "ACTIVE" {
 			active = append(active, "plugin "+name+" ACTIVE")
 		}
 	}
@@ -217,6 +179,12 @@ func decideLogs(o *Observation) conclusion {
 		return failed(briefly(active), "not active", "")
 	}
 	return settings
+}
+
+// decideDangerous is about settings with which the session itself would open the server.
+func decideDangerous(o *Observation) conclusion {
+	return o.compare([]setting{{"proxy_protocol_networks", ""}, {"core_file", "OFF"}, {"skip_grant_tables", "OFF"}, {"allow_suspicious_udfs", "OFF"},
+		{"init_slave", ""}, {"old_passwords", "OFF"}, {"secure_auth", "ON"}})
 }
 
 func decideFiles(o *Observation) conclusion {
@@ -229,6 +197,11 @@ func decideFiles(o *Observation) conclusion {
 	}
 	if directory.value == "" {
 		return failed("secure_file_priv is empty: no restriction", "a directory without files", "")
+	}
+	for _, name := range []string{"datadir", "tmpdir", "plugin_dir", "file_key_management_filename", "ssl_key"} {
+		if inside := o.answers.variables.value[name].value; strings.HasPrefix(inside, directory.value) {
+			return failed("secure_file_priv="+directory.value+" holds "+inside+" ("+name+")", "a directory without files", "")
+		}
 	}
 	return passed("secure_file_priv=" + directory.value)
 }
@@ -285,7 +258,7 @@ func decideSocket(o *Observation) conclusion {
 		if err := o.answers.plugins.err; err != nil && len(found) == 0 {
 			return unproven(err)
 		}
-		if o.answers.plugins.value[socketPlugin].status == "ACTIVE" {
+		if o.plugin(socketPlugin).status == "ACTIVE" {
 			found = append(found, "plugin unix_socket ACTIVE")
 		}
 		return noneOf(found, "no account with unix_socket, and the plugin off", "")

@@ -26,3 +26,6 @@ func ByLink(promised *topology.Release, memory attest.Memory, seen evidence.Obse
 	}
 	return all
 }
+
+// Required are the checks that a statement must answer.
+func Required() []string { return required() }

@@ -91,12 +91,14 @@ func databaseCA(predicate *evidence.Predicate, exported evidence.Fetched[string]
 	return f
 }
 
-// required are the checks that a statement must answer. An older or a broken
-// probe that leaves one out must not look better than one that fails it.
+// required are the checks that a statement must answer: all that this version's probe asks
+// (a test compares the two). An older or a broken probe that leaves one out must not look
+// better than one that fails it.
 func required() []string {
 	return []string{
-		"tls-01", "tls-02", "tls-03", "mtls-01", "mtls-02", "mtls-03", "net-01",
-		"enc-01", "enc-02", "enc-03", "enc-06", "log-01", "acc-01", "acc-02", "file-01",
+		"tls-01", "tls-02", "tls-03", "tls-05", "mtls-01", "mtls-02", "mtls-06", "net-01", "mtls-03", "mtls-04",
+		"enc-01", "enc-02", "enc-03", "enc-04", "enc-05", "enc-06", "log-01", "acc-01", "acc-02", "acc-03",
+		"set-01", "set-02", "obj-01", "obj-02", "obj-03", "acc-04", "file-01",
 	}
 }
 

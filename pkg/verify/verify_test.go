@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/evidence"
+	"github.com/confidb/confidb/pkg/mariadb"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/pkg/topology"
@@ -119,7 +121,7 @@ func newScene(t *testing.T) *scene {
 		Server:      &evidence.Server{LeafPEM: encode("CERTIFICATE", leaf.Raw), LeafSHA256: evidence.SHA256(leaf.Raw), CASPKISHA256: evidence.SHA256(ca.RawSubjectPublicKeyInfo), TLSVersion: "TLS 1.3", CipherSuite: "x"},
 		Limitations: []evidence.Limitation{{ID: "clear-aria-log", Text: "not encrypted"}, {ID: "no-integrity", Text: "none"}, {ID: "self-report", Text: "its own word"}},
 	}
-	for _, id := range []string{"tls-01", "tls-02", "tls-03", "mtls-01", "mtls-02", "mtls-03", "net-01", "enc-01", "enc-02", "enc-03", "enc-06", "log-01", "acc-01", "acc-02", "file-01"} {
+	for _, id := range verify.Required() {
 		s.said.Findings = append(s.said.Findings, check.Finding{ID: id, Title: id, Outcome: check.Pass})
 	}
 	s.seen = evidence.Observation{
@@ -185,6 +187,24 @@ func TestAppraisedAgainFromAFile(t *testing.T) {
 	}
 }
 
+// TestOneTableOfChecks: what the probe asks is what a statement must answer, so a statement
+// without any one of them proves nothing.
+func TestOneTableOfChecks(t *testing.T) {
+	if diff := cmp.Diff(mariadb.Checks(), verify.Required()); diff != "" {
+		t.Errorf("-asked by the probe +required of it:\n%s", diff)
+	}
+	s := newScene(t)
+	all := s.said.Findings
+	for i, left := range all {
+		s.said.Findings = slices.Delete(slices.Clone(all), i, i+1)
+		s.sign(t)
+		r := verify.Appraise(s.promised, attest.Memory{}, s.seen)
+		if f, _ := r.Findings.Find(left.ID); r.Findings.Verdict() != check.None || f.Outcome != check.Skip {
+			t.Errorf("without %s: got %s (%+v), want none", left.ID, r.Findings.Verdict(), f)
+		}
+	}
+}
+
 func withoutHash(s topology.Session) topology.Session { s.Hash = ""; return s }
 
 // pinnedChain is the certificate of the CAS without evidence.
@@ -245,7 +265,8 @@ func TestBrokenLinks(t *testing.T) {
 		"another database":  {func(t *testing.T, s *scene) { s.said.Session = "other/db"; s.sign(t) }, "probe-statement", check.Contraindicated},
 		"another CA":        {func(t *testing.T, s *scene) { s.seen.DatabaseCA = newScene(t).seen.DatabaseCA }, "statement-ca", check.Contraindicated},
 		"a check that failed": {func(t *testing.T, s *scene) {
-			s.said.Findings[3].Outcome = check.Fail
+			i := slices.IndexFunc(s.said.Findings, func(f check.Finding) bool { return f.ID == "mtls-01" })
+			s.said.Findings[i].Outcome = check.Fail
 			s.sign(t)
 		}, "mtls-01", check.Contraindicated},
 		"a check left out": {func(t *testing.T, s *scene) { s.said.Findings = s.said.Findings[1:]; s.sign(t) }, "tls-01", check.None},

@@ -38,6 +38,8 @@ const (
 // Server is a running mariadbd on loopback.
 type Server struct {
 	Address string
+	// Outside is a directory that is not the server's data directory, and where it may write.
+	Outside string
 	// KeyDirectory holds the key file, with a trailing slash.
 	KeyDirectory string
 	CA           *Authority
@@ -47,7 +49,8 @@ type Server struct {
 	Passwords map[string]string
 	// Hash is what the server keeps of Password. No finding may hold it.
 	Hash string
-	// Admin has every privilege. Its account is dropped: the connection is all that is left of it.
+	// Admin has every privilege. Its account is dropped: the connection is all that is left
+	// of it, and looks like one of the application's.
 	Admin *mysql.Conn
 
 	directory string
@@ -68,7 +71,7 @@ func Start() (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting mariadbd: %w", err)
 	}
-	s := &Server{CA: authority, directory: directory, KeyDirectory: directory + "/enclave/", log: new(bytes.Buffer)}
+	s := &Server{CA: authority, directory: directory, KeyDirectory: directory + "/enclave/", Outside: directory + "/tmp", log: new(bytes.Buffer)}
 	if err := s.start(); err != nil {
 		return nil, fmt.Errorf("starting mariadbd: %w; its log: %s", errors.Join(err, s.Stop()), s.log)
 	}
@@ -150,13 +153,13 @@ func (s *Server) connectAdmin() error {
 	defer cancel()
 	roots := x509.NewCertPool()
 	roots.AddCert(s.CA.Certificate)
-	login := mysql.Login{Address: s.Address, Account: "root_test", Password: Password,
+	login := mysql.Login{Address: s.Address, Account: "confidb_app", Password: Password,
 		TLS: &tls.Config{RootCAs: roots, ServerName: ServerName}}
 	for {
 		conn, attempt := mysql.Connect(ctx, login)
 		if conn != nil {
 			s.Admin = conn
-			return s.Exec("DROP USER root_test@'%'")
+			return s.Exec("DROP USER confidb_app@127.0.0.1")
 		}
 		if attempt.Stage != mysql.Reaching || ctx.Err() != nil {
 			return attempt.Err
@@ -169,9 +172,9 @@ func (s *Server) connectAdmin() error {
 }
 
 // admin makes the account that connects the administrator. It is no part of the session.
-const admin = `CREATE OR REPLACE USER 'root_test'@'%' IDENTIFIED BY '` + Password + `';
-GRANT ALL ON *.* TO 'root_test'@'%' WITH GRANT OPTION;
-GRANT PROXY ON ''@'%' TO 'root_test'@'%' WITH GRANT OPTION;
+const admin = `CREATE OR REPLACE USER 'confidb_app'@'127.0.0.1' IDENTIFIED BY '` + Password + `';
+GRANT ALL ON *.* TO 'confidb_app'@'127.0.0.1' WITH GRANT OPTION;
+GRANT PROXY ON ''@'%' TO 'confidb_app'@'127.0.0.1' WITH GRANT OPTION;
 `
 
 // writeFiles writes what CAS would inject, and says as whom to run.

@@ -1,0 +1,112 @@
+package mariadb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/confidb/confidb/pkg/mysql"
+)
+
+const (
+	// A server that never encrypted has no row at all in INNODB_TABLESPACES_ENCRYPTION: it
+	// is the tablespaces that are looked up there. innodb_temporary never has a row;
+	// innodb_encrypt_temporary_tables is for it.
+	spacesFrom    = `information_schema.INNODB_SYS_TABLESPACES WHERE BINARY NAME <> 'innodb_temporary'`
+	encryptedFrom = `information_schema.INNODB_TABLESPACES_ENCRYPTION`
+	// The engine of a table is in its definition; asking for more opens each of them.
+	tablesFrom = `information_schema.TABLES WHERE TABLE_TYPE NOT IN ('VIEW', 'SYSTEM VIEW') AND BINARY TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema')`
+	maxAria    = 1000
+)
+
+// askSpaces asks InnoDB of each tablespace whether it is encrypted.
+func askSpaces(ctx context.Context, server Querier) answer[spaces] {
+	all, err := list(ctx, server, "SPACE, NAME", spacesFrom)
+	if err != nil {
+		return answer[spaces]{err: err}
+	}
+	encryption, err := server.Query(ctx, "SELECT SPACE, ENCRYPTION_SCHEME = 1 AND MIN_KEY_VERSION > 0, ROTATING_OR_FLUSHING <> 0 FROM "+encryptedFrom)
+	if err != nil {
+		return answer[spaces]{err: err}
+	}
+	value, err := readSpaces(all, encryption)
+	return answer[spaces]{value: value, err: err}
+}
+
+func readSpaces(all, encryption *mysql.Rows) (spaces, error) {
+	if err := atLeastOne(all, 2); err != nil {
+		return spaces{}, err
+	}
+	if len(encryption.Columns) != 3 {
+		return spaces{}, errors.New("the list of encrypted tablespaces does not have three columns")
+	}
+	type state struct{ encrypted, moving bool }
+	states := make(map[string]state, len(encryption.Values))
+	for _, r := range encryption.Values {
+		states[r[0].Text] = state{r[1].Text == "1", r[2].Text != "0"}
+	}
+	found := spaces{total: len(all.Values)}
+	for _, r := range all.Values {
+		switch s := states[r[0].Text]; {
+		case !s.encrypted:
+			found.clear = append(found.clear, r[1].Text)
+		case s.moving:
+			found.moving = append(found.moving, r[1].Text)
+		}
+	}
+	return found, nil
+}
+
+// askTables asks for the engine of each table. That of InnoDB is asked of InnoDB itself,
+// as it was for every tablespace.
+func askTables(ctx context.Context, server Querier) answer[tables] {
+	rows, err := list(ctx, server, "TABLE_SCHEMA, TABLE_NAME, COALESCE(ENGINE, 'unknown')", tablesFrom)
+	if err == nil {
+		err = atLeastOne(rows, 3)
+	}
+	if err != nil {
+		return answer[tables]{err: err}
+	}
+	found := tables{total: len(rows.Values)}
+	aria := 0
+	for _, r := range rows.Values {
+		schema, name, engine := r[0].Text, r[1].Text, r[2].Text
+		if engine == "Aria" {
+			if aria++; aria > maxAria {
+				return answer[tables]{err: fmt.Errorf("more than %d tables of Aria", maxAria)}
+			}
+			if engine, err = formatOfAria(ctx, server, schema, name); err != nil {
+				return answer[tables]{err: err}
+			}
+		}
+		found.add(schema, name, engine)
+	}
+	return answer[tables]{value: found}
+}
+
+// add sorts a table. Whether Aria has encrypted one, no statement says; those in the
+// databases of the server's own are made by the session, which says that they are.
+func (t *tables) add(schema, name, engine string) {
+	own := schema == "mysql" || schema == "sys"
+	switch {
+	case engine == "InnoDB" || engine == "Aria Page" && own:
+	case schema == "mysql" && engine == "CSV" && slices.Contains([]string{"general_log", "slow_log"}, name): // by MariaDB's making; log-01 is for them
+	case engine == "Aria Page":
+		t.doubtful = append(t.doubtful, schema+"."+name)
+	default:
+		t.outside = append(t.outside, schema+"."+name+" (engine "+engine+")")
+	}
+}
+
+// formatOfAria is the engine with the format of its rows: only that in pages is encrypted.
+func formatOfAria(ctx context.Context, server Querier, schema, name string) (string, error) {
+	rows, err := server.Query(ctx, "SELECT ROW_FORMAT FROM information_schema.TABLES WHERE TABLE_SCHEMA = "+literal(schema)+" AND TABLE_NAME = "+literal(name))
+	if err != nil {
+		return "", err
+	}
+	if len(rows.Values) != 1 || len(rows.Columns) != 1 {
+		return "", fmt.Errorf("no single table %q.%q", schema, name)
+	}
+	return "Aria " + rows.Values[0][0].Text, nil
+}
