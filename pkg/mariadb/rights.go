@@ -128,6 +128,28 @@ func differences(want, got accounts) []string {
 	return all
 }
 
+// blind says which of the privileges on everything the asker's account lacks without which
+// the server leaves rows out of its answers and says nothing; empty if it has them.
+func (o *Observation) blind(privileges ...string) string {
+	if err := o.answers.granted.err; err != nil {
+		return err.Error()
+	}
+	for _, a := range o.answers.granted.value.memory {
+		if a.Name.User != o.target.Account {
+			continue
+		}
+		for _, privilege := range privileges {
+			if !slices.ContainsFunc(a.Rights, func(r promise.Right) bool {
+				return r.Kind == promise.Global && (r.Privilege == privilege || r.Privilege == promise.All)
+			}) {
+				return fmt.Sprintf("%s may not see everything: it lacks %s", a.Name, privilege)
+			}
+		}
+		return ""
+	}
+	return fmt.Sprintf("the rights of %q are not known", o.target.Account)
+}
+
 // ofAccounts decides on the accounts in the tables. A list in which the asker's own account
 // is not cannot be the whole list.
 func (o *Observation) ofAccounts(decide func(accounts) conclusion) conclusion {

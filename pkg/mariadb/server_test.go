@@ -207,6 +207,9 @@ func TestChanges(t *testing.T) {
 		{"harmless privileges", "acc-03", append(weak(required), "GRANT SELECT, CREATE, RELOAD, PROCESS, REFERENCES, INDEX, SHOW DATABASES, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, REPLICATION SLAVE, BINLOG MONITOR, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EVENT, TRIGGER, CREATE TABLESPACE, DELETE HISTORY, SLAVE MONITOR ON *.* TO weak@'%'"), dropWeak, check.Pass, ""},
 		{"no privilege for accounts", "mtls-03", []string{"REVOKE SELECT ON mysql.* FROM confidb_verify@'%'"}, []string{"GRANT SELECT ON mysql.* TO confidb_verify@'%'"}, check.Skip, "1142"},
 		{"no privilege for tablespaces", "enc-01", []string{"REVOKE PROCESS ON *.* FROM confidb_verify@'%'"}, []string{"GRANT PROCESS ON *.* TO confidb_verify@'%'"}, check.Skip, "1227"},
+		{"no privilege for triggers", "obj-03", []string{"REVOKE TRIGGER ON *.* FROM confidb_verify@'%'"}, []string{"GRANT TRIGGER ON *.* TO confidb_verify@'%'"}, check.Skip, "may not see everything"},
+		{"no privilege for connections", "obj-02", []string{"REVOKE PROCESS ON *.* FROM confidb_verify@'%'"}, []string{"GRANT PROCESS ON *.* TO confidb_verify@'%'"}, check.Skip, "may not see everything"},
+		{"no privilege for tables", "enc-05", []string{"REVOKE SHOW VIEW ON *.* FROM confidb_verify@'%'"}, []string{"GRANT SHOW VIEW ON *.* TO confidb_verify@'%'"}, check.Skip, "may not see everything"},
 		{"no privilege for binlogs", "enc-04", []string{"REVOKE BINLOG MONITOR ON *.* FROM confidb_verify@'%'"}, []string{"GRANT BINLOG MONITOR ON *.* TO confidb_verify@'%'"}, check.Skip, "1227"},
 
 		{"REQUIRE removed", "mtls-02", []string{verify + "REQUIRE NONE"}, pinned, check.Fail, "no certificate"},

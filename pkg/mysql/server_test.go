@@ -79,7 +79,7 @@ func testAnswers(t *testing.T, admin *mysql.Conn) {
 	if !row[0].Null || row[1].Null || len(row[2].Text) != 70000 {
 		t.Errorf("got %v, %v and %d bytes, want NULL, empty and 70000", row[0], row[1], len(row[2].Text))
 	}
-	if many, err := admin.Query(t.Context(), "SELECT seq FROM seq_1_to_30000"); err != nil || len(many.Values) != 30000 {
+	if many, err := admin.Query(t.Context(), "SELECT seq FROM mysql.seq_1_to_30000"); err != nil || len(many.Values) != 30000 {
 		t.Errorf("got %v, want 30,000 rows", err)
 	}
 	if _, err := admin.Query(t.Context(), "SELECT REPEAT('x', 2000000) AS c"); err == nil {
