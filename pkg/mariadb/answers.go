@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/confidb/confidb/pkg/baseline"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/mysql"
 	"github.com/confidb/confidb/pkg/promise"
@@ -38,6 +39,8 @@ type answers struct {
 	tables      answer[tables]
 	binlogs     answer[[]binlog]
 	objects     answer[objects]
+	loadable    answer[loadable]
+	neighbours  answer[neighbours]
 }
 
 type sessionFacts struct {
@@ -81,6 +84,8 @@ func collect(ctx context.Context, server Querier, promised *promise.Promise) ans
 		tables:      askTables(ctx, server),
 		binlogs:     askBinlogs(ctx, server),
 		objects:     askObjects(ctx, server),
+		loadable:    askLoadable(ctx, server),
+		neighbours:  askNeighbours(ctx, server),
 	}
 	var accounts []promise.Account
 	if promised != nil {
@@ -103,7 +108,7 @@ func (a *answers) again(ctx context.Context, server Querier) {
 		return
 	}
 	for name, v := range a.variables.value {
-		if w := last.value[name]; v.value != w.value && !strings.HasPrefix(name, "gtid_") || v.origin != w.origin {
+		if w := last.value[name]; v.Value != w.Value && !strings.HasPrefix(name, "gtid_") || v.Origin != w.Origin {
 			a.variables.err = fmt.Errorf("the variable %s changed while the server was asked", name)
 		}
 	}
@@ -121,6 +126,8 @@ func unanswered(reason error) answers {
 		tables:      answer[tables]{err: reason},
 		binlogs:     answer[[]binlog]{err: reason},
 		objects:     answer[objects]{err: reason},
+		loadable:    answer[loadable]{err: reason},
+		neighbours:  answer[neighbours]{err: reason},
 	}
 }
 
@@ -146,16 +153,7 @@ func readSession(rows *mysql.Rows) (sessionFacts, error) {
 		return sessionFacts{}, fmt.Errorf("reading the connection's number: %w", err)
 	}
 	version := rows.Values[0][1].Text
-	return sessionFacts{connectionID: id, version: check.Said(version), number: versionNumber(version)}, nil
-}
-
-// versionNumber is 101119 for 10.11.19-MariaDB, and 0 for what it cannot read.
-func versionNumber(version string) int {
-	var major, minor, patch int
-	if n, err := fmt.Sscanf(version, "%d.%d.%d", &major, &minor, &patch); n != 3 || err != nil {
-		return 0
-	}
-	return major*10000 + minor*100 + patch
+	return sessionFacts{connectionID: id, version: check.Said(version), number: baseline.Number(version)}, nil
 }
 
 func readStatus(rows *mysql.Rows) (map[string]string, error) {

@@ -53,8 +53,3 @@ func (o *Observation) Promised(p *promise.Promise) *Observation {
 	other.target.Promise = p
 	return &other
 }
-
-// DefaultsFile is a file of defaults.
-func DefaultsFile(version string) ([]byte, error) {
-	return defaultFiles.ReadFile("defaults/" + version + ".tsv")
-}

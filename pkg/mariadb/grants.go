@@ -87,15 +87,15 @@ func accountsOf(tables map[string]*mysql.Rows, version int) (all accounts, unrea
 	for _, values := range tables["global_priv"].Values {
 		r := &row{columns: tables["global_priv"].Columns, values: values}
 		n := promise.Name{User: r.text("User"), Host: r.text("Host")}
-		a, err := parseAccount(n, r.text("Priv"), version)
+		a, err := promise.ParseRow(n, r.text("Priv"), version)
 		if r.missing {
 			return nil, nil, errors.New("mysql.global_priv lacks a column")
 		}
 		if err != nil {
 			g.unreadable = append(g.unreadable, n.String()+": "+notWhatItWrites+err.Error())
-			a = account{Name: n}
+			a = &account{Name: n}
 		}
-		g.all = append(g.all, a)
+		g.all = append(g.all, *a)
 	}
 	for _, name := range slices.Sorted(maps.Keys(tables)) {
 		read, ok := rowReaders()[name]

@@ -8,45 +8,38 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/confidb/confidb/pkg/baseline"
 	"github.com/confidb/confidb/pkg/mysql"
 	"github.com/confidb/confidb/pkg/promise"
 )
 
-// plugin is a row of information_schema.PLUGINS.
-type plugin struct {
-	name, kind, status, library, loadOption string
-}
-
-// object is something that is stored in a database: a table, view, trigger, routine or event.
-type object struct {
-	kind, schema, name string
-	definer, security  string // of what runs as somebody: user@host, and DEFINER or INVOKER
-	digest             string // of its text, or the engine of a table
-}
-
-func (o object) String() string { return fmt.Sprintf("%s %q.%q", o.kind, o.schema, o.name) }
-
-// The kinds of objects that are told apart; those of routines are MariaDB's words.
-const (
-	kindTable   = "TABLE"
-	kindView    = "VIEW"
-	kindTrigger = "TRIGGER"
-	kindEvent   = "EVENT"
+type (
+	plugin = baseline.Plugin
+	object = baseline.Object
 )
 
-// objects are what is stored, and what is connected.
+// objects are what is stored.
 type objects struct {
 	system    []object // in the databases of the server's own
 	others    []object // in other databases, without tables
 	databases []string
-	// loadable are the names in mysql.plugin and mysql.func, servers those in mysql.servers.
-	loadable, servers []string
-	// functions counts the statements that made a function of a library since the start.
-	functions string
+	outside   []string // files of tables outside the data directory
+}
+
+// loadable is what comes from libraries, beside plugins.
+type loadable struct {
+	// names are those in mysql.plugin and mysql.func.
+	names []string
+	// made counts the statements that made a function of a library since the start.
+	made string
+}
+
+// neighbours are who is connected.
+type neighbours struct {
+	servers []string // in mysql.servers
 	// sources are what the server replicates from, replicas who replicates from it.
 	sources, replicas []string
 	users             []string // of all connections
-	outside           []string // files of tables outside the data directory
 }
 
 // systemDatabases are MariaDB's own.
@@ -66,7 +59,7 @@ func askPlugins(ctx context.Context, server Querier) answer[[]plugin] {
 	}
 	var all []plugin
 	for _, r := range rows.Values {
-		all = append(all, plugin{r[0].Text, r[1].Text, r[2].Text, r[3].Text, r[4].Text})
+		all = append(all, plugin{Name: r[0].Text, Kind: r[1].Text, Status: r[2].Text, Library: r[3].Text, LoadOption: r[4].Text})
 	}
 	return answer[[]plugin]{value: all}
 }
@@ -95,8 +88,8 @@ func askObjects(ctx context.Context, server Querier) answer[objects] {
 			return answer[objects]{err: errors.New("a list of objects does not have six columns")}
 		}
 		for _, r := range rows.Values {
-			o := object{strings.ToUpper(r[0].Text), r[1].Text, r[2].Text, r[3].Text, r[4].Text, r[5].Text}
-			if isSystem(o.schema) {
+			o := object{Kind: strings.ToUpper(r[0].Text), Schema: r[1].Text, Name: r[2].Text, Definer: r[3].Text, Security: r[4].Text, Digest: r[5].Text}
+			if isSystem(o.Schema) {
 				found.system = append(found.system, o)
 			} else {
 				found.others = append(found.others, o)
@@ -106,7 +99,12 @@ func askObjects(ctx context.Context, server Querier) answer[objects] {
 	if err := countViews(ctx, server, &found); err != nil {
 		return answer[objects]{err: err}
 	}
-	return answer[objects]{value: found, err: askAround(ctx, server, &found)}
+	var err error
+	if found.databases, err = askNames(ctx, server, "SCHEMA_NAME", "information_schema.SCHEMATA"); err != nil {
+		return answer[objects]{err: err}
+	}
+	found.outside, err = askNames(ctx, server, "CONCAT(NAME, ' in ', FILENAME)", `information_schema.INNODB_SYS_TABLESPACES WHERE BINARY LEFT(FILENAME, 2) <> './' AND LOCATE('/', NAME) > 0`)
+	return answer[objects]{value: found, err: err}
 }
 
 // countViews sees that the list of views is whole: a view that does not open could be left out.
@@ -117,7 +115,7 @@ func countViews(ctx context.Context, server Querier, found *objects) error {
 	}
 	got := 0
 	for _, o := range slices.Concat(found.system, found.others) {
-		if o.kind == kindView {
+		if o.Kind == baseline.View {
 			got++
 		}
 	}
@@ -127,38 +125,48 @@ func countViews(ctx context.Context, server Querier, found *objects) error {
 	return nil
 }
 
-// askAround asks for what is beside the objects.
-func askAround(ctx context.Context, server Querier, found *objects) error {
-	for _, one := range []struct {
-		into          *[]string
-		columns, from string
-	}{
-		{&found.databases, "SCHEMA_NAME", "information_schema.SCHEMATA"},
-		{&found.loadable, "CONCAT('plugin ', name)", "mysql.plugin"},
-		{&found.loadable, "CONCAT('function ', name)", "mysql.func"},
-		{&found.servers, "Server_name", "mysql.servers"},
-		{&found.outside, "CONCAT(NAME, ' in ', FILENAME)", `information_schema.INNODB_SYS_TABLESPACES WHERE BINARY LEFT(FILENAME, 2) <> './' AND LOCATE('/', NAME) > 0`},
-	} {
-		rows, err := list(ctx, server, one.columns, one.from)
-		if err != nil {
-			return err
-		}
-		for _, r := range rows.Values {
-			*one.into = append(*one.into, r[0].Text)
-		}
+// askNames asks for one column.
+func askNames(ctx context.Context, server Querier, column, from string) ([]string, error) {
+	rows, err := list(ctx, server, column, from)
+	if err != nil {
+		return nil, err
 	}
-	return askConnections(ctx, server, found)
+	var names []string
+	for _, r := range rows.Values {
+		names = append(names, r[0].Text)
+	}
+	return names, nil
 }
 
-func askConnections(ctx context.Context, server Querier, found *objects) error {
-	status, err := server.Query(ctx, "SHOW GLOBAL STATUS WHERE Variable_name = 'Com_create_udf'")
+func askLoadable(ctx context.Context, server Querier) answer[loadable] {
+	plugins, err := askNames(ctx, server, "CONCAT('plugin ', name)", "mysql.plugin")
 	if err != nil {
+		return answer[loadable]{err: err}
+	}
+	functions, err := askNames(ctx, server, "CONCAT('function ', name)", "mysql.func")
+	if err != nil {
+		return answer[loadable]{err: err}
+	}
+	status, err := server.Query(ctx, "SHOW GLOBAL STATUS WHERE Variable_name = 'Com_create_udf'")
+	if err == nil && (len(status.Values) != 1 || len(status.Columns) != 2) {
+		err = errors.New("the server does not say how many functions of libraries were made")
+	}
+	if err != nil {
+		return answer[loadable]{err: err}
+	}
+	return answer[loadable]{value: loadable{append(plugins, functions...), status.Values[0][1].Text}}
+}
+
+func askNeighbours(ctx context.Context, server Querier) answer[neighbours] {
+	var found neighbours
+	err := found.ask(ctx, server)
+	return answer[neighbours]{value: found, err: err}
+}
+
+func (found *neighbours) ask(ctx context.Context, server Querier) (err error) {
+	if found.servers, err = askNames(ctx, server, "Server_name", "mysql.servers"); err != nil {
 		return err
 	}
-	if len(status.Values) != 1 || len(status.Columns) != 2 {
-		return errors.New("the server does not say how many functions of libraries were made")
-	}
-	found.functions = status.Values[0][1].Text
 	channels, err := server.Query(ctx, "SHOW ALL SLAVES STATUS")
 	if err != nil {
 		return err
@@ -200,70 +208,32 @@ func texts(rows *mysql.Rows, columns ...string) ([]string, error) {
 
 // decidePlugins compares the plugins with those of the version and of the session.
 func decidePlugins(o *Observation) conclusion {
-	if err := errors.Join(o.answers.plugins.err, o.answers.variables.err, o.answers.objects.err, o.answers.session.err); err != nil {
+	if err := errors.Join(o.answers.plugins.err, o.answers.variables.err, o.answers.loadable.err, o.answers.session.err); err != nil {
 		return unproven(err)
 	}
 	if reason := o.unpromised(); reason != "" {
 		return skipped(reason)
 	}
-	want := expect(o.target.Promise.Settings, o.answers.variables.value, o.answers.plugins.value)
-	known, _ := defaultsOf(o.answers.session.value.version)
-	var deviations []string
-	for _, p := range o.answers.plugins.value {
-		if problem := p.problem(want, known); problem != "" {
-			deviations = append(deviations, problem)
-		}
-	}
-	for name, option := range want.plugins {
-		if !slices.ContainsFunc(o.answers.plugins.value, func(p plugin) bool { return strings.EqualFold(p.name, name) }) && option != "OFF" {
-			deviations = append(deviations, "plugin "+name+" is missing")
-		}
-	}
-	found := o.answers.objects.value
-	for _, name := range found.loadable {
+	want := baseline.Expect(o.target.Promise.Settings, o.answers.variables.value, o.answers.plugins.value)
+	known, _ := baseline.Of(o.answers.session.value.version)
+	deviations := want.Plugins(o.answers.plugins.value, known)
+	found := o.answers.loadable.value
+	for _, name := range found.names {
 		deviations = append(deviations, name+" is loaded at the next start")
 	}
-	if found.functions != "0" {
-		deviations = append(deviations, found.functions+" functions of libraries were made since the start; the server does not list those that it has")
+	if found.made != "0" {
+		deviations = append(deviations, found.made+" functions of libraries were made since the start; the server does not list those that it has")
 	}
 	return noneOf(deviations, "the plugins of this version and of the session, each as the session sets it", fmt.Sprintf("%d plugins", len(o.answers.plugins.value)))
-}
-
-// problem says what is wrong with a plugin, or nothing.
-func (p plugin) problem(want *expectations, known *defaults) string {
-	said := fmt.Sprintf("plugin %s %s, %s", p.name, p.status, p.loadOption)
-	option, set := want.plugins[strings.ToLower(p.name)]
-	if p.library != "" && !slices.Contains(want.libraries, strings.TrimSuffix(p.library, ".so")) {
-		return said + ", from " + p.library
-	}
-	if set {
-		switch option {
-		case "", "1", "TRUE":
-			option = "ON"
-		case "0", "FALSE":
-			option = "OFF"
-		}
-		if p.loadOption != option || (p.status == "DISABLED") != (option == "OFF") {
-			return said + ", want " + option
-		}
-		return ""
-	}
-	if p.library != "" || known == nil {
-		return ""
-	}
-	if !slices.Contains(known.plugins, plugin{name: p.name, kind: p.kind, status: p.status, loadOption: p.loadOption}) {
-		return said + ", not so in " + known.version
-	}
-	return ""
 }
 
 // decideNeighbours asks that nobody is connected, replicates or is replicated from but whom
 // the session names: nobody, so far.
 func decideNeighbours(o *Observation) conclusion {
-	if err := o.answers.objects.err; err != nil {
+	if err := o.answers.neighbours.err; err != nil {
 		return unproven(err)
 	}
-	found := o.answers.objects.value
+	found := o.answers.neighbours.value
 	var deviations []string
 	for _, s := range found.sources {
 		deviations = append(deviations, "replicates from "+s)
@@ -292,7 +262,7 @@ func (o *Observation) strangers() []string {
 		own = append(own, a.Name.User)
 	}
 	var all []string
-	for _, user := range o.answers.objects.value.users {
+	for _, user := range o.answers.neighbours.value.users {
 		if !slices.Contains(own, user) {
 			all = append(all, fmt.Sprintf("a connection of %q, which is no account of the session", user))
 		}
@@ -311,13 +281,8 @@ func decideObjects(o *Observation) conclusion {
 		return skipped(reason)
 	}
 	found := o.answers.objects.value
-	known, exact := defaultsOf(o.answers.session.value.version)
-	var deviations []string
-	for _, one := range found.system {
-		if problem := one.systemProblem(known, exact); problem != "" {
-			deviations = append(deviations, problem)
-		}
-	}
+	known, exact := baseline.Of(o.answers.session.value.version)
+	deviations := known.Deviating(found.system, exact)
 	for _, one := range found.others {
 		if problem := o.definerProblem(one); problem != "" {
 			deviations = append(deviations, one.String()+problem)
@@ -341,47 +306,23 @@ func decideObjects(o *Observation) conclusion {
 	return noneOf(deviations, "objects of this version, and of accounts that may have made them", reason)
 }
 
-// systemProblem says what is wrong with an object in one of the server's own databases. One
-// that is missing runs nothing.
-func (o object) systemProblem(known *defaults, exact bool) string {
-	if known == nil {
-		if o.kind != kindTable && o.definer != systemDefiner {
-			return o.String() + " of " + o.definer
-		}
-		return ""
-	}
-	at := slices.IndexFunc(known.objects, func(k object) bool { return k.kind == o.kind && k.schema == o.schema && k.name == o.name })
-	switch {
-	case at < 0:
-		return o.String() + " is not of " + known.version
-	case known.objects[at].definer != o.definer || known.objects[at].security != o.security:
-		return fmt.Sprintf("%s runs as %s (%s), want %s (%s)", o, o.definer, o.security, known.objects[at].definer, known.objects[at].security)
-	case exact && known.objects[at].digest != o.digest:
-		return o.String() + " is not as in " + known.version
-	}
-	return ""
-}
-
-// systemDefiner is the account, which nobody can use, of what MariaDB makes itself.
-const systemDefiner = "mariadb.sys@localhost"
-
 // definerProblem asks whether the definer of an object may have made it. The asker's own
 // account makes nothing.
 func (o *Observation) definerProblem(one object) string {
-	needs := map[string]string{kindView: "CREATE VIEW", kindTrigger: "TRIGGER", kindEvent: "EVENT"}[one.kind]
+	needs := map[string]string{baseline.View: "CREATE VIEW", baseline.Trigger: "TRIGGER", baseline.Event: "EVENT"}[one.Kind]
 	if needs == "" {
 		needs = "CREATE ROUTINE"
 	}
-	at := strings.LastIndexByte(one.definer, '@')
+	at := strings.LastIndexByte(one.Definer, '@')
 	if at < 0 {
-		return fmt.Sprintf(" runs as %q", one.definer)
+		return fmt.Sprintf(" runs as %q", one.Definer)
 	}
-	name := promise.Name{User: one.definer[:at], Host: one.definer[at+1:]}
+	name := promise.Name{User: one.Definer[:at], Host: one.Definer[at+1:]}
 	account := o.target.Promise.Account(name)
 	switch {
 	case account == nil:
 		return " runs as " + name.String() + ", which is no account of the session"
-	case name.User == o.target.Account || !account.Has(needs, one.schema, one.name):
+	case name.User == o.target.Account || !account.Has(needs, one.Schema, one.Name):
 		return " runs as " + name.String() + ", which cannot have made it"
 	}
 	return ""

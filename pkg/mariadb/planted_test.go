@@ -2,9 +2,14 @@ package mariadb_test
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/confidb/confidb/pkg/baseline"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/mariadb"
 	"github.com/confidb/confidb/pkg/mariadb/mariadbtest"
@@ -200,19 +205,19 @@ func TestVersionsAndTheirDefaults(t *testing.T) {
 	}
 }
 
-// TestTheFileOfDefaults: the file is what the script makes of this machine's server.
-func TestTheFileOfDefaults(t *testing.T) {
-	written := must[[]byte](t)(mariadb.DefaultsFile("10.11"))
-	if !bytes.HasPrefix(written, []byte("version\t10.11.")) || bytes.Count(written, []byte("\n")) < 800 {
-		t.Errorf("got %.60s", written)
+// TestTheBaselineOfThisServer: the file is what the script makes of this machine's server.
+func TestTheBaselineOfThisServer(t *testing.T) {
+	again := must[*baseline.Baseline](t)(mariadb.Tabulate(t.Context(), server.Admin))
+	written, _ := baseline.Of(again.Version)
+	if written == nil || len(written.Variables) < 500 || len(written.Objects) < 100 {
+		t.Fatalf("got %+v", written)
 	}
-	again := must[[]byte](t)(mariadb.Tabulate(t.Context(), server.Admin))
-	for _, kind := range []string{"object\t", "plugin\tInnoDB\t", "variable\tsql_mode\t"} {
-		for line := range strings.Lines(string(written)) {
-			if strings.HasPrefix(line, kind) && !bytes.Contains(again, []byte(line)) {
-				t.Errorf("the server does not say %q", line)
-			}
-		}
+	if diff := cmp.Diff(written.Objects, again.Objects, cmpopts.SortSlices(func(a, b baseline.Object) bool { return fmt.Sprint(a) < fmt.Sprint(b) })); diff != "" {
+		t.Errorf("-file +server:\n%s", diff)
+	}
+	back, err := baseline.Parse(again.Text())
+	if err != nil || len(back.Variables) != len(again.Variables) || !bytes.Equal(back.Text(), again.Text()) {
+		t.Errorf("what was written is not what is read: %v", err)
 	}
 }
 

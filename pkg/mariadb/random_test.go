@@ -129,7 +129,7 @@ func (i *insider) edit() change {
 	set := pick(i, `JSON_SET(Priv, '$.access', 1+access)`, `JSON_SET(Priv, '$.account_locked', true)`, `JSON_SET(Priv, '$.ssl_type', 2)`, `JSON_SET(Priv, '$.ssl_type', 1)`,
 		`JSON_SET(Priv, '$.x509_subject', '/CN=x')`, `JSON_SET(Priv, '$.x509_issuer', '')`, `JSON_SET(Priv, '$.authentication_string', '*1')`, `JSON_SET(Priv, '$.plugin', 'ed25519')`,
 		`JSON_SET(Priv, '$.Access', 1)`, `JSON_SET(Priv, '$.is_role', true)`, `JSON_SET(Priv, '$.version_id', 100100)`, `JSON_SET(Priv, '$.default_role', 'x')`, `JSON_REMOVE(Priv, '$.version_id')`,
-		`JSON_SET(Priv, '$.max_user_connections', 1)`, `JSON_SET(Priv, '$.password_lifetime', 1)`, `REPLACE(Priv, '}', ',"access":1}')`, `JSON_SET(Priv, '$.max_connections', 2)`, `CONCAT(' ', REPLACE(Priv, ':', ' : '), '  '), User = 'confidb_apq'`)
+		`JSON_SET(Priv, '$.max_user_connections', 1)`, `JSON_SET(Priv, '$.password_lifetime', 1)`, `REPLACE(Priv, '}', ',"access":1}')`, `JSON_SET(Priv, '$.max_connections', 2)`)
 	set = strings.ReplaceAll(set, "1+access", strconv.FormatUint(i.Uint64N(1<<39-1)+1, 10))
 	c := change{what: "a row of global_priv", key: "json", id: "acc-04", mention: `"confidb_ap`, do: []string{"UPDATE mysql.global_priv SET Priv = " + set + " WHERE User = 'confidb_app'"}}
 	c.undo = restoreGrants("global_priv")
@@ -284,7 +284,7 @@ func TestRandomChanges(t *testing.T) {
 		seen := mariadb.Ask(t.Context(), t, goodTarget())
 		for _, c := range changes {
 			outcome, said, all := seen.Conclude(c.id)
-			if unseen := outcome == check.Skip && strings.Contains(said, "may not see everything"); !unseen && !strings.Contains(said+"\n"+strings.Join(all, "\n"), c.mention) {
+			if unseen := outcome == check.Skip && (strings.Contains(said, "may not see everything") || strings.Contains(said, "1227")); !unseen && !strings.Contains(said+"\n"+strings.Join(all, "\n"), c.mention) {
 				t.Errorf("%s: %s does not name %s after %q: %v (%s)", c.what, c.id, c.mention, c.do, outcome, said)
 			}
 			kinds[c.what]++

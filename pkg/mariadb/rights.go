@@ -45,8 +45,8 @@ func (o *Observation) expected() accounts {
 		all[i].Methods = slices.Clone(all[i].Methods)
 		for j := range all[i].Methods {
 			m := &all[i].Methods[j]
-			if password, known := o.target.Passwords[m.Secret]; known && m.Secret != "" && m.Plugin == nativePlugin {
-				m.Stored = nativeHash(password)
+			if password, known := o.target.Passwords[m.Secret]; known && m.Secret != "" && m.Plugin == promise.NativePlugin {
+				m.Stored = promise.NativeHash(password)
 			}
 		}
 	}

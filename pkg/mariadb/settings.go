@@ -54,8 +54,8 @@ func decideEncryption(o *Observation) conclusion {
 	if !known {
 		return skipped("not supported by this version of the server: innodb_encryption_threads")
 	}
-	if n, err := strconv.Atoi(threads.value); err != nil || n < 1 {
-		return failed("innodb_encryption_threads="+threads.value, "at least 1", "")
+	if n, err := strconv.Atoi(threads.Value); err != nil || n < 1 {
+		return failed("innodb_encryption_threads="+threads.Value, "at least 1", "")
 	}
 	return passed("")
 }
@@ -108,7 +108,7 @@ func decideBinlogs(o *Observation) conclusion {
 	if err := o.answers.variables.err; err != nil {
 		return unproven(err)
 	}
-	if o.answers.variables.value["log_bin"].value == "OFF" {
+	if o.answers.variables.value["log_bin"].Value == "OFF" {
 		return passed("the server writes no binary log")
 	}
 	if err := o.answers.binlogs.err; err != nil {
@@ -127,8 +127,8 @@ func decideKeys(o *Observation) conclusion {
 	if err := o.answers.plugins.err; err != nil {
 		return unproven(err)
 	}
-	if got := o.plugin("file_key_management"); got.status != "ACTIVE" || got.loadOption != "FORCE_PLUS_PERMANENT" {
-		return failed(fmt.Sprintf("file_key_management %s, %s", got.status, got.loadOption), "ACTIVE, FORCE_PLUS_PERMANENT", "")
+	if got := o.plugin("file_key_management"); got.Status != "ACTIVE" || got.LoadOption != "FORCE_PLUS_PERMANENT" {
+		return failed(fmt.Sprintf("file_key_management %s, %s", got.Status, got.LoadOption), "ACTIVE, FORCE_PLUS_PERMANENT", "")
 	}
 	if c := o.compare([]setting{{"file_key_management_encryption_algorithm", "AES_CTR"}}); c.outcome != check.Pass {
 		return c
@@ -137,21 +137,21 @@ func decideKeys(o *Observation) conclusion {
 	if !known {
 		return skipped("the server does not say where its key file is")
 	}
-	if !o.injected(file.value) {
-		return failed("file_key_management_filename="+file.value, "a file below "+o.target.KeyDirectory, "")
+	if !o.injected(file.Value) {
+		return failed("file_key_management_filename="+file.Value, "a file below "+o.target.KeyDirectory, "")
 	}
 	// empty: the key file is not wrapped by another key
-	wrapper, isFile := strings.CutPrefix(o.answers.variables.value["file_key_management_filekey"].value, "FILE:")
+	wrapper, isFile := strings.CutPrefix(o.answers.variables.value["file_key_management_filekey"].Value, "FILE:")
 	if isFile && !o.injected(wrapper) {
 		return failed("file_key_management_filekey=FILE:"+wrapper, "a file below "+o.target.KeyDirectory, "")
 	}
-	return passed(file.value)
+	return passed(file.Value)
 }
 
 // plugin returns a plugin by its name, or the zero plugin.
 func (o *Observation) plugin(name string) plugin {
 	for _, p := range o.answers.plugins.value {
-		if strings.EqualFold(p.name, name) {
+		if strings.EqualFold(p.Name, name) {
 			return p
 		}
 	}
@@ -174,7 +174,7 @@ func decideLogs(o *Observation) conclusion {
 	}
 	var active []string
 	for _, name := range []string{"server_audit", "sql_error_log", "feedback"} {
-		if o.plugin(name).status == "ACTIVE" {
+		if o.plugin(name).Status == "ACTIVE" {
 			active = append(active, "plugin "+name+" ACTIVE")
 		}
 	}
@@ -198,15 +198,15 @@ func decideFiles(o *Observation) conclusion {
 	if !known {
 		return skipped("not supported by this version of the server: secure_file_priv")
 	}
-	if directory.value == "" {
+	if directory.Value == "" {
 		return failed("secure_file_priv is empty: no restriction", "a directory without files", "")
 	}
 	for _, name := range []string{"datadir", "tmpdir", "plugin_dir", "file_key_management_filename", "ssl_key"} {
-		if inside := o.answers.variables.value[name].value; strings.HasPrefix(inside, directory.value) {
-			return failed("secure_file_priv="+directory.value+" holds "+inside+" ("+name+")", "a directory without files", "")
+		if inside := o.answers.variables.value[name].Value; strings.HasPrefix(inside, directory.Value) {
+			return failed("secure_file_priv="+directory.Value+" holds "+inside+" ("+name+")", "a directory without files", "")
 		}
 	}
-	return passed("secure_file_priv=" + directory.value)
+	return passed("secure_file_priv=" + directory.Value)
 }
 
 func decideCertificates(o *Observation) conclusion {
@@ -261,7 +261,7 @@ func decideSocket(o *Observation) conclusion {
 		if err := o.answers.plugins.err; err != nil && len(found) == 0 {
 			return unproven(err)
 		}
-		if o.plugin(socketPlugin).status == "ACTIVE" {
+		if o.plugin(socketPlugin).Status == "ACTIVE" {
 			found = append(found, "plugin unix_socket ACTIVE")
 		}
 		return noneOf(found, "no account with unix_socket, and the plugin off", "")

@@ -1,6 +1,7 @@
 package promise_test
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -320,4 +321,20 @@ func TestDifferences(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", change, said, want)
 		}
 	}
+}
+
+func TestParseRowKeepsSecretsToItself(t *testing.T) {
+	for _, text := range []string{"", "[]", `{"access":-1}`, `{"ssl_type":9}`, `{"authentication_string":"*SECRET"`, `{"authentication_string":{"*SECRET":1}}`} {
+		_, err := promise.ParseRow(promise.Name{User: "u", Host: "h"}, text, 0)
+		if err == nil || bytes.Contains([]byte(err.Error()), []byte("SECRET")) {
+			t.Errorf("%s: got %v, want an error without the secret", text, err)
+		}
+	}
+}
+
+func FuzzRow(f *testing.F) {
+	f.Add(`{"access":1,"plugin":"mysql_native_password","authentication_string":"*1","auth_or":[{},{"plugin":"unix_socket"}]}`)
+	f.Fuzz(func(_ *testing.T, privileges string) {
+		promise.ParseRow(promise.Name{User: "u", Host: "h"}, privileges, 0)
+	})
 }

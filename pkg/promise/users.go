@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-const (
-	anyHost      = "%"
-	nativePlugin = "mysql_native_password"
-)
+const anyHost = "%"
+
+// NativePlugin is what checks passwords unless a statement says otherwise.
+const NativePlugin = "mysql_native_password"
 
 // find returns an account, or nil. Without a host a role is meant if there is one.
 func (r *reader) find(n Name, hosted bool) *Account {
@@ -51,7 +51,7 @@ func (r *reader) createUser(c *cursor, replace bool) error {
 		a := &Account{Name: n}
 		a.Methods = methods(c)
 		if a.Methods == nil {
-			a.Methods = []Method{{Plugin: nativePlugin}}
+			a.Methods = []Method{{Plugin: NativePlugin}}
 		}
 		switch existing := r.find(n, true); {
 		case existing == nil:
@@ -96,7 +96,7 @@ func methods(c *cursor) []Method {
 	}
 	if c.accept("BY", "PASSWORD") {
 		stored := c.text()
-		return []Method{{Plugin: nativePlugin, Given: stored != "", Stored: Hidden(stored)}}
+		return []Method{{Plugin: NativePlugin, Given: stored != "", Stored: Hidden(stored)}}
 	}
 	if c.accept("BY") {
 		return []Method{password(c)}
@@ -139,7 +139,7 @@ func method(c *cursor) Method {
 // password reads a password that stands in a statement, and keeps of it only whose it is.
 func password(c *cursor) Method {
 	written := c.text()
-	m := Method{Plugin: nativePlugin, Given: written != ""}
+	m := Method{Plugin: NativePlugin, Given: written != ""}
 	inner := strings.Trim(written, "$")
 	if written == "$$"+inner+"$$" && strings.HasPrefix(written, placeholder) && !strings.Contains(inner, "$") {
 		m.Secret = inner

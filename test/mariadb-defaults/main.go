@@ -1,8 +1,8 @@
-// Command mariadb-defaults makes the file of defaults of a MariaDB version, against which
-// pkg/mariadb judges a server of that version: it initialises a server with no options
+// Command mariadb-defaults makes the file of defaults of a MariaDB version, against which a
+// server of that version is judged: it initialises a server with no options
 // but where it may write, asks it what it is, and prints that.
 //
-//	go run ./test/mariadb-defaults >pkg/mariadb/defaults/10.11.tsv
+//	go run ./test/mariadb-defaults >pkg/baseline/defaults/10.11.tsv
 //
 // It takes mariadb-install-db and mariadbd from PATH. As root it runs them as mysql.
 package main
@@ -78,7 +78,11 @@ func tabulate() (text []byte, err error) {
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	return mariadb.Tabulate(ctx, conn)
+	made, err := mariadb.Tabulate(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	return made.Text(), nil
 }
 
 // connect logs in as root, which has no password here.
