@@ -10,8 +10,8 @@ import (
 // Limits of one result. The largest one that is asked for is the list of tables.
 const (
 	maxColumns     = 64
-	maxRows        = 500_000
-	maxResultBytes = 64 << 20
+	maxRows        = 200_000
+	maxResultBytes = 16 << 20
 	longestColumn  = 1024 // bytes of a column's name, which may be an expression
 	queryCommand   = 3
 )
