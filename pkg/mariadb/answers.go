@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -167,7 +168,8 @@ func readStatus(rows *mysql.Rows) (map[string]string, error) {
 	return status, nil
 }
 
-// askBinlogs asks for the type of the second event of each binary log.
+// askBinlogs asks for the type of the second event of each binary log. One that is purged
+// meanwhile is left out.
 func askBinlogs(ctx context.Context, server Querier) answer[[]binlog] {
 	names := ask(ctx, server, binlogsQuery, readBinlogNames)
 	if names.err != nil {
@@ -177,6 +179,9 @@ func askBinlogs(ctx context.Context, server Querier) answer[[]binlog] {
 	for _, name := range names.value {
 		second := ask(ctx, server, "SHOW BINLOG EVENTS IN "+literal(name)+" LIMIT 2", readSecondEvent)
 		if second.err != nil {
+			if left := ask(ctx, server, binlogsQuery, readBinlogNames); left.err == nil && !slices.Contains(left.value, name) {
+				continue
+			}
 			return answer[[]binlog]{err: fmt.Errorf("asking for the events of %q: %w", name, second.err)}
 		}
 		logs = append(logs, binlog{name: name, secondEvent: second.value})

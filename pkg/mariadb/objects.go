@@ -77,7 +77,20 @@ func objectSources() []struct{ columns, from string } {
 	}
 }
 
+// askObjects asks for what is stored, once more if views came or went meanwhile.
 func askObjects(ctx context.Context, server Querier) answer[objects] {
+	for try := 1; ; try++ {
+		found := askObjectsOnce(ctx, server)
+		if try == tries || !errors.Is(found.err, errViews) {
+			return found
+		}
+	}
+}
+
+// errViews means that the number of views differs from that of their definers.
+var errViews = errors.New("not all views are listed with their definers")
+
+func askObjectsOnce(ctx context.Context, server Querier) answer[objects] {
 	var found objects
 	for _, source := range objectSources() {
 		rows, err := list(ctx, server, source.columns, source.from)
@@ -120,7 +133,7 @@ func countViews(ctx context.Context, server Querier, found *objects) error {
 		}
 	}
 	if got != want {
-		return fmt.Errorf("%d views are listed with their definers, of %d", got, want)
+		return fmt.Errorf("%w: %d of %d", errViews, got, want)
 	}
 	return nil
 }

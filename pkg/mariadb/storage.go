@@ -18,20 +18,39 @@ const (
 	// The engine of a table is in its definition; asking for more opens each of them.
 	tablesFrom = `information_schema.TABLES WHERE TABLE_TYPE NOT IN ('VIEW', 'SYSTEM VIEW') AND BINARY TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema')`
 	maxAria    = 1000
+	// unknownEngine stands for one that the server cannot name, as of a table that is broken.
+	unknownEngine = "unknown"
 )
 
-// askSpaces asks InnoDB of each tablespace whether it is encrypted.
+// askSpaces asks InnoDB of each tablespace whether it is encrypted. One that is dropped
+// between the two lists looks as if it were not, and is not there the next time.
 func askSpaces(ctx context.Context, server Querier) answer[spaces] {
+	var found spaces
+	for try := range tries {
+		next, err := askSpacesOnce(ctx, server)
+		if err != nil {
+			return answer[spaces]{err: err}
+		}
+		if try > 0 {
+			next.clear = slices.DeleteFunc(next.clear, func(name string) bool { return !slices.Contains(found.clear, name) })
+		}
+		if found = next; len(found.clear) == 0 {
+			break
+		}
+	}
+	return answer[spaces]{value: found}
+}
+
+func askSpacesOnce(ctx context.Context, server Querier) (spaces, error) {
 	all, err := list(ctx, server, "SPACE, NAME", spacesFrom)
 	if err != nil {
-		return answer[spaces]{err: err}
+		return spaces{}, err
 	}
 	encryption, err := server.Query(ctx, "SELECT SPACE, ENCRYPTION_SCHEME = 1 AND MIN_KEY_VERSION > 0, ROTATING_OR_FLUSHING <> 0 FROM "+encryptedFrom)
 	if err != nil {
-		return answer[spaces]{err: err}
+		return spaces{}, err
 	}
-	value, err := readSpaces(all, encryption)
-	return answer[spaces]{value: value, err: err}
+	return readSpaces(all, encryption)
 }
 
 func readSpaces(all, encryption *mysql.Rows) (spaces, error) {
@@ -61,7 +80,7 @@ func readSpaces(all, encryption *mysql.Rows) (spaces, error) {
 // askTables asks for the engine of each table. That of InnoDB is asked of InnoDB itself,
 // as it was for every tablespace.
 func askTables(ctx context.Context, server Querier) answer[tables] {
-	rows, err := list(ctx, server, "TABLE_SCHEMA, TABLE_NAME, COALESCE(ENGINE, 'unknown')", tablesFrom)
+	rows, err := list(ctx, server, "TABLE_SCHEMA, TABLE_NAME, COALESCE(ENGINE, '"+unknownEngine+"')", tablesFrom)
 	if err == nil {
 		err = atLeastOne(rows, 3)
 	}
@@ -69,16 +88,19 @@ func askTables(ctx context.Context, server Querier) answer[tables] {
 		return answer[tables]{err: err}
 	}
 	found := tables{total: len(rows.Values)}
-	aria := 0
+	again := 0
 	for _, r := range rows.Values {
 		schema, name, engine := r[0].Text, r[1].Text, r[2].Text
-		if engine == "Aria" {
-			if aria++; aria > maxAria {
+		if engine == "Aria" || engine == unknownEngine {
+			if again++; again > maxAria {
 				return answer[tables]{err: fmt.Errorf("more than %d tables of Aria", maxAria)}
 			}
-			if engine, err = formatOfAria(ctx, server, schema, name); err != nil {
+			if engine, err = formatOf(ctx, server, schema, name); err != nil {
 				return answer[tables]{err: err}
 			}
+		}
+		if engine == "" {
+			continue // it was dropped meanwhile
 		}
 		found.add(schema, name, engine)
 	}
@@ -99,14 +121,18 @@ func (t *tables) add(schema, name, engine string) {
 	}
 }
 
-// formatOfAria is the engine with the format of its rows: only that in pages is encrypted.
-func formatOfAria(ctx context.Context, server Querier, schema, name string) (string, error) {
-	rows, err := server.Query(ctx, "SELECT ROW_FORMAT FROM information_schema.TABLES WHERE TABLE_SCHEMA = "+literal(schema)+" AND TABLE_NAME = "+literal(name))
+// formatOf is the engine of a table, with the format of its rows if it is Aria: only that in
+// pages is encrypted. It is empty if there is no such table.
+func formatOf(ctx context.Context, server Querier, schema, name string) (string, error) {
+	rows, err := server.Query(ctx, "SELECT IF(ENGINE = 'Aria', CONCAT('Aria ', ROW_FORMAT), COALESCE(ENGINE, '"+unknownEngine+"')) FROM information_schema.TABLES WHERE TABLE_SCHEMA = "+literal(schema)+" AND TABLE_NAME = "+literal(name))
 	if err != nil {
 		return "", err
+	}
+	if len(rows.Values) == 0 {
+		return "", nil
 	}
 	if len(rows.Values) != 1 || len(rows.Columns) != 1 {
 		return "", fmt.Errorf("no single table %q.%q", schema, name)
 	}
-	return "Aria " + rows.Values[0][0].Text, nil
+	return rows.Values[0][0].Text, nil
 }
