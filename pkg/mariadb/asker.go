@@ -137,7 +137,7 @@ func sameValue(got, want string) bool {
 
 // tries bounds how often a list is asked for that changes while it is read, as one of
 // tables does under an application that makes some.
-const tries = 3
+const tries = 5
 
 // list asks for rows of a table or view, and counts them afterwards, so that nothing has
 // cut the answer.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/mariadb"
+	"github.com/confidb/confidb/pkg/promise"
 )
 
 // plant is something that an insider with every right leaves behind.
@@ -152,23 +153,19 @@ func TestPlantedAccountsAndRights(t *testing.T) {
 // A promise that is not known, or not whole, is none; what memory and tables disagree on is
 // wrong all the same.
 func TestWithoutAPromise(t *testing.T) {
-	target := goodTarget()
-	target.Promise = nil
 	unclear := *server.Promise
 	unclear.Unclear = []string{"line 7 of the account statements: CALL: not understood"}
-	for _, promised := range []*mariadb.Target{&target, {}} {
-		asked := goodTarget()
-		asked.Promise = promised.Promise
-		mention := "does not say"
-		if promised != &target {
-			asked.Promise, mention = &unclear, "CALL: not understood"
-		}
-		outcome, said, _ := mariadb.Ask(t.Context(), t, asked).Conclude("acc-04")
-		if outcome != check.Skip || !strings.Contains(said, mention) {
-			t.Errorf("got %v (%s), want skip that mentions %q", outcome, said, mention)
+	for mention, promised := range map[string]*promise.Promise{"does not say": nil, "CALL: not understood": &unclear} {
+		target := goodTarget()
+		target.Promise = promised
+		seen := mariadb.Ask(t.Context(), t, target)
+		for _, id := range []string{"acc-04", "set-01", "obj-01", "obj-02", "obj-03"} {
+			if outcome, said, _ := seen.Conclude(id); outcome != check.Skip || !strings.Contains(said, mention) {
+				t.Errorf("%s: got %v (%s), want skip that mentions %q", id, outcome, said, mention)
+			}
 		}
 		execute(t, evil, "DELETE FROM mysql.global_priv WHERE User='evil'")
-		if outcome, said, _ = mariadb.Ask(t.Context(), t, asked).Conclude("acc-04"); outcome != check.Fail || !strings.Contains(said, "in memory and in no table") {
+		if outcome, said, _ := mariadb.Ask(t.Context(), t, target).Conclude("acc-04"); outcome != check.Fail || !strings.Contains(said, "in memory and in no table") {
 			t.Errorf("got %v (%s), want fail", outcome, said)
 		}
 		execute(t, flush)

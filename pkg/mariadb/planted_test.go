@@ -183,6 +183,36 @@ func TestTheApplicationsOwnObjects(t *testing.T) {
 	wantClean(t, "after a restart")
 }
 
+// TestWhileAnApplicationWorks: tables, views and logs that come and go are no alarm.
+func TestWhileAnApplicationWorks(t *testing.T) {
+	fresh(t)
+	stop, stopped := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				stopped <- nil
+				return
+			default:
+			}
+			for _, statement := range []string{"CREATE OR REPLACE TABLE app.t (a int)", "INSERT INTO app.t VALUES (1)", "ALTER TABLE app.t ADD b int, FORCE", "CREATE OR REPLACE DEFINER=confidb_app@'%' VIEW app.v AS SELECT 1 AS a",
+				"FLUSH BINARY LOGS", "DROP VIEW app.v", "DROP TABLE app.t", "PURGE BINARY LOGS BEFORE NOW()"} {
+				if err := server.Exec(statement); err != nil {
+					stopped <- fmt.Errorf("%s: %w", statement, err)
+					return
+				}
+			}
+		}
+	}()
+	for range 10 {
+		wantClean(t, "while tables come and go")
+	}
+	close(stop)
+	if err := <-stopped; err != nil {
+		t.Fatal(err)
+	}
+}
+
 // D14: more than a fixed number of things is judged all the same.
 func TestManyBinaryLogs(t *testing.T) {
 	fresh(t)
