@@ -2,9 +2,11 @@ package mariadb
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -15,15 +17,12 @@ import (
 
 // Alerts of TLS (RFC 8446, section 6.2) with which a server refuses.
 const (
-	alertHandshakeFailure       = tls.AlertError(40)
 	alertBadCertificate         = tls.AlertError(42)
 	alertUnsupportedCertificate = tls.AlertError(43)
 	alertCertificateExpired     = tls.AlertError(45)
 	alertCertificateUnknown     = tls.AlertError(46)
 	alertUnknownCA              = tls.AlertError(48)
 	alertDecryptError           = tls.AlertError(51)
-	alertProtocolVersion        = tls.AlertError(70)
-	alertInsufficientSecurity   = tls.AlertError(71)
 	alertCertificateRequired    = tls.AlertError(116)
 )
 
@@ -56,9 +55,6 @@ func decideChain(o *Observation) conclusion {
 	if refused, ok := errors.AsType[*tls.CertificateVerificationError](o.login.Err); ok {
 		return failed(refused.Err.Error(), "a certificate of the session's CA for "+o.target.ServerName, "")
 	}
-	if errors.Is(o.login.Err, mysql.ErrNoTLS) {
-		return failed("no TLS offered", "TLS", "")
-	}
 	return unproven(o.login.Err)
 }
 
@@ -88,22 +84,82 @@ func decideForeignCA(o *Observation) conclusion {
 	return skipped("the handshake did not end: " + o.login.Err.Error())
 }
 
+// decideOldTLS rests on what the server says of its own settings, over TLS with the
+// verified server: a refusal of a version or cipher comes before any key, so whoever is
+// in between can write it. Trials only accuse.
 func decideOldTLS(o *Observation) conclusion {
-	if reason := o.withoutControl(); reason != "" {
-		return skipped(reason)
-	}
 	for _, tried := range o.trials.old {
 		if tried.TLS != nil {
-			return failed(tried.name+" accepted", "an alert", "")
+			return failed(tried.name+" accepted", "a refusal", "")
 		}
 	}
-	for _, tried := range o.trials.old {
-		alert, ok := tried.Alert()
-		if !ok || !slices.Contains([]tls.AlertError{alertProtocolVersion, alertHandshakeFailure, alertInsufficientSecurity}, alert) {
-			return skipped(fmt.Sprintf("%s: want an alert on the version or cipher, got: %v", tried.name, tried.Err))
+	if reason := o.withoutSettings(); reason != "" {
+		return skipped(reason)
+	}
+	versions, err := o.value("tls_version")
+	if err != nil {
+		return unproven(err)
+	}
+	ciphers, err := o.value("ssl_cipher")
+	if err != nil {
+		return unproven(err)
+	}
+	for _, version := range strings.Split(versions, ",") {
+		if !slices.Contains([]string{"TLSv1.2", "TLSv1.3"}, strings.TrimSpace(version)) {
+			return failed("tls_version="+versions, "TLSv1.2, TLSv1.3 or both", "")
 		}
 	}
-	return passed(fmt.Sprintf("%d offers refused by an alert", len(o.trials.old)))
+	return judgeCiphers(ciphers, fmt.Sprintf("tls_version=%s and ssl_cipher of the server, which accepted none of %d old offers", versions, len(o.trials.old)))
+}
+
+// judgeCiphers judges a list of OpenSSL's: every name in it must be that of a suite with
+// forward secrecy and authenticated encryption. What excludes, orders or forbids short keys
+// does no harm. What stands for other suites is not understood.
+func judgeCiphers(list, reason string) conclusion {
+	const want = "suites with ECDHE or DHE, and GCM, CCM or CHACHA20, by name"
+	strong := strongCiphers()
+	var good, weak, unknown []string
+	names := strings.FieldsFunc(list, func(r rune) bool { return strings.ContainsRune(":, ", r) })
+	for _, name := range names {
+		switch {
+		case strong.MatchString(name):
+			good = append(good, name)
+		case strings.HasPrefix(name, "!"), strings.HasPrefix(name, "-"), name == "@STRENGTH", name == "@SECLEVEL=1", name == "@SECLEVEL=2", name == "@SECLEVEL=3":
+		case strings.Contains(name, "-"), strings.Contains(name, "_"):
+			weak = append(weak, name)
+		default:
+			unknown = append(unknown, name)
+		}
+	}
+	switch {
+	case len(weak) > 0:
+		return failed("ssl_cipher with "+briefly(weak), want, "")
+	case len(unknown) > 0:
+		return skipped("ssl_cipher names no suite with " + briefly(unknown) + ": want " + want)
+	case len(good) == 0:
+		return failed("ssl_cipher names no suite: whatever the TLS library likes", want, "")
+	}
+	return passed(reason)
+}
+
+// strongCiphers matches OpenSSL's names of suites with forward secrecy and authenticated
+// encryption (openssl-ciphers(1)).
+func strongCiphers() *regexp.Regexp {
+	return regexp.MustCompile(`^(TLS_(AES_(128|256)_GCM|AES_128_CCM|CHACHA20_POLY1305)_SHA(256|384)` +
+		`|(ECDHE|DHE)-((ECDSA|RSA)-)?((AES|ARIA)(128|256)-(GCM-SHA(256|384)|CCM8?)|CHACHA20-POLY1305)` +
+		`|(ECDHE|EECDH|DHE|EDH)\+(AESGCM|AESCCM|CHACHA20))$`)
+}
+
+// value is what the server says of one of its settings.
+func (o *Observation) value(name string) (string, error) {
+	if err := o.answers.variables.err; err != nil {
+		return "", err
+	}
+	found, known := o.answers.variables.value[name]
+	if !known {
+		return "", fmt.Errorf("not supported by this version of the server: %s", name)
+	}
+	return found.Value, nil
 }
 
 // withoutControl says why refusals prove nothing: a server that refuses the
@@ -115,7 +171,20 @@ func (o *Observation) withoutControl() string {
 	return ""
 }
 
-// decideSameConnection compares what both ends know of the connection.
+// withoutSettings says why what the server says of its settings says nothing about the
+// connections that it takes: somebody else may take them.
+func (o *Observation) withoutSettings() string {
+	if reason := o.withoutControl(); reason != "" {
+		return reason
+	}
+	if same := decideSameConnection(o); same.outcome != check.Pass {
+		return "the settings may not be those of what ends TLS: " + cmp.Or(same.reason, same.got)
+	}
+	return ""
+}
+
+// decideSameConnection compares what both ends know of the connection. The number in
+// the greeting is in clear: if nothing but that differs, somebody may have written it.
 func decideSameConnection(o *Observation) conclusion {
 	if o.login.TLS == nil || o.login.Greeting == nil {
 		return unproven(o.login.Err)
@@ -128,14 +197,17 @@ func decideSameConnection(o *Observation) conclusion {
 	if err != nil {
 		return skipped(fmt.Sprintf("the server does not say when its certificate expires: %q", status["Ssl_server_not_after"]))
 	}
-	client := fmt.Sprintf("connection %d, %s, certificate until %s", o.login.Greeting.ConnectionID,
-		opensslName(o.login.TLS.CipherSuite), o.login.TLS.PeerCertificates[0].NotAfter.UTC().Format(time.RFC3339))
-	server := fmt.Sprintf("connection %d, %s, certificate until %s", o.answers.session.value.connectionID,
-		status["Ssl_cipher"], expiry.UTC().Format(time.RFC3339))
-	if client != server {
+	client := fmt.Sprintf("%s, certificate until %s", opensslName(o.login.TLS.CipherSuite),
+		o.login.TLS.PeerCertificates[0].NotAfter.UTC().Format(time.RFC3339))
+	server := fmt.Sprintf("%s, certificate until %s", status["Ssl_cipher"], expiry.UTC().Format(time.RFC3339))
+	greeted, asked := o.ConnectionIDs()
+	switch {
+	case client != server:
 		return failed(server, client, "the server (got) describes another connection than the client (want)")
+	case greeted != asked:
+		return skipped(fmt.Sprintf("the greeting, which is in clear, is of connection %d, and the server speaks of connection %d", greeted, asked))
 	}
-	return passed(client)
+	return passed(fmt.Sprintf("connection %d, %s", asked, client))
 }
 
 // opensslName is OpenSSL's name of a cipher suite: that of TLS 1.3 is the IANA
@@ -149,66 +221,101 @@ func opensslName(suite uint16) string {
 	return strings.ReplaceAll(strings.TrimPrefix(name, "TLS_"), "_", "-")
 }
 
+// decideImpostors judges what TLS itself must refuse. In TLS 1.2 that happens in clear,
+// where anybody can have written it, so a pass rests on TLS 1.3; TLS 1.2 only accuses.
 func decideImpostors(o *Observation) conclusion {
-	all := slices.Concat(
-		o.judge(o.trials.foreign, alertUnknownCA, alertBadCertificate, alertCertificateUnknown, alertDecryptError),
-		o.judge(o.trials.expired, alertCertificateExpired, alertBadCertificate, alertCertificateUnknown),
-		o.judge(o.trials.wrongRole, alertUnsupportedCertificate, alertBadCertificate, alertCertificateUnknown))
-	return o.worst(all)
+	var judged []conclusion
+	for _, t := range o.trials.impostors {
+		c := o.judgeCertificate(t)
+		if c.outcome == check.Fail || t.version == tls.VersionTLS13 {
+			judged = append(judged, c)
+		}
+	}
+	return o.worst(judged, "inside TLS 1.3")
+}
+
+func (o *Observation) judgeCertificate(t trial) conclusion {
+	what := t.what()
+	alert, alerted := t.Alert()
+	switch {
+	case t.absent != "":
+		return skipped(what + ": " + t.absent)
+	case t.Stage == mysql.LoggedIn:
+		return failed(what+": logged in", "a refusal", "")
+	case t.Admitted():
+		return failed(what+": TLS accepted the certificate", "a TLS alert on the certificate", "")
+	case !o.admits(t.version):
+		return skipped(what + ": a refusal proves nothing, the attested client's own certificate is not let in with this version")
+	case !o.sameServer(t):
+		return skipped(what + ": another certificate of the server answered")
+	case alerted && slices.Contains(t.alerts, alert):
+		return passed(what + ": " + t.Err.Error())
+	}
+	return skipped(fmt.Sprintf("%s: want a refusal inside TLS that names the certificate, got: %v", what, t.Err))
 }
 
 func decideWithoutCertificate(o *Observation) conclusion {
-	return o.worst(o.judge(o.trials.withoutCertificate, alertCertificateRequired))
+	return o.judgeLogins(o.trials.withoutCertificate)
 }
 
-func decideStranger(o *Observation) conclusion { return o.worst(o.judge(o.trials.stranger)) }
+func decideStranger(o *Observation) conclusion { return o.judgeLogins(o.trials.stranger) }
 
-// judge decides on trials that must be refused by one of alerts; where a missing
-// or another subject's certificate is tried, access denied (1045) does as well.
-func (o *Observation) judge(tried []trial, alerts ...tls.AlertError) []conclusion {
+// judgeLogins judges logins that the server must deny (1045) over TLS, or refuse with
+// one of the trial's alerts inside it, with each version that it says it speaks.
+func (o *Observation) judgeLogins(tried []trial) conclusion {
+	spoken, err := o.value("tls_version")
 	var judged []conclusion
 	for _, t := range tried {
-		judged = append(judged, o.judgeOne(t, alerts))
+		c := o.judgeLogin(t)
+		if c.outcome == check.Fail || err != nil || strings.Contains(spoken, opensslVersion(t.version)) {
+			judged = append(judged, c)
+		}
 	}
-	return judged
+	return o.worst(judged, "over TLS with the verified server")
 }
 
-func (o *Observation) judgeOne(t trial, alerts []tls.AlertError) conclusion {
-	what := t.name + " with " + tls.VersionName(t.version)
-	deniedWillDo := len(alerts) == 0 || alerts[0] == alertCertificateRequired
+func (o *Observation) judgeLogin(t trial) conclusion {
+	what := t.what()
 	alert, alerted := t.Alert()
 	switch {
-	case t.absent:
-		return skipped(what + ": there is no such certificate to try with")
+	case t.absent != "":
+		return skipped(what + ": " + t.absent)
 	case t.Stage == mysql.LoggedIn:
 		return failed(what+": logged in", "a refusal", "")
-	case t.Denied() && !deniedWillDo:
-		return failed(what+": TLS accepted the certificate", "a TLS alert on the certificate", "only the login was refused")
-	case alerted && alert == alertProtocolVersion && o.unspoken(t.version):
-		return passed(what + ": this version is not spoken")
 	case !o.admits(t.version):
-		return skipped(what + ": a refusal proves nothing, the attested client's own certificate is refused with this version")
-	case t.Denied(), alerted && slices.Contains(alerts, alert):
+		return skipped(what + ": a refusal proves nothing, the attested client itself is not let in with this version")
+	case !o.sameServer(t):
+		return skipped(what + ": another certificate of the server answered")
+	case t.Denied(), alerted && slices.Contains(t.alerts, alert):
 		return passed(what + ": " + t.Err.Error())
 	}
-	return skipped(fmt.Sprintf("%s: want a refusal that names the certificate, got: %v", what, t.Err))
+	return skipped(fmt.Sprintf("%s: want a refusal over TLS, got: %v", what, t.Err))
+}
+
+func (t trial) what() string { return t.name + " with " + tls.VersionName(t.version) }
+
+// opensslVersion is the name of a version in tls_version.
+func opensslVersion(version uint16) string {
+	return strings.Replace(tls.VersionName(version), "TLS ", "TLSv", 1)
 }
 
 // admits reports whether the asker's own certificate is let in with this version.
 func (o *Observation) admits(version uint16) bool {
-	return slices.ContainsFunc(o.trials.controls, func(t trial) bool { return t.version == version && t.Stage == mysql.LoggedIn })
+	own := func(a mysql.Attempt) bool {
+		return a.Stage == mysql.LoggedIn && a.TLS != nil && a.TLS.Version == version
+	}
+	return own(o.login) || own(o.trials.control.Attempt)
 }
 
-// unspoken reports whether the server refuses this version even to the asker.
-func (o *Observation) unspoken(version uint16) bool {
-	return slices.ContainsFunc(o.trials.controls, func(t trial) bool {
-		alert, ok := t.Alert()
-		return t.version == version && ok && alert == alertProtocolVersion
-	})
+// sameServer reports whether a trial that finished its handshake met the certificate of
+// the server that was asked: another one's refusal says nothing about this one.
+func (o *Observation) sameServer(t trial) bool {
+	return t.TLS == nil || o.login.TLS != nil && t.TLS.PeerCertificates[0].Equal(o.login.TLS.PeerCertificates[0])
 }
 
-// worst is a failure if there is one, else a skip, else a pass.
-func (o *Observation) worst(all []conclusion) conclusion {
+// worst is a failure if there is one, else a skip, else a pass that says where the
+// refusals came.
+func (o *Observation) worst(all []conclusion, where string) conclusion {
 	for _, c := range all {
 		if c.outcome == check.Fail {
 			return c
@@ -225,13 +332,13 @@ func (o *Observation) worst(all []conclusion) conclusion {
 	if len(all) == 0 {
 		return skipped("nothing was tried")
 	}
-	return passed(fmt.Sprintf("%d tries, %d refused", len(all), len(all)))
+	return passed(fmt.Sprintf("%d refused %s", len(all), where))
 }
 
+// decidePlain rests on what the server says of its own setting, over TLS. What is said
+// in clear proves nothing, neither a refusal nor a welcome: only that something between
+// here and the server is not as it should be.
 func decidePlain(o *Observation) conclusion {
-	if o.trials.plain.Stage == mysql.LoggedIn {
-		return failed("logged in in clear", "a refusal", "")
-	}
 	setting := o.compare([]setting{{"require_secure_transport", "ON"}})
 	if setting.outcome != check.Pass {
 		return setting
@@ -239,11 +346,11 @@ func decidePlain(o *Observation) conclusion {
 	if origin := o.origins([]string{"require_secure_transport"}, originConfig); origin.outcome != check.Pass {
 		return origin
 	}
-	if reason := o.withoutControl(); reason != "" {
+	if reason := o.withoutSettings(); reason != "" {
 		return skipped(reason)
 	}
-	if !o.trials.plain.Denied() {
-		return skipped(fmt.Sprintf("want ERROR 1045 for a login in clear, got: %v", o.trials.plain.Err))
+	if o.trials.plain.Stage == mysql.LoggedIn {
+		return skipped("something at this address let a login in clear in, with an account that nobody has, though the server demands TLS")
 	}
-	return passed(o.trials.plain.Err.Error())
+	return passed("require_secure_transport=ON from the configuration file")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"sync"
 
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/mysql"
@@ -23,14 +24,16 @@ func Observe(ctx context.Context, target Target, impostors Impostors) *Observati
 	seen := &Observation{target: target}
 	conn, attempt := mysql.Connect(ctx, target.login(&target.Certificate, tls.VersionTLS12, tls.VersionTLS13))
 	seen.login = attempt
+	var trying sync.WaitGroup
+	if attempt.Stage > mysql.Reaching {
+		trying.Go(func() { seen.trials = target.try(ctx, impostors) })
+	}
 	if conn == nil {
 		seen.answers = unanswered(fmt.Errorf("the attested client is not logged in: %w", attempt.Err))
 	} else {
 		seen.answers = target.ask(ctx, conn)
 	}
-	if attempt.Stage > mysql.Reaching {
-		seen.trials = target.try(ctx, impostors)
-	}
+	trying.Wait()
 	return seen
 }
 

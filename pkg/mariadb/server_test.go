@@ -1,6 +1,8 @@
 package mariadb_test
 
 import (
+	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -30,14 +32,25 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-func goodTarget() mariadb.Target {
+func goodTarget() mariadb.Target { return targetOf(server) }
+
+func targetOf(server *mariadbtest.Server) mariadb.Target {
 	return mariadb.Target{Address: server.Address, ServerName: mariadbtest.ServerName, CA: server.CA.Certificate,
 		Account: mariadbtest.Account, Password: mariadbtest.Password, Certificate: server.Verify,
-		Subject: mariadbtest.Subject, Issuer: mariadbtest.Issuer, KeyDirectory: server.KeyDirectory, Now: time.Now,
+		Subject: mariadbtest.Subject, Issuer: mariadbtest.Issuer, KeyDirectory: server.KeyDirectory, Now: time.Now, Wait: wait, Random: rand.Reader,
 		Promise: server.Promise, Passwords: server.Passwords}
 }
 
-func must[T any](t *testing.T) func(T, error) T {
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func must[T any](t testing.TB) func(T, error) T {
 	return func(value T, err error) T {
 		t.Helper()
 		if err != nil {
@@ -49,10 +62,16 @@ func must[T any](t *testing.T) func(T, error) T {
 
 func impostors(t *testing.T) mariadb.Impostors {
 	t.Helper()
+	return impostorsOf(t, server, time.Now().Add(-time.Hour))
+}
+
+// impostorsOf has a certificate that expires at notAfter.
+func impostorsOf(t testing.TB, server *mariadbtest.Server, notAfter time.Time) mariadb.Impostors {
+	t.Helper()
 	certificate := must[tls.Certificate](t)
 	foreignCA := must[*mariadbtest.Authority](t)(mariadbtest.NewAuthority("confidb-ca"))
 	foreign := certificate(foreignCA.Client("confidb-verify"))
-	expired := certificate(server.CA.ClientUntil("confidb-verify", time.Now().Add(-time.Hour)))
+	expired := certificate(server.CA.ClientUntil("confidb-verify", notAfter))
 	wrongRole := certificate(server.CA.Server("confidb-verify", "wrong-role.invalid"))
 	stranger := certificate(server.CA.Client("confidb-stranger"))
 	return mariadb.Impostors{Foreign: &foreign, Expired: &expired, WrongRole: &wrongRole, Stranger: &stranger}
@@ -215,7 +234,7 @@ func TestChanges(t *testing.T) {
 		{"REQUIRE removed", "mtls-02", []string{verify + "REQUIRE NONE"}, pinned, check.Fail, "no certificate"},
 		{"REQUIRE X509 for the asker", "mtls-06", []string{verify + "REQUIRE X509"}, pinned, check.Fail, "another subject"},
 		{"REQUIRE X509 still wants one", "mtls-02", []string{verify + "REQUIRE X509"}, pinned, check.Pass, ""},
-		{"clear text", "net-01", []string{verify + "REQUIRE NONE", "SET GLOBAL require_secure_transport=OFF"}, append(pinned, "SET GLOBAL require_secure_transport=ON"), check.Fail, "in clear"},
+		{"clear text", "net-01", []string{verify + "REQUIRE NONE", "SET GLOBAL require_secure_transport=OFF"}, append(pinned, "SET GLOBAL require_secure_transport=ON"), check.Fail, "=OFF"},
 		{"changed and changed back", "net-01", nil, nil, check.Fail, "from SQL"},
 		{"clear text for others", "net-01", []string{"SET GLOBAL require_secure_transport=OFF"}, []string{"SET GLOBAL require_secure_transport=ON"}, check.Fail, "=OFF"},
 		{"origins", "enc-03", nil, nil, check.Fail, "require_secure_transport from SQL"},
@@ -235,6 +254,9 @@ func TestChanges(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			execute(t, test.change...)
 			wantOutcome(t, observe(t, goodTarget()), test.id, test.want, test.mention)
+			if test.want == check.Fail {
+				noPassThroughARelay(t, test.id)
+			}
 			execute(t, test.undo...)
 		})
 	}

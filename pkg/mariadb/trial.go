@@ -4,13 +4,18 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
+	"io"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/confidb/confidb/pkg/mysql"
 	"github.com/confidb/confidb/pkg/promise"
 )
 
-// Target is the server that is asked, and who asks. Every field but the promise is needed.
+// Target is the server that is asked, and who asks. Every field but the promise and
+// Patience is needed.
 type Target struct {
 	Address    string            // host:port
 	ServerName string            // the name that the server's certificate must hold
@@ -32,6 +37,12 @@ type Target struct {
 	KeyDirectory string
 	// Now tells the time at which certificates must be valid.
 	Now func() time.Time
+	// Wait waits for so long, or until the context is done.
+	Wait func(context.Context, time.Duration) error
+	// Random is where the login in clear has its account and password from.
+	Random io.Reader
+	// Patience bounds each login. Zero means ten seconds.
+	Patience time.Duration
 }
 
 // Impostors are client certificates with which the server must let nobody in. A
@@ -40,7 +51,8 @@ type Impostors struct {
 	// Foreign is of a CA that the server does not know.
 	Foreign *tls.Certificate
 	// Expired and WrongRole are of the server's CA and for Target.Subject; WrongRole
-	// is for servers only.
+	// is for servers only. If Expired has not expired yet, that is waited for, for
+	// a few seconds; it has a Leaf.
 	Expired, WrongRole *tls.Certificate
 	// Stranger is of the server's CA, with a subject that no account demands.
 	Stranger *tls.Certificate
@@ -49,26 +61,35 @@ type Impostors struct {
 // trial is one login with one version of TLS, and what became of it.
 type trial struct {
 	name    string
-	version uint16 // 0: no TLS
-	absent  bool   // the certificate to try with was missing
+	version uint16            // 0: no TLS
+	alerts  []tls.AlertError  // with which TLS may refuse; none: only the login does
+	absent  string            // why it was not tried
+	until   *x509.Certificate // what must have expired before; nil: nothing
+	login   mysql.Login
 	mysql.Attempt
 }
 
 // trials are all that was tried.
 type trials struct {
-	controls                     []trial // the asker's own logins, one a version: they must succeed
+	control                      trial   // the asker's own login with TLS 1.2: it must succeed where that is spoken
 	old                          []trial // versions and ciphers that must not be spoken
 	plain                        trial
-	foreign, expired, wrongRole  []trial
-	withoutCertificate, stranger []trial
+	impostors                    []trial // certificates that TLS must refuse
+	withoutCertificate, stranger []trial // certificates with which the login must be refused
 }
 
-// decider is what refuses an impostor: TLS, or the login after it.
-type decider bool
-
 const (
-	handshakeDecides decider = true
-	loginDecides     decider = false
+	// sideBySide is how many trials run at once. With the connection over which the
+	// server is asked that makes six, and max_connections is at least ten: those that
+	// the server has yet to close count, too.
+	sideBySide = 5
+
+	// expiryWait bounds how long is waited for a certificate to expire. For
+	// expiryMargin after that the clock of the server may not have come so far, and it
+	// is asked again every expiryPause.
+	expiryWait   = 15 * time.Second
+	expiryMargin = 2 * time.Second
+	expiryPause  = 100 * time.Millisecond
 )
 
 func currentVersions() []uint16 { return []uint16{tls.VersionTLS12, tls.VersionTLS13} }
@@ -97,53 +118,128 @@ func (t Target) login(certificate *tls.Certificate, lowest, highest uint16) mysq
 	if certificate != nil {
 		shown = certificate
 	}
-	return mysql.Login{Address: t.Address, Account: t.Account, Password: t.Password, TLS: &tls.Config{
+	return mysql.Login{Address: t.Address, Account: t.Account, Password: t.Password, Timeout: t.Patience, TLS: &tls.Config{
 		RootCAs: roots, ServerName: t.ServerName, MinVersion: lowest, MaxVersion: highest, Time: t.Now,
 		// shown even if the server names another issuer: it is the server that has to refuse it
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return shown, nil },
 	}}
 }
 
-func (t Target) try(ctx context.Context, impostors Impostors) trials {
-	tried := trials{
-		old:                t.tryOld(ctx),
-		foreign:            t.tryImpostor(ctx, "a certificate of a foreign CA", impostors.Foreign, handshakeDecides),
-		expired:            t.tryImpostor(ctx, "an expired certificate", impostors.Expired, handshakeDecides),
-		wrongRole:          t.tryImpostor(ctx, "a certificate for servers", impostors.WrongRole, handshakeDecides),
-		withoutCertificate: t.tryImpostor(ctx, "no certificate", &tls.Certificate{}, loginDecides),
-		stranger:           t.tryImpostor(ctx, "another subject's certificate", impostors.Stranger, loginDecides),
+// plan says what is tried.
+func (t Target) plan(impostors Impostors) *trials {
+	planned := &trials{
+		control:            t.trial("its own certificate", tls.VersionTLS12, &t.Certificate),
+		plain:              t.planPlain(),
+		withoutCertificate: t.trials("no certificate", &tls.Certificate{}, alertCertificateRequired),
+		stranger:           t.trials("another subject's certificate", impostors.Stranger),
 	}
-	plain := t.login(nil, 0, 0)
-	plain.TLS = nil
-	tried.plain = trial{name: "in clear", Attempt: mysql.Try(ctx, plain)}
-	for _, version := range currentVersions() {
-		tried.controls = append(tried.controls, trial{name: "its own certificate", version: version,
-			Attempt: mysql.Try(ctx, t.login(&t.Certificate, version, version))})
-	}
-	return tried
-}
-
-func (t Target) tryOld(ctx context.Context) []trial {
-	old := make([]trial, 0, 3)
 	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
-		login := t.login(&t.Certificate, version, version)
-		old = append(old, trial{name: tls.VersionName(version), version: version, Attempt: mysql.Try(ctx, login)})
+		planned.old = append(planned.old, t.trial(tls.VersionName(version), version, &t.Certificate))
 	}
-	weak := t.login(&t.Certificate, tls.VersionTLS12, tls.VersionTLS12)
-	weak.TLS.CipherSuites = weakSuites()
-	return append(old, trial{name: "TLS 1.2 with weak ciphers", version: tls.VersionTLS12, Attempt: mysql.Try(ctx, weak)})
+	weak := t.trial("TLS 1.2 with weak ciphers", tls.VersionTLS12, &t.Certificate)
+	weak.login.TLS.CipherSuites = weakSuites()
+	planned.old = append(planned.old, weak)
+	expired := t.trials("an expired certificate", impostors.Expired, alertCertificateExpired, alertBadCertificate, alertCertificateUnknown)
+	for i := range expired {
+		if impostors.Expired != nil {
+			expired[i].until = impostors.Expired.Leaf
+		}
+	}
+	planned.impostors = slices.Concat(
+		t.trials("a certificate of a foreign CA", impostors.Foreign, alertUnknownCA, alertBadCertificate, alertCertificateUnknown, alertDecryptError),
+		expired,
+		t.trials("a certificate for servers", impostors.WrongRole, alertUnsupportedCertificate, alertBadCertificate, alertCertificateUnknown))
+	for i := range planned.impostors {
+		planned.impostors[i].login.AwaitAlert = true
+	}
+	return planned
 }
 
-func (t Target) tryImpostor(ctx context.Context, name string, certificate *tls.Certificate, by decider) []trial {
-	var tried []trial
+// trials are one for each current version.
+func (t Target) trials(name string, certificate *tls.Certificate, alerts ...tls.AlertError) []trial {
+	var planned []trial
 	for _, version := range currentVersions() {
-		next := trial{name: name, version: version, absent: certificate == nil}
-		if !next.absent {
-			login := t.login(certificate, version, version)
-			login.AwaitAlert = by == handshakeDecides
-			next.Attempt = mysql.Try(ctx, login)
+		next := t.trial(name, version, certificate)
+		next.alerts = alerts
+		if certificate == nil {
+			next.absent = "there is no such certificate to try with"
 		}
-		tried = append(tried, next)
+		planned = append(planned, next)
 	}
-	return tried
+	return planned
+}
+
+func (t Target) trial(name string, version uint16, certificate *tls.Certificate) trial {
+	return trial{name: name, version: version, login: t.login(certificate, version, version)}
+}
+
+// planPlain plans the login in clear, with an account and a password that nobody has:
+// whoever listens learns nothing from them.
+func (t Target) planPlain() trial {
+	planned := trial{name: "in clear", login: mysql.Login{Address: t.Address, Timeout: t.Patience}}
+	secret := make([]byte, 32)
+	if _, err := io.ReadFull(t.Random, secret); err != nil {
+		planned.absent = "no random account to try with: " + err.Error()
+	}
+	planned.login.Account, planned.login.Password = "nobody_"+hex.EncodeToString(secret[:8]), hex.EncodeToString(secret[8:])
+	return planned
+}
+
+// each returns all that is tried side by side.
+func (all *trials) each() []*trial {
+	every := []*trial{&all.plain}
+	for _, kind := range [][]trial{all.impostors, all.old, all.withoutCertificate, all.stranger} {
+		for i := range kind {
+			every = append(every, &kind[i])
+		}
+	}
+	return every
+}
+
+// try tries everything that must be refused, a few at a time, and then what must not:
+// a login that succeeds makes the server forget the broken ones before
+// (max_connect_errors), so that it does not end in a blocked host.
+func (t Target) try(ctx context.Context, impostors Impostors) trials {
+	tried := t.plan(impostors)
+	slots := make(chan struct{}, sideBySide)
+	var running sync.WaitGroup
+	for _, next := range tried.each() {
+		if next.absent != "" {
+			continue
+		}
+		running.Go(func() {
+			if t.awaitExpiry(ctx, next) {
+				t.attempt(ctx, slots, next)
+			}
+		})
+	}
+	running.Wait()
+	t.attempt(ctx, slots, &tried.control)
+	return *tried
+}
+
+// awaitExpiry waits until the certificate to try with has expired, and reports whether
+// it has: not if that takes too long.
+func (t Target) awaitExpiry(ctx context.Context, next *trial) bool {
+	if next.until == nil {
+		return true
+	}
+	left := next.until.NotAfter.Sub(t.Now())
+	if left > expiryWait || left > 0 && t.Wait(ctx, left) != nil {
+		next.absent = "it has not expired yet"
+		return false
+	}
+	return true
+}
+
+// attempt makes one attempt, and further ones while the server's clock may be behind.
+func (t Target) attempt(ctx context.Context, slots chan struct{}, next *trial) {
+	for {
+		slots <- struct{}{}
+		next.Attempt = mysql.Try(ctx, next.login)
+		<-slots
+		if next.until == nil || !next.Admitted() || t.Now().After(next.until.NotAfter.Add(expiryMargin)) || t.Wait(ctx, expiryPause) != nil {
+			return
+		}
+	}
 }

@@ -27,8 +27,8 @@ const (
 	capabilities        = capLongPassword | capLongFlag | capProtocol41 | capTransactions | capSecureConnection | capPluginAuth
 
 	charsetUTF8MB4 = 45
-	stepTimeout    = 10 * time.Second // for reaching the server, for the login, and for each query
-	alertWait      = time.Second
+	stepTimeout    = 10 * time.Second // for reaching the server and the login, and for each query
+	alertShare     = 10               // the part of the time for a login that an alert is awaited
 )
 
 // Login is one attempt to get in.
@@ -40,10 +40,19 @@ type Login struct {
 	Account, Password string
 	// TLS says who asks, whom to trust and who may answer. Nil means a login in clear.
 	TLS *tls.Config
-	// AwaitAlert reads for up to a second after the handshake and before the login.
-	// With TLS 1.3 the client's handshake ends before the server has judged the
+	// AwaitAlert reads for up to a tenth of Timeout after the handshake and before the
+	// login. With TLS 1.3 the client's handshake ends before the server has judged the
 	// client certificate, and a write can lose the alert. Set it where a refusal is expected.
 	AwaitAlert bool
+	// Timeout bounds the whole attempt. Zero means ten seconds.
+	Timeout time.Duration
+}
+
+func (l Login) timeout() time.Duration {
+	if l.Timeout == 0 {
+		return stepTimeout
+	}
+	return l.Timeout
 }
 
 // Stage is how far a login got. The zero value is before anything was reached.
@@ -61,18 +70,30 @@ const (
 )
 
 // Attempt is what became of a Login.
+//
+// Whoever carries the connection can write a greeting, an error in clear or an alert
+// in clear, and can end the connection. It can also shake hands up to the point at
+// which the server must show that it has its key, so that an encrypted alert from
+// before the end of the handshake proves nothing either. Alert, Denied and Admitted
+// report only what the server said inside a session whose handshake the client has
+// finished: then its certificate is verified, and nobody else has the keys.
 type Attempt struct {
 	Stage    Stage
 	Greeting *Greeting            // nil if none came
 	TLS      *tls.ConnectionState // nil if the client did not finish its handshake
 	Err      error                // nil if and only if Stage is LoggedIn
+
+	answered   bool // the server sent a packet inside TLS
+	challenged bool // one of them was the challenge that the login answers
 }
 
-// Alert returns the TLS alert (RFC 8446, section 6) that the peer sent, and whether
-// it sent one.
+// Alert returns the TLS alert (RFC 8446, section 6) with which the proven server
+// refused after the handshake, and whether there is one. In TLS 1.2 a client
+// certificate is refused before that, in clear, so it is in TLS 1.3 only that the
+// refusal of a certificate is seen here.
 func (a Attempt) Alert() (tls.AlertError, bool) {
 	var remote *net.OpError
-	if !errors.As(a.Err, &remote) || remote.Op != "remote error" {
+	if !a.proven() || !errors.As(a.Err, &remote) || remote.Op != "remote error" {
 		return 0, false
 	}
 	// crypto/tls keeps the type of a received alert to itself; the text is the same.
@@ -84,12 +105,24 @@ func (a Attempt) Alert() (tls.AlertError, bool) {
 	return 0, false
 }
 
-// Denied reports whether the server answered the login itself with 1045 (access
-// denied, ER_ACCESS_DENIED_ERROR).
+// Denied reports whether the proven server denied the login with 1045
+// (ER_ACCESS_DENIED_ERROR), to an answer to the challenge that it sent inside TLS. The
+// challenge in the greeting is in clear: somebody in between changes it, and the
+// password is wrong.
 func (a Attempt) Denied() bool {
 	var refusal *ServerError
-	return a.Stage == LoggingIn && errors.As(a.Err, &refusal) && refusal.Code == codeAccessDenied
+	return a.proven() && a.challenged && a.Stage == LoggingIn && errors.As(a.Err, &refusal) && refusal.Code == codeAccessDenied
 }
+
+// Admitted reports whether TLS let the client in with the certificate that it showed,
+// or without one: the proven server went on to the login, whatever became of that. In
+// TLS 1.2 the handshake does not end before.
+func (a Attempt) Admitted() bool {
+	return a.proven() && (a.answered || a.TLS.Version < tls.VersionTLS13)
+}
+
+// proven reports whether the other end showed that it is the server.
+func (a Attempt) proven() bool { return a.TLS != nil && len(a.TLS.VerifiedChains) > 0 }
 
 const codeAccessDenied = 1045
 
@@ -105,10 +138,10 @@ type Conn struct {
 // Close ends the connection without a farewell.
 func (c *Conn) Close() error { return c.socket.Close() }
 
-// Connect logs in, within ten seconds. The Conn is nil unless the Attempt's Stage
+// Connect logs in, within the time that the login says. The Conn is nil unless the Attempt's Stage
 // is LoggedIn.
 func Connect(ctx context.Context, login Login) (*Conn, Attempt) {
-	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	ctx, cancel := context.WithTimeout(ctx, login.timeout())
 	defer cancel()
 	var attempt Attempt
 	socket, err := new(net.Dialer).DialContext(ctx, "tcp", login.Address)
@@ -158,7 +191,7 @@ func (c *Conn) logIn(ctx context.Context, login Login, attempt *Attempt) error {
 		}
 	}
 	attempt.Stage = LoggingIn
-	return c.authenticate(login, attempt.Greeting)
+	return c.authenticate(login, attempt)
 }
 
 // secure asks for TLS (page "Protocol::SSLRequest") and shakes hands.
@@ -179,13 +212,13 @@ func (c *Conn) secure(ctx context.Context, login Login, attempt *Attempt) error 
 	if !login.AwaitAlert {
 		return nil
 	}
-	return awaitAlert(channel)
+	return awaitAlert(channel, login.timeout()/alertShare)
 }
 
 // awaitAlert returns what the peer sends before it was sent a login. Silence is
 // fine; an alert, an end or data is an error.
-func awaitAlert(channel *tls.Conn) error {
-	if err := channel.SetReadDeadline(time.Now().Add(alertWait)); err != nil {
+func awaitAlert(channel *tls.Conn, wait time.Duration) error {
+	if err := channel.SetReadDeadline(time.Now().Add(wait)); err != nil {
 		return fmt.Errorf("awaiting the verdict on the client certificate: %w", err)
 	}
 	var unexpected [1]byte
@@ -208,37 +241,44 @@ func loginHeader(capabilities uint32) []byte {
 	return header
 }
 
+// askAgain is a method that no server has: it makes a server that is to compare a
+// password name its own method, and send its challenge again.
+const askAgain = "confidb_asks_for_the_challenge"
+
 // authenticate sends the login (page "Protocol::HandshakeResponse41") and reads the
-// decision.
-func (c *Conn) authenticate(login Login, greeting *Greeting) error {
+// decision. Inside TLS it has the challenge repeated there.
+func (c *Conn) authenticate(login Login, attempt *Attempt) error {
 	if strings.IndexByte(login.Account, 0) >= 0 {
 		return errors.New("account name with a zero byte")
 	}
-	flags := uint32(capabilities)
+	flags, method := uint32(capabilities), nativePassword
 	if login.TLS != nil {
-		flags |= capTLS
+		flags, method = flags|capTLS, askAgain
 	}
-	answer := nativeAnswer(login.Password, greeting.scramble)
+	answer := nativeAnswer(login.Password, attempt.Greeting.scramble)
 	packet := append(loginHeader(flags), login.Account...)
 	packet = append(packet, 0, byte(len(answer)))
 	packet = append(packet, answer...)
-	packet = append(packet, nativePassword+"\x00"...)
+	packet = append(packet, method+"\x00"...)
 	if err := c.packets.write(packet); err != nil {
-		return fmt.Errorf("logging in: %w", err)
+		_, said := c.packets.read() // an alert may have come before the end
+		return fmt.Errorf("logging in: %w", errors.Join(said, err))
 	}
-	return c.finishLogin(login.Password)
+	return c.finishLogin(login, attempt)
 }
 
 // finishLogin reads the server's decision. The server may first, once, ask for the
 // answer to another challenge.
-func (c *Conn) finishLogin(password string) error {
+func (c *Conn) finishLogin(login Login, attempt *Attempt) error {
 	packet, err := c.packets.read()
+	attempt.answered = err == nil && attempt.TLS != nil
 	if err == nil && packet[0] == 0xfe {
 		var challenge []byte
 		if challenge, err = parseAuthSwitch(packet); err != nil {
 			return fmt.Errorf("logging in: %w", err)
 		}
-		if err = c.packets.write(nativeAnswer(password, challenge)); err == nil {
+		attempt.challenged = attempt.answered
+		if err = c.packets.write(nativeAnswer(login.Password, challenge)); err == nil {
 			packet, err = c.packets.read()
 		}
 	}

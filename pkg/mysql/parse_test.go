@@ -119,7 +119,7 @@ func TestResultsThatAreRefused(t *testing.T) {
 		"too many, in full": append(many, end, end),
 		"a long name":       {"\x01", "\x03def\x00\x00\x00\xfc\x01\x04" + long(1025), end, end},
 		"too many rows":     append([]string{"\x01", column, end}, append(slices.Repeat([]string{"\x01a"}, maxRows+1), end)...),
-		"too many bytes":    append([]string{"\x01", column, end}, append(slices.Repeat([]string{rowOf(1 << 20)}, 16), end)...),
+		"too many bytes":    append([]string{"\x01", column, end}, append(slices.Repeat([]string{rowOf(1 << 20)}, maxResultBytes>>20), end)...),
 		"no end":            {"\x01", column, "\x00", end},
 		"a short row":       {"\x01", column, end, "\x05abc", end},
 		"a long row":        {"\x01", column, end, "\x01ab", end},
@@ -158,6 +158,38 @@ func FuzzServerError(f *testing.F) {
 	f.Fuzz(func(t *testing.T, packet []byte) {
 		if parseServerError(packet) == nil {
 			t.Error("got no error from an error packet")
+		}
+	})
+}
+
+func FuzzAuthSwitch(f *testing.F) {
+	f.Add([]byte(authSwitch))
+	f.Add([]byte("\xfemysql_clear_password\x00"))
+	f.Fuzz(func(t *testing.T, packet []byte) {
+		if challenge, err := parseAuthSwitch(packet); err == nil && len(challenge) != scrambleBytes {
+			t.Errorf("accepted a challenge of %d bytes", len(challenge))
+		}
+	})
+}
+
+// FuzzLogin plays a server in clear: nothing that it sends is a refusal that counts.
+func FuzzLogin(f *testing.F) {
+	f.Add([]byte(denied), []byte(authSwitch))
+	f.Add([]byte(authSwitch), []byte(denied))
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		var sent bytes.Buffer
+		for i, packet := range [][]byte{first, second} {
+			sent.Write([]byte{byte(len(packet)), byte(len(packet) >> 8), byte(len(packet) >> 16), byte(2*i + 2)})
+			sent.Write(packet)
+		}
+		conn := &Conn{packets: packetStream{stream: struct {
+			io.Reader
+			io.Writer
+		}{&sent, io.Discard}, sequence: 1, limit: maxHandshakePacket}}
+		attempt := Attempt{Stage: LoggingIn, Greeting: &Greeting{scramble: []byte(greetingChallenge)}}
+		attempt.Err = conn.authenticate(Login{Account: "app", Password: "secret"}, &attempt)
+		if _, alerted := attempt.Alert(); alerted || attempt.Denied() || attempt.Admitted() {
+			t.Errorf("%v counts as a refusal", attempt.Err)
 		}
 	})
 }

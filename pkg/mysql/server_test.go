@@ -43,7 +43,7 @@ func testLogins(t *testing.T, server *mariadbtest.Server) {
 		"no password":       {func(l *mysql.Login) { l.Password = "" }, mysql.LoggingIn, true},
 		"another account":   {func(l *mysql.Login) { l.Account = "nobody" }, mysql.LoggingIn, true},
 		"no certificate":    {func(l *mysql.Login) { l.TLS.Certificates = nil }, mysql.LoggingIn, true},
-		"in clear":          {func(l *mysql.Login) { l.TLS = nil }, mysql.LoggingIn, true},
+		"in clear":          {func(l *mysql.Login) { l.TLS = nil }, mysql.LoggingIn, false},
 		"another authority": {func(l *mysql.Login) { l.TLS.RootCAs = x509.NewCertPool() }, mysql.Securing, false},
 		"another name":      {func(l *mysql.Login) { l.TLS.ServerName = "x" }, mysql.Securing, false},
 	} {

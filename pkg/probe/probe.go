@@ -16,13 +16,7 @@ import (
 	"github.com/confidb/confidb/pkg/mariadb"
 )
 
-const (
-	runTimeout = 3 * time.Minute
-	// expiryWait bounds how long is waited for the short-lived certificate to expire,
-	// expiryMargin how much longer, so that the server's clock agrees.
-	expiryWait   = 15 * time.Second
-	expiryMargin = 2 * time.Second
-)
+const runTimeout = 3 * time.Minute
 
 // Main is the program: it prints one line with the signed statement and returns
 // 0, whatever the statement says; 1 if it could make none, 2 if it was given other
@@ -78,7 +72,7 @@ func (r run) statement(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("probing: %w", err)
 	}
-	impostors, err := r.impostors(ctx, in)
+	impostors, err := r.impostors(in)
 	if err != nil {
 		return nil, fmt.Errorf("probing: %w", err)
 	}
@@ -87,7 +81,7 @@ func (r run) statement(ctx context.Context) ([]byte, error) {
 		Address: in.target.Address, ServerName: in.target.ServerName, CA: in.ca,
 		Account: in.target.Account, Password: in.password, Certificate: in.verify,
 		Subject: in.target.Subject, Issuer: in.target.Issuer,
-		KeyDirectory: r.keyDirectory, Now: r.now, Promise: in.promise, Passwords: in.passwords,
+		KeyDirectory: r.keyDirectory, Now: r.now, Wait: r.wait, Random: r.random, Promise: in.promise, Passwords: in.passwords,
 	}, impostors)
 	line, err := evidence.SignStatement(predicate(in, began, seen), in.statementKey)
 	if err != nil {
@@ -96,26 +90,12 @@ func (r run) statement(ctx context.Context) ([]byte, error) {
 	return line, nil
 }
 
-func (r run) impostors(ctx context.Context, in *input) (mariadb.Impostors, error) {
+func (r run) impostors(in *input) (mariadb.Impostors, error) {
 	foreign, err := foreignIdentity(r.random, r.now(), in.ca, in.verify.Leaf)
 	if err != nil {
 		return mariadb.Impostors{}, err
 	}
-	made := mariadb.Impostors{Foreign: foreign, WrongRole: &in.wrongRole, Stranger: &in.stranger}
-	if r.awaitExpiry(ctx, in.expired.Leaf.NotAfter) {
-		made.Expired = &in.expired
-	}
-	return made, nil
-}
-
-// awaitExpiry waits until a certificate has surely expired, and reports whether
-// it has: not if that takes too long.
-func (r run) awaitExpiry(ctx context.Context, notAfter time.Time) bool {
-	left := notAfter.Add(expiryMargin).Sub(r.now())
-	if left <= 0 {
-		return true
-	}
-	return left <= expiryWait && r.wait(ctx, left) == nil
+	return mariadb.Impostors{Foreign: foreign, Expired: &in.expired, WrongRole: &in.wrongRole, Stranger: &in.stranger}, nil
 }
 
 func predicate(in *input, began time.Time, seen *mariadb.Observation) *evidence.Predicate {

@@ -158,18 +158,6 @@ func TestStatementAboutThePromise(t *testing.T) {
 	}
 }
 
-func TestAwaitExpiry(t *testing.T) {
-	now := time.Now()
-	var waited time.Duration
-	r := run{now: func() time.Time { return now }, wait: func(_ context.Context, d time.Duration) error { waited = d; return nil }}
-	if !r.awaitExpiry(t.Context(), now.Add(time.Second)) || waited != time.Second+expiryMargin {
-		t.Errorf("waited %v, want %v", waited, time.Second+expiryMargin)
-	}
-	if waited = 0; r.awaitExpiry(t.Context(), now.Add(time.Hour)) || waited != 0 {
-		t.Errorf("waited %v for a certificate of an hour", waited)
-	}
-}
-
 func TestInputThatIsRefused(t *testing.T) {
 	for name, change := range map[string]func(fstest.MapFS){
 		"no key":         func(f fstest.MapFS) { delete(f, "statement.key") },

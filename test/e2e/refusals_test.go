@@ -11,6 +11,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -84,21 +85,23 @@ func TestStrangersAreRefused(t *testing.T) {
 		t.Fatal("no CA")
 	}
 	secured := func(certificates ...tls.Certificate) *tls.Config {
-		return &tls.Config{RootCAs: roots, ServerName: "db1-mariadb.default.svc", Certificates: certificates, MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12}
+		return &tls.Config{RootCAs: roots, ServerName: "db1-mariadb.default.svc", Certificates: certificates, MinVersion: tls.VersionTLS13}
 	}
 	for name, c := range map[string]struct {
 		login mysql.Login
 		alert tls.AlertError // 0: the login is denied
 	}{
-		"in clear":             {mysql.Login{}, 0},
+		"in clear":             {mysql.Login{}, 0}, // anybody in between can say so, too
 		"without certificate":  {mysql.Login{TLS: secured()}, 0},
 		"of another authority": {mysql.Login{TLS: secured(identity(t, "confidb-app"))}, 48},
 	} {
 		// a new one for each: kubectl gives up when a peer ends a connection
 		c.login.Address, c.login.Account = forward(t, "service/db1-mariadb", ":3306"), "confidb_app"
+		c.login.AwaitAlert = c.alert != 0
 		attempt := mysql.Try(t.Context(), c.login)
+		refusal, denied := errors.AsType[*mysql.ServerError](attempt.Err)
 		alert, alerted := attempt.Alert()
-		if c.alert == 0 && !attempt.Denied() || c.alert != 0 && (!alerted || alert != c.alert) {
+		if c.alert == 0 && !(denied && refusal.Code == 1045 && attempt.Denied() == (c.login.TLS != nil)) || c.alert != 0 && (!alerted || alert != c.alert) {
 			t.Errorf("%s: stage %d, %v", name, attempt.Stage, attempt.Err)
 		}
 	}

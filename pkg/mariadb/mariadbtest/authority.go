@@ -53,8 +53,13 @@ func (a *Authority) ClientUntil(commonName string, notAfter time.Time) (tls.Cert
 
 // Server issues a certificate for servers only.
 func (a *Authority) Server(commonName string, names ...string) (tls.Certificate, error) {
+	return a.ServerUntil(commonName, time.Now().Add(time.Hour), names...)
+}
+
+// ServerUntil issues a certificate for servers only that expires at notAfter.
+func (a *Authority) ServerUntil(commonName string, notAfter time.Time, names ...string) (tls.Certificate, error) {
 	template := leaf(commonName)
-	template.DNSNames, template.ExtKeyUsage = names, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	template.NotAfter, template.DNSNames, template.ExtKeyUsage = notAfter, names, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	return a.issue(template)
 }
 

@@ -1,0 +1,128 @@
+package mariadb_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/mariadb"
+)
+
+// TestTheLoginInClear records what goes over the wire before TLS: nothing of the asker.
+func TestTheLoginInClear(t *testing.T) {
+	var lock sync.Mutex
+	var logins [][]byte
+	target := goodTarget()
+	target.Address = relay(t, target.Address, func(int) meddling {
+		return meddling{request: func(first []byte) []byte {
+			if len(first) > 4+32 {
+				lock.Lock()
+				defer lock.Unlock()
+				logins = append(logins, first)
+			}
+			return first
+		}}
+	})
+	observe(t, target)
+	observe(t, target)
+	lock.Lock()
+	defer lock.Unlock()
+	if len(logins) != 2 {
+		t.Fatalf("%d logins in clear, want one for each observation", len(logins))
+	}
+	name := func(login []byte) []byte { return bytes.SplitN(login[4+32:], []byte{0}, 2)[0] }
+	for _, login := range logins {
+		if bytes.Contains(login, []byte(target.Account)) || len(name(login)) < 16 {
+			t.Errorf("a login in clear says %q", login)
+		}
+	}
+	if bytes.Equal(name(logins[0]), name(logins[1])) {
+		t.Errorf("both logins in clear are of %q", name(logins[0]))
+	}
+}
+
+// TestTrialsAreSideBySide counts the connections that are open at once.
+func TestTrialsAreSideBySide(t *testing.T) {
+	var lock sync.Mutex
+	open, most, all := 0, 0, 0
+	count := func(by int) {
+		lock.Lock()
+		defer lock.Unlock()
+		open += by
+		most, all = max(most, open), all+max(by, 0)
+	}
+	target := goodTarget()
+	target.Address = relay(t, target.Address, func(int) meddling {
+		count(1)
+		return meddling{
+			fromServer: func(_ int, data []byte) ([]byte, ending) { time.Sleep(5 * time.Millisecond); return data, goOn },
+			ended:      func() { count(-1) },
+		}
+	})
+	observe(t, target)
+	lock.Lock()
+	defer lock.Unlock()
+	if most < 4 || most > 8 || all < 15 {
+		t.Errorf("at most %d of %d connections at once, want 4 to 8 of 15 or more", most, all)
+	}
+}
+
+// TestExpiry tries a certificate that expires while the server is looked at, with
+// clocks that do not agree.
+func TestExpiry(t *testing.T) {
+	for name, c := range map[string]struct {
+		left, ahead time.Duration // until the certificate expires; our clock before the server's
+		want        check.Outcome
+		mention     string
+	}{
+		"expires meanwhile":        {time.Second, 0, check.Pass, ""},
+		"the server is behind":     {2 * time.Second, time.Second, check.Pass, ""},
+		"the server is far behind": {10 * time.Minute, 20 * time.Minute, check.Fail, "an expired certificate"},
+		"valid for long":           {10 * time.Minute, 0, check.Skip, "not expired yet"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target := goodTarget()
+			target.Patience = 5 * time.Second // an alert is awaited for half a second
+			target.Now = func() time.Time { return time.Now().Add(c.ahead) }
+			report := mariadb.Observe(t.Context(), target, impostorsOf(t, server, time.Now().Add(c.left))).Report()
+			wantOutcome(t, report, "mtls-01", c.want, c.mention)
+		})
+	}
+	t.Run("cancelled", func(t *testing.T) {
+		target := goodTarget()
+		target.Wait = func(context.Context, time.Duration) error { return context.Canceled }
+		report := mariadb.Observe(t.Context(), target, impostorsOf(t, server, time.Now().Add(5*time.Second))).Report()
+		wantOutcome(t, report, "mtls-01", check.Skip, "not expired yet")
+	})
+}
+
+// TestAnotherMember has another server of the same session answer the trials.
+func TestAnotherMember(t *testing.T) {
+	target := goodTarget()
+	other := terminator(t, true)
+	target.Address = relayTo(t, func(connection int) string {
+		if connection == 0 {
+			return server.Address
+		}
+		return other
+	}, func(int) meddling { return meddling{} })
+	wantOutcome(t, observe(t, target), "mtls-01", check.Skip, "another certificate of the server")
+}
+
+// TestNoChance has no randomness: then nothing is tried in clear, and nothing else is lost.
+func TestNoChance(t *testing.T) {
+	target := goodTarget()
+	target.Random = failing{}
+	tried := mariadb.Impostors{Stranger: &tls.Certificate{}}
+	report := mariadb.Observe(t.Context(), target, tried).Report()
+	wantOutcome(t, report, "mtls-02", check.Pass, "")
+}
+
+type failing struct{}
+
+func (failing) Read([]byte) (int, error) { return 0, errors.New("no randomness") }
