@@ -304,7 +304,7 @@ func (s *stage) checkDatabase(authority *mariadbtest.Authority, address string, 
 	s.must(err)
 	target := mariadb.Target{Address: address, ServerName: mariadbtest.ServerName, CA: authority.Certificate,
 		Account: mariadbtest.Account, Password: mariadbtest.Password, Certificate: certificate, Subject: mariadbtest.Subject,
-		Issuer: mariadbtest.Issuer, KeyDirectory: s.path("enclave") + "/", Now: time.Now, Promise: promised}
+		Issuer: mariadbtest.Issuer, KeyDirectory: s.path("enclave") + "/", Now: time.Now, Random: rand.Reader, Promise: promised}
 	s.await(address)
 	report := mariadb.Observe(s.t.Context(), target, mariadb.Impostors{}).Report()
 	for _, finding := range report {
