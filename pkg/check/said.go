@@ -17,11 +17,14 @@ func Said(text string) string { return clip(Printable(text), MaxSaid) }
 // or the cluster. Whatever could move the cursor, colour the terminal, turn the
 // direction of writing or forge a line of ours becomes a space: everything that is not
 // printable (unicode.IsPrint), invalid UTF-8 and control sequences (ECMA-48, section
-// 5.4, in the forms ESC [ and U+009B). Blanks are one space each.
+// 5.4, in the forms ESC [ and U+009B). Blanks are one space each. Nothing that may be a
+// credential is in it (WithoutSecrets).
 func Printable(text string) string { return strings.Join(strings.Fields(Visible(text)), " ") }
 
 // Visible is Printable, but that blanks stay.
-func Visible(text string) string { return strings.Map(visible, withoutSequences(valid(text))) }
+func Visible(text string) string {
+	return WithoutSecrets(strings.Map(visible, withoutSequences(valid(text))))
+}
 
 // SaidLines is Said for each line of a text; empty lines are left out. Of a long text
 // the last lines are kept, since a program says at its end why it failed.

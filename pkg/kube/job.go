@@ -16,9 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/tools/remotecommand"
 	watchtools "k8s.io/client-go/tools/watch"
 
 	"github.com/confidb/confidb/pkg/check"
@@ -36,8 +34,8 @@ type Client struct {
 	// Environment are further variables of the host, such as SCONE_CONFIG_ID. They
 	// are not secret.
 	Environment map[string]string
-	// Interactive keeps standard input open; Terminal makes it a terminal.
-	Interactive, Terminal bool
+	// Interactive makes the pod wait for Exec, which starts the program.
+	Interactive bool
 	// Nodes are the machines on which it may run; empty means any. A machine that
 	// runs the database is one that the sessions admit.
 	Nodes []string
@@ -53,9 +51,6 @@ const clientUser = 101
 const jobAge = 15 // seconds
 
 const containerName = "client"
-
-// startTimeout bounds how long an interactive client may take to start.
-const startTimeout = 2 * time.Minute
 
 func (d Client) job() *batchv1.Job {
 	once, age, lifetime := int32(0), int32(jobAge), int64(d.Lifetime.Seconds())
@@ -85,11 +80,10 @@ func (d Client) podSpec() corev1.PodSpec {
 		Containers: []corev1.Container{{
 			Name:            containerName,
 			Image:           d.How.Image,
-			Command:         append(slices.Clone(d.How.Command), d.Program),
+			Command:         d.command(),
 			Env:             d.environment(),
 			Stdin:           d.Interactive,
 			StdinOnce:       d.Interactive,
-			TTY:             d.Terminal,
 			Resources:       corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceName(d.How.SGXResource): resource.MustParse("1")}},
 			SecurityContext: &corev1.SecurityContext{AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes, Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}},
 			VolumeMounts:    []corev1.VolumeMount{{Name: "enclave", MountPath: "/run/confidb"}},
@@ -97,6 +91,19 @@ func (d Client) podSpec() corev1.PodSpec {
 		// where the lab keeps injected files; an enclave keeps them in its own memory
 		Volumes: []corev1.Volume{{Name: "enclave", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory}}}},
 	}
+}
+
+// program is what is attested.
+func (d Client) program() []string { return append(slices.Clone(d.How.Command), d.Program) }
+
+// command is what the container starts. An interactive one waits, in clear, until its
+// standard input ends: the kubelet keeps what a container writes in a file on the node,
+// but not what a program writes that is started in the container.
+func (d Client) command() []string {
+	if d.Interactive {
+		return []string{"cat"}
+	}
+	return d.program()
 }
 
 func onNodes(names []string) *corev1.Affinity {
@@ -157,37 +164,6 @@ func (c *Cluster) Run(ctx context.Context, d Client) ([]byte, error) {
 	return c.outcome(ctx, ended)
 }
 
-// Attach starts an interactive client and connects it to the streams until it ends.
-// It is no method, as those are linked into every program that uses a Cluster
-// through an interface, and what it needs is large.
-func Attach(ctx context.Context, c *Cluster, d Client, options remotecommand.StreamOptions) error {
-	job, remove, err := c.start(ctx, d)
-	if err != nil {
-		return err
-	}
-	defer remove()
-	starting, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	pod, err := c.await(starting, job, func(p *corev1.Pod) bool { return p.Status.Phase != corev1.PodPending })
-	if err != nil {
-		return err
-	}
-	if pod.Status.Phase != corev1.PodRunning { // it was refused before it could speak
-		_, err := c.outcome(ctx, pod)
-		return err
-	}
-	if err := c.attach(ctx, pod, d.Terminal, options); err != nil {
-		return err
-	}
-	if pod, err = c.await(ctx, job, finished); err != nil {
-		return err
-	}
-	if pod.Status.Phase == corev1.PodFailed {
-		return &ExitError{Code: exitCode(pod)}
-	}
-	return nil
-}
-
 func finished(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 }
@@ -201,19 +177,6 @@ func (c *Cluster) outcome(ctx context.Context, pod *corev1.Pod) ([]byte, error) 
 		return nil, &ExitError{Code: exitCode(pod), Output: tail(output)}
 	}
 	return output, nil
-}
-
-func (c *Cluster) attach(ctx context.Context, pod *corev1.Pod, terminal bool, options remotecommand.StreamOptions) error {
-	request := c.clientset.CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("attach").
-		VersionedParams(&corev1.PodAttachOptions{Container: containerName, Stdin: true, Stdout: true, Stderr: !terminal, TTY: terminal}, scheme.ParameterCodec)
-	executor, err := remotecommand.NewSPDYExecutor(c.config, "POST", request.URL())
-	if err == nil {
-		err = executor.StreamWithContext(ctx, options)
-	}
-	if err != nil {
-		return fmt.Errorf("attaching to pod %s/%s: %w", pod.Namespace, pod.Name, err)
-	}
-	return nil
 }
 
 func (c *Cluster) start(ctx context.Context, d Client) (*batchv1.Job, func(), error) {

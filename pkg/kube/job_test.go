@@ -81,13 +81,13 @@ func TestJob(t *testing.T) {
 // Nothing of the cluster's secrets or disks gets into the pod.
 func TestJobMountsMemoryOnly(t *testing.T) {
 	d := probe()
-	d.Interactive, d.Terminal = true, true
+	d.Interactive = true
 	spec := d.job().Spec.Template.Spec
 	if len(spec.Volumes) != 1 || spec.Volumes[0].EmptyDir == nil || spec.Volumes[0].EmptyDir.Medium != corev1.StorageMediumMemory {
 		t.Errorf("volumes %+v", spec.Volumes)
 	}
 	c := spec.Containers[0]
-	if !c.Stdin || !c.StdinOnce || !c.TTY || len(c.EnvFrom) != 0 {
+	if !c.Stdin || !c.StdinOnce || c.TTY || len(c.EnvFrom) != 0 {
 		t.Errorf("container %+v", c)
 	}
 	text, err := json.Marshal(d.job())
@@ -98,6 +98,18 @@ func TestJobMountsMemoryOnly(t *testing.T) {
 		if strings.Contains(string(text), word) {
 			t.Errorf("the Job has a %s: %s", word, text)
 		}
+	}
+}
+
+// What the container itself writes stays on the node: the program that answers is none of it.
+func TestInteractiveJobSaysNothing(t *testing.T) {
+	d := probe()
+	d.Interactive = true
+	if diff := cmp.Diff([]string{"cat"}, d.podSpec().Containers[0].Command); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"scone", "run", "confidb-probe"}, d.program()); diff != "" {
+		t.Error(diff)
 	}
 }
 

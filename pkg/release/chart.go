@@ -92,7 +92,8 @@ func (h *Helm) Load(spec Spec) (*Chart, error) {
 		err = usable(found)
 	}
 	if err != nil {
-		return nil, &ChartError{Chart: spec.Chart, Err: err}
+		secrets := h.secrets(spec)
+		return nil, &ChartError{Chart: concealText(spec.Chart, secrets), Err: conceal(err, secrets)}
 	}
 	return newChart(found)
 }

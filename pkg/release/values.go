@@ -35,7 +35,11 @@ func MergeValues(files []string, set, setString, setFile, setJSON []string) (map
 		},
 	}})
 	if err != nil {
-		return nil, fmt.Errorf("reading values: %w", err)
+		var secrets []string
+		for _, file := range files {
+			secrets = append(secrets, secretsOf(file)...)
+		}
+		return nil, fmt.Errorf("reading values: %w", conceal(err, longestFirst(secrets)))
 	}
 	return merged, nil
 }

@@ -298,10 +298,12 @@ const (
 	// SecretStatementKey the public key of the client session.
 	SecretCA           = "ca"
 	SecretStatementKey = "statement_public"
-	// ServiceProbe and ServiceSQL are services of the client session; ProgramProbe and
-	// ProgramSQL are what they run.
-	ServiceProbe = "probe"
-	ServiceSQL   = "sql"
-	ProgramProbe = "confidb-probe"
-	ProgramSQL   = "mariadb"
+	// ServiceProbe, ServiceSQL and ServiceSQLBatch are services of the client session;
+	// ProgramProbe and ProgramSQL are what they run. ServiceSQL is for somebody who
+	// reads along, ServiceSQLBatch for a script: it ends at the first mistake.
+	ServiceProbe    = "probe"
+	ServiceSQL      = "sql"
+	ServiceSQLBatch = "sql-batch"
+	ProgramProbe    = "confidb-probe"
+	ProgramSQL      = "mariadb"
 )

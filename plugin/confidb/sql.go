@@ -1,12 +1,17 @@
 package confidb
 
 import (
+	"bufio"
 	"context"
+	"fmt"
+	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	xterm "golang.org/x/term"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/kubectl/pkg/util/term"
 
@@ -73,33 +78,103 @@ func (o *sqlShell) run(ctx context.Context, arguments []string) error {
 	}
 	d := kube.Client{
 		Name: "confidb-sql", Namespace: known.Promised.Namespace, How: known.Promised.Pod, Nodes: nodes, Program: topology.ProgramSQL,
-		Environment: map[string]string{"SCONE_CONFIG_ID": known.Promised.Session(topology.Client).Name + "/" + topology.ServiceSQL},
+		Environment: map[string]string{"SCONE_CONFIG_ID": known.Promised.Session(topology.Client).Name + "/"},
 		Interactive: true, Lifetime: o.lifetime,
 	}
 	streams := o.env.IOStreams
 	if given {
 		streams.In = strings.NewReader(statement + "\n")
 	}
-	tty := term.TTY{In: streams.In, Out: streams.Out}
-	if d.Terminal = !given && tty.IsTerminalIn() && tty.IsTerminalOut(); !d.Terminal {
-		return kube.Attach(ctx, known.Cluster, d, remotecommand.StreamOptions{Stdin: streams.In, Stdout: streams.Out, Stderr: streams.ErrOut})
+	ctx, cancel := context.WithTimeout(ctx, o.lifetime)
+	defer cancel()
+	if tty := (term.TTY{In: streams.In, Out: streams.Out, Raw: true}); !given && tty.IsTerminalIn() && tty.IsTerminalOut() {
+		d.Environment["SCONE_CONFIG_ID"] += topology.ServiceSQL
+		return tty.Safe(func() error { return converse(ctx, known.Cluster, d, tty) })
 	}
-	tty.Raw = true
-	d.Environment["TERM"] = "xterm"
-	sizes := tty.MonitorSize(tty.GetSize())
-	return tty.Safe(func() error {
-		return kube.Attach(ctx, known.Cluster, d, remotecommand.StreamOptions{Stdin: streams.In, Stdout: streams.Out, Tty: true, TerminalSizeQueue: sizeQueue{sizes}})
-	})
+	d.Environment["SCONE_CONFIG_ID"] += topology.ServiceSQLBatch
+	return kube.Exec(ctx, known.Cluster, d, remotecommand.StreamOptions{Stdin: streams.In, Stdout: streams.Out, Stderr: streams.ErrOut})
 }
 
-// sizeQueue passes on the sizes of the terminal.
-type sizeQueue struct{ term.TerminalSizeQueue }
-
-// Next waits for the next size.
-func (q sizeQueue) Next() *remotecommand.TerminalSize {
-	size := q.TerminalSizeQueue.Next()
-	if size == nil {
-		return nil
+// converse lets somebody at a terminal talk to the client. The line is edited here, in
+// the user's program: the client gets whole lines and never a terminal, since what
+// serves a terminal (editor, pager, history) reads files and runs programs.
+func converse(ctx context.Context, c *kube.Cluster, d kube.Client, tty term.TTY) error {
+	ctx, interrupt := context.WithCancel(ctx)
+	defer interrupt()
+	typed, lines := io.Pipe()
+	defer typed.Close()
+	keys := &keyboard{Reader: tty.In, Writer: tty.Out}
+	editor := xterm.NewTerminal(keys, "sql> ")
+	if size := tty.GetSize(); size != nil {
+		_ = editor.SetSize(int(size.Width), int(size.Height)) // of a width that it has not, lines only wrap badly
 	}
-	return &remotecommand.TerminalSize{Width: size.Width, Height: size.Height}
+	fmt.Fprintln(editor, "Statements end with ; and may go on over lines. Ctrl-D ends the shell, Ctrl-C breaks it off.")
+	go func() {
+		if keys.pass(editor, lines); keys.last == interruptKey {
+			interrupt()
+		}
+	}()
+	screen, show := io.Pipe()
+	shown := make(chan struct{})
+	go func() { defer close(shown); showLines(editor, screen) }()
+	err := kube.Exec(ctx, c, d, remotecommand.StreamOptions{Stdin: typed, Stdout: show, Stderr: show})
+	show.Close()
+	<-shown
+	return err
+}
+
+// interruptKey is Ctrl-C at a terminal that makes no signal of it.
+const interruptKey = 3
+
+// keyboard remembers the last key, as the line editor does not tell one end from another.
+type keyboard struct {
+	io.Reader
+	io.Writer
+	last byte
+}
+
+// Read reads keys.
+func (k *keyboard) Read(p []byte) (int, error) {
+	n, err := k.Reader.Read(p)
+	if n > 0 {
+		k.last = p[n-1]
+	}
+	return n, err
+}
+
+// pass passes lines on until the user ends them or nobody reads them.
+func (k *keyboard) pass(editor *xterm.Terminal, lines *io.PipeWriter) {
+	defer lines.Close()
+	for {
+		line, err := editor.ReadLine()
+		if err != nil {
+			return
+		}
+		if _, err := io.WriteString(lines, line+"\n"); err != nil {
+			return
+		}
+	}
+}
+
+// showLines shows what the client says, line by line, with nothing in it that a
+// terminal obeys.
+func showLines(editor io.Writer, said io.Reader) {
+	lines := bufio.NewReader(said)
+	for {
+		line, err := lines.ReadString('\n')
+		if line != "" {
+			fmt.Fprintln(editor, strings.Map(visible, strings.TrimSuffix(line, "\n")))
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// visible leaves rows as they are but for what moves a terminal.
+func visible(r rune) rune {
+	if r != '\t' && !unicode.IsPrint(r) {
+		return '?'
+	}
+	return r
 }

@@ -212,7 +212,7 @@ func (s *Server) writeFiles() error {
 
 // secrets are those that are no random numbers.
 func (s *Server) secrets() (map[string]string, error) {
-	server, err := s.CA.Server("db-mariadb", ServerName)
+	server, err := s.CA.Server("db-mariadb", ServerName, "localhost")
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ const (
 	Unproven        = 4   // something could not be shown
 	Simulated       = 5   // everything holds, but nothing rests on Intel's root
 	TimedOut        = 124 // the time limit was reached
+	Interrupted     = 130 // the user broke it off
 )
 
 // UsageError is a command line that cannot be understood.
@@ -39,6 +40,47 @@ func (e *UsageError) Unwrap() error { return e.error }
 type VerdictError struct{ Code int }
 
 func (e *VerdictError) Error() string { return fmt.Sprintf("the verdict is exit code %d", e.Code) }
+
+// EndedError means that a verb was ended from outside before it was done.
+type EndedError struct {
+	// Code is TimedOut or Interrupted.
+	Code int
+	// Cause is what the verb said then. It may be a verdict, which was shown.
+	Cause error
+}
+
+func (e *EndedError) Error() string {
+	said := "interrupted"
+	if e.Code == TimedOut {
+		said = "the time limit was reached"
+	}
+	switch verdict, ok := errors.AsType[*VerdictError](e.Cause); {
+	case ok && verdict.Code == Unproven:
+		return said + ": what is shown above is as far as it came, and proves nothing"
+	case ok || e.Code == Interrupted: // whatever broke says the same in its own words
+		return said
+	}
+	return said + ": " + e.Cause.Error()
+}
+
+// Unwrap returns what the verb said.
+func (e *EndedError) Unwrap() error { return e.Cause }
+
+// ended is the error of a verb that ran under ctx. A verdict that something is not as
+// promised stands, however it ended.
+func ended(ctx context.Context, err error) error {
+	code := Interrupted
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		code = TimedOut
+	}
+	verdict, judged := errors.AsType[*VerdictError](err)
+	_, usage := errors.AsType[*UsageError](err)
+	_, already := errors.AsType[*EndedError](err)
+	if err == nil || ctx.Err() == nil || usage || already || judged && verdict.Code != Unproven {
+		return err
+	}
+	return &EndedError{Code: code, Cause: err}
+}
 
 // Conclude turns a verdict into an error with its exit code, or nil.
 func Conclude(v check.Verdict, simulated, acceptSimulated bool) error {
@@ -62,16 +104,26 @@ func refusal(v check.Verdict) int {
 // Report prints an error of a program, unless it was said already, and returns the exit
 // code.
 func Report(p Program, err error, errOut io.Writer) int {
-	var verdict *VerdictError
-	if errors.As(err, &verdict) {
-		return verdict.Code
-	}
 	if err == nil {
 		return OK
 	}
+	end, wasEnded := errors.AsType[*EndedError](err)
+	if !wasEnded && errors.Is(err, context.Canceled) {
+		end, wasEnded = &EndedError{Code: Interrupted, Cause: err}, true
+		err = end
+	}
+	if verdict, ok := errors.AsType[*VerdictError](err); ok && !wasEnded {
+		return verdict.Code
+	}
 	fmt.Fprintf(errOut, "error: %s\n", clean(err.Error(), "  "))
+	if wasEnded && end.Code == Interrupted {
+		return Interrupted
+	}
 	for _, hint := range hints(err) {
 		fmt.Fprintf(errOut, "hint: %s\n", clean(p.Say(hint), ""))
+	}
+	if wasEnded {
+		return end.Code
 	}
 	var usage *UsageError
 	var coded interface { // of our own errors, not of a program that was run

@@ -5,8 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"syscall"
 	"testing"
 	"time"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/plugin/internal/cli"
@@ -49,6 +53,11 @@ func TestReport(t *testing.T) {
 		"unproven":               {fmt.Errorf("asking: %w", refused{hinted{errors.New("no")}, check.None}), 4, "error: asking: no\nhint: do that\n"},
 		"refuted":                {refused{hinted{errors.New("no")}, check.Contraindicated}, 3, "error: no\nhint: do that\n"},
 		"a mistake":              {refused{hinted{errors.New("no")}, check.Affirming}, 4, "error: no\nhint: do that\n"}, // an error is never a success
+		"interrupted":            {fmt.Errorf("attaching: %w", context.Canceled), 130, "error: interrupted\n"},
+		"broken off too late":    {&cli.EndedError{Code: 124, Cause: refused{hinted{errors.New("no")}, check.None}}, 124, "error: the time limit was reached: no\nhint: do that\n"},
+		"half a verdict":         {&cli.EndedError{Code: 124, Cause: &cli.VerdictError{Code: 4}}, 124, "error: the time limit was reached: what is shown above is as far as it came, and proves nothing\n"},
+		"half, interrupted":      {&cli.EndedError{Code: 130, Cause: &cli.VerdictError{Code: 4}}, 130, "error: interrupted: what is shown above is as far as it came, and proves nothing\n"},
+		"a credential":           {errors.New("Get \"https://user:pw@host/x?token=abc\": EOF"), 1, "error: Get \"https://***@host/x?token=***\": EOF\n"},
 		"hints": {
 			fmt.Errorf("doing: %w", errors.Join(mute{errors.New("a")}, hinted{errors.New("b")}, fmt.Errorf("c: %w", other{errors.New("d")}), hinted{errors.New("e")})), 1,
 			"error: doing: a\n  b\n  c: d\n  e\nhint: do that\nhint: do this as well\n",
@@ -59,6 +68,49 @@ func TestReport(t *testing.T) {
 			t.Errorf("%s: got %d and %q, want %d and %q", name, code, out.String(), c.code, c.text)
 		}
 	}
+}
+
+// However a verb ends when its time is over, or when it is interrupted, the exit code
+// says that; but what is not as promised, and a wrong command line, stay what they are.
+func TestVerbsEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		err             error
+		late, interrupt int
+	}{
+		"nothing":       {nil, 0, 0},
+		"a failure":     {errors.New("x"), 124, 130},
+		"coded":         {refused{hinted{errors.New("x")}, check.None}, 124, 130},
+		"the context's": {context.DeadlineExceeded, 124, 130},
+		"unproven":      {&cli.VerdictError{Code: 4}, 124, 130},
+		"not promised":  {&cli.VerdictError{Code: 3}, 3, 3},
+		"simulated":     {&cli.VerdictError{Code: 5}, 5, 5},
+		"usage":         {cli.NewUsageError("x"), 2, 2},
+	} {
+		for _, patience := range []time.Duration{0, time.Hour} {
+			if got := runVerb(t, patience, nil, c.err, func() { syscall.Kill(os.Getpid(), syscall.SIGINT) }); got != c.interrupt {
+				t.Errorf("%s, interrupted with patience %s: got %d, want %d", name, patience, got, c.interrupt)
+			}
+		}
+		if got := runVerb(t, time.Hour, []string{"--timeout", "1ms"}, c.err, func() {}); got != c.late {
+			t.Errorf("%s, too late: got %d, want %d", name, got, c.late)
+		}
+	}
+}
+
+// runVerb runs a verb that ends with an error when its context ends.
+func runVerb(t *testing.T, patience time.Duration, arguments []string, err error, begin func()) int {
+	t.Helper()
+	help, wrong := cli.ReadHelp("# program\n\nThe program\n\n## do\n\nDo something\n", nil)
+	if wrong != nil {
+		t.Fatal(wrong)
+	}
+	env := &cli.Env{Program: cli.Kubectl, Help: help, IOStreams: genericiooptions.NewTestIOStreamsDiscard(), Now: time.Now}
+	verb := env.Command(cli.Verb{Name: "do", Patience: patience, Run: func(ctx context.Context, _ []string) error {
+		begin()
+		<-ctx.Done()
+		return err
+	}})
+	return env.Main(env.Root(verb), append([]string{"do"}, arguments...))
 }
 
 func TestConclude(t *testing.T) {

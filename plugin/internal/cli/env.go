@@ -61,7 +61,7 @@ func (e *Env) Command(v Verb) *cobra.Command {
 		c.RunE = func(c *cobra.Command, arguments []string) error {
 			ctx, cancel := context.WithTimeout(c.Context(), *timeout)
 			defer cancel()
-			return v.Run(ctx, arguments)
+			return ended(ctx, v.Run(ctx, arguments))
 		}
 	}
 	return c
@@ -114,7 +114,7 @@ func (e *Env) Main(root *cobra.Command, arguments []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	root.SetArgs(arguments)
-	return Report(e.Program, execute(ctx, root, arguments), e.ErrOut)
+	return Report(e.Program, ended(ctx, execute(ctx, root, arguments)), e.ErrOut)
 }
 
 // execute runs a command line. cobra says nothing useful of a command that there is not.
