@@ -59,8 +59,10 @@ func (e *EndedError) Error() string {
 		return said + ": what is shown above is as far as it came, and proves nothing"
 	case ok || e.Code == Interrupted: // whatever broke says the same in its own words
 		return said
+	case errors.Is(e.Cause, context.DeadlineExceeded):
+		return e.Cause.Error()
 	}
-	return said + ": " + e.Cause.Error()
+	return e.Cause.Error() + " (" + said + ")"
 }
 
 // Unwrap returns what the verb said.

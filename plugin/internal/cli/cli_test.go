@@ -54,7 +54,7 @@ func TestReport(t *testing.T) {
 		"refuted":                {refused{hinted{errors.New("no")}, check.Contraindicated}, 3, "error: no\nhint: do that\n"},
 		"a mistake":              {refused{hinted{errors.New("no")}, check.Affirming}, 4, "error: no\nhint: do that\n"}, // an error is never a success
 		"interrupted":            {fmt.Errorf("attaching: %w", context.Canceled), 130, "error: interrupted\n"},
-		"broken off too late":    {&cli.EndedError{Code: 124, Cause: refused{hinted{errors.New("no")}, check.None}}, 124, "error: the time limit was reached: no\nhint: do that\n"},
+		"broken off too late":    {&cli.EndedError{Code: 124, Cause: refused{hinted{errors.New("no")}, check.None}}, 124, "error: no (the time limit was reached)\nhint: do that\n"},
 		"half a verdict":         {&cli.EndedError{Code: 124, Cause: &cli.VerdictError{Code: 4}}, 124, "error: the time limit was reached: what is shown above is as far as it came, and proves nothing\n"},
 		"half, interrupted":      {&cli.EndedError{Code: 130, Cause: &cli.VerdictError{Code: 4}}, 130, "error: interrupted: what is shown above is as far as it came, and proves nothing\n"},
 		"a credential":           {errors.New("Get \"https://user:pw@host/x?token=abc\": EOF"), 1, "error: Get \"https://***@host/x?token=***\": EOF\n"},
