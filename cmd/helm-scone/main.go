@@ -4,11 +4,14 @@ package main
 import (
 	"os"
 
+	"github.com/go-logr/logr"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/klog/v2"
 
 	"github.com/confidb/confidb/plugin/scone"
 )
 
 func main() {
+	klog.SetLogger(logr.Discard()) // what a library has to say, it says in its error
 	os.Exit(scone.Main(os.Args[1:], os.LookupEnv, genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}))
 }

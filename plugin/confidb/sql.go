@@ -2,6 +2,7 @@ package confidb
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -110,7 +111,7 @@ func converse(ctx context.Context, c *kube.Cluster, d kube.Client, tty term.TTY)
 	}
 	fmt.Fprintln(editor, "Statements end with ; and may go on over lines. Ctrl-D ends the shell, Ctrl-C breaks it off.")
 	go func() {
-		if keys.pass(editor, lines); keys.last == interruptKey {
+		if keys.pass(editor, lines); keys.interrupted {
 			interrupt()
 		}
 	}()
@@ -126,19 +127,17 @@ func converse(ctx context.Context, c *kube.Cluster, d kube.Client, tty term.TTY)
 // interruptKey is Ctrl-C at a terminal that makes no signal of it.
 const interruptKey = 3
 
-// keyboard remembers the last key, as the line editor does not tell one end from another.
+// keyboard remembers Ctrl-C, which the line editor does not tell from other ends.
 type keyboard struct {
 	io.Reader
 	io.Writer
-	last byte
+	interrupted bool
 }
 
 // Read reads keys.
 func (k *keyboard) Read(p []byte) (int, error) {
 	n, err := k.Reader.Read(p)
-	if n > 0 {
-		k.last = p[n-1]
-	}
+	k.interrupted = k.interrupted || bytes.IndexByte(p[:n], interruptKey) >= 0
 	return n, err
 }
 
