@@ -18,8 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"go.yaml.in/yaml/v3"
 	"golang.org/x/sys/unix"
-	"gopkg.in/yaml.v3"
 
 	"github.com/confidb/confidb/pkg/mariadb/mariadbtest"
 	"github.com/confidb/confidb/pkg/topology"
