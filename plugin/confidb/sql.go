@@ -106,7 +106,7 @@ func converse(ctx context.Context, c *kube.Cluster, d kube.Client, tty term.TTY)
 	defer typed.Close()
 	keys := &keyboard{Reader: tty.In, Writer: tty.Out}
 	editor := xterm.NewTerminal(keys, "sql> ")
-	if size := tty.GetSize(); size != nil {
+	if size := tty.GetSize(); size != nil && size.Width >= 20 { // some terminals say 0; 80 is assumed then
 		_ = editor.SetSize(int(size.Width), int(size.Height)) // of a width that it has not, lines only wrap badly
 	}
 	fmt.Fprintln(editor, "Statements end with ; and may go on over lines. Ctrl-D ends the shell, Ctrl-C breaks it off.")

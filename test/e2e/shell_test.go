@@ -52,12 +52,26 @@ func atTerminal(t *testing.T, typed string) (string, int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out strings.Builder
-	c.Stdout, c.Stderr = &out, &out
+	shown, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprint(in, strings.ReplaceAll(typed, "\n", "\r"))
+	var out strings.Builder
+	buffer, waiting := make([]byte, 1<<12), true
+	for {
+		n, err := shown.Read(buffer)
+		out.Write(buffer[:n])
+		if waiting && strings.Contains(out.String(), "sql> ") { // before, keys are the system's
+			waiting = false
+			fmt.Fprint(in, strings.ReplaceAll(typed, "\n", "\r"))
+		}
+		if err != nil {
+			break
+		}
+	}
 	c.Wait() // the exit code says it
 	return out.String(), c.ProcessState.ExitCode()
 }
