@@ -225,7 +225,7 @@ func decidePlugins(o *Observation) conclusion {
 		return unproven(err)
 	}
 	if reason := o.unpromised(); reason != "" {
-		return skipped(reason)
+		return unpromisedHere(reason)
 	}
 	want := baseline.Expect(o.target.Promise.Settings, o.answers.variables.value, o.answers.plugins.value)
 	known, _ := baseline.Of(o.answers.session.value.version)
@@ -291,7 +291,7 @@ func decideObjects(o *Observation) conclusion {
 		return unproven(err)
 	}
 	if reason := o.unpromised(); reason != "" {
-		return skipped(reason)
+		return unpromisedHere(reason)
 	}
 	found := o.answers.objects.value
 	known, exact := baseline.Of(o.answers.session.value.version)

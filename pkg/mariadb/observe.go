@@ -1,6 +1,7 @@
 package mariadb
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -92,7 +93,7 @@ func (o *Observation) Report() check.Report {
 		case check.Fail:
 			finding.Hint = question.hint
 		case check.Skip:
-			finding.Hint = "Repeat the verification when the database answers; its log says more."
+			finding.Hint = cmp.Or(found.hint, "Repeat the verification when the database answers; its log says more.")
 		}
 		report = append(report, finding)
 	}
@@ -121,6 +122,8 @@ type conclusion struct {
 	got, want, reason string
 	// all is everything that was found wrong, of which got names some.
 	all []string
+	// hint says what to do about a skip, where that is not to ask again.
+	hint string
 }
 
 func skipped(reason string) conclusion { return conclusion{reason: reason} }

@@ -19,6 +19,11 @@ func (o *Observation) unpromised() string {
 	return ""
 }
 
+// unpromisedHere is a skip for want of a promise.
+func unpromisedHere(reason string) conclusion {
+	return conclusion{reason: reason, hint: "{explain acc-04} says what the templates of the sessions must hold."}
+}
+
 // decideRights compares accounts and rights, in memory and in tables, with the promise.
 func decideRights(o *Observation) conclusion {
 	if err := o.answers.granted.err; err != nil {
@@ -33,7 +38,7 @@ func decideRights(o *Observation) conclusion {
 		deviations = found.deviations(o.expected())
 	}
 	if len(deviations) == 0 && reason != "" {
-		return skipped(reason)
+		return unpromisedHere(reason)
 	}
 	return noneOf(deviations, "exactly the accounts and rights of the session, in memory and in the tables", fmt.Sprintf("%d accounts and roles", len(found.memory)))
 }

@@ -58,7 +58,7 @@ func decideSettings(o *Observation) conclusion {
 		return unproven(err)
 	}
 	if reason := o.unpromised(); reason != "" {
-		return skipped(reason)
+		return unpromisedHere(reason)
 	}
 	wanted := baseline.Expect(o.target.Promise.Settings, o.answers.variables.value, o.answers.plugins.value)
 	known, exact := baseline.Of(o.answers.session.value.version)
