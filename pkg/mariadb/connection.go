@@ -310,7 +310,12 @@ func (o *Observation) admits(version uint16) bool {
 // sameServer reports whether a trial that finished its handshake met the certificate of
 // the server that was asked: another one's refusal says nothing about this one.
 func (o *Observation) sameServer(t trial) bool {
-	return t.TLS == nil || o.login.TLS != nil && t.TLS.PeerCertificates[0].Equal(o.login.TLS.PeerCertificates[0])
+	return t.TLS == nil || sameLeaf(o.login, t.Attempt)
+}
+
+// sameLeaf reports whether two attempts met the same certificate.
+func sameLeaf(a, b mysql.Attempt) bool {
+	return a.TLS != nil && b.TLS != nil && a.TLS.PeerCertificates[0].Equal(b.TLS.PeerCertificates[0])
 }
 
 // worst is a failure if there is one, else a skip, else a pass that says where the

@@ -17,7 +17,7 @@ func Ask(ctx context.Context, t *testing.T, target Target) *Observation {
 	if conn == nil {
 		t.Fatal(attempt.Err)
 	}
-	return &Observation{target: target, login: attempt, answers: target.ask(ctx, conn)}
+	return &Observation{target: target, login: attempt, answers: target.ask(ctx, conn, attempt)}
 }
 
 // Conclude decides one check, and returns everything that is wrong.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -32,7 +33,7 @@ func Observe(ctx context.Context, target Target, impostors Impostors) *Observati
 	if conn == nil {
 		seen.answers = unanswered(fmt.Errorf("the attested client is not logged in: %w", attempt.Err))
 	} else {
-		seen.answers = target.ask(ctx, conn)
+		seen.answers = target.ask(ctx, conn, attempt)
 	}
 	trying.Wait()
 	return seen
@@ -40,7 +41,7 @@ func Observe(ctx context.Context, target Target, impostors Impostors) *Observati
 
 // ask asks everything, first over the connection that is there. One that takes its place
 // is secured in the same way.
-func (t Target) ask(ctx context.Context, first connection) answers {
+func (t Target) ask(ctx context.Context, first connection, asked mysql.Attempt) answers {
 	server := &asker{connect: func(ctx context.Context) (connection, error) {
 		if conn := first; conn != nil {
 			first = nil
@@ -49,6 +50,10 @@ func (t Target) ask(ctx context.Context, first connection) answers {
 		conn, attempt := mysql.Connect(ctx, t.login(&t.Certificate, tls.VersionTLS12, tls.VersionTLS13))
 		if conn == nil {
 			return nil, fmt.Errorf("the attested client is not logged in again: %w", attempt.Err)
+		}
+		if !sameLeaf(asked, attempt) {
+			conn.Close()
+			return nil, errors.New("after the connection broke, another certificate of the server answered")
 		}
 		return conn, nil
 	}}

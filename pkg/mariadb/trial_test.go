@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -112,6 +113,40 @@ func TestAnotherMember(t *testing.T) {
 		return other
 	}, func(int) meddling { return meddling{} })
 	wantOutcome(t, observe(t, target), "mtls-01", check.Skip, "another certificate of the server")
+}
+
+// TestAnotherMemberAnswers breaks the connection over which the server is asked after
+// the login, and has another server take the next ones: it is not asked in its place.
+func TestAnotherMemberAnswers(t *testing.T) {
+	other := terminator(t, false)
+	logged := 0
+	for cut := 6; cut < 24; cut += 2 {
+		target := goodTarget()
+		target.Address = relayTo(t, func(connection int) string {
+			if connection == 0 {
+				return server.Address
+			}
+			return other
+		}, func(connection int) meddling {
+			if connection == 0 {
+				return instead(cut, nil, hangUp)
+			}
+			return meddling{}
+		})
+		report := observe(t, target)
+		for _, id := range mariadb.Asked() {
+			finding, _ := report.Find(id)
+			if finding.Outcome == check.Pass && cut < 14 {
+				t.Errorf("cut after %d records: %s passes on what another server said: %s", cut, id, finding.Reason)
+			}
+			if strings.Contains(finding.Reason, "another certificate of the server") {
+				logged++
+			}
+		}
+	}
+	if logged == 0 {
+		t.Error("the connection never broke after the login: the test tests nothing")
+	}
 }
 
 // TestNoChance has no randomness: then nothing is tried in clear, and nothing else is lost.
