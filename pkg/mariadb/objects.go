@@ -187,14 +187,17 @@ func (found *neighbours) ask(ctx context.Context, server Querier) (err error) {
 	if found.sources, err = texts(channels, "Connection_name", "Master_Host"); err != nil {
 		return err
 	}
-	threads, err := server.Query(ctx, "SELECT USER, COMMAND, HOST FROM information_schema.PROCESSLIST")
+	threads, err := server.Query(ctx, "SELECT USER, COMMAND, HOST, STATE FROM information_schema.PROCESSLIST")
 	if err != nil {
 		return err
 	}
-	if err := atLeastOne(threads, 3); err != nil { // our own is one
+	if err := atLeastOne(threads, 4); err != nil { // our own is one
 		return err
 	}
 	for _, r := range threads.Values {
+		if r[1].Text == "Connect" && r[3].Text == "login" {
+			continue // nobody yet: a login that is refused says any name, and ours does
+		}
 		if found.users = append(found.users, r[0].Text); strings.HasPrefix(r[1].Text, "Binlog Dump") {
 			found.replicas = append(found.replicas, fmt.Sprintf("%q from %s", r[0].Text, r[2].Text))
 		}

@@ -246,9 +246,9 @@ func TestConcurrentUpdateOfARelease(t *testing.T) {
 	session := variable(t, "twice", "DBCLIENT")
 	current := run(t, confidb("session", "get", session)...)
 	endings := make(chan result, 2)
-	for i, value := range []string{"dumb", "vt100"} {
+	for _, value := range []string{"none-a", "none-b"} {
 		file := filepath.Join(t.TempDir(), "session.yaml")
-		changed := strings.Replace(current, `\@\@TERM: dumb`, `\@\@TERM: `+value+"-"+string(rune('a'+i)), 1)
+		changed := strings.Replace(current, `\@\@CONFIDB_NONCE: none`, `\@\@CONFIDB_NONCE: `+value, 1)
 		if changed == current {
 			t.Fatal("the session is not what this test knows")
 		}

@@ -50,19 +50,24 @@ func (h *host) putBack(t *testing.T, from string) {
 	run(t, "bash", "-c", fmt.Sprintf("rm -rf '%s'/* && cp -a '%s'/. '%s'", h.folder, from, h.folder))
 }
 
-// says waits until the init container has failed or the database is ready.
+// says waits until the runtime says why it does not start, or the database is ready. A
+// container that failed is started again, so what it said may be in its previous log.
 func (h *host) says(t *testing.T) string {
 	t.Helper()
-	const state = `{.status.initContainerStatuses[0].state.terminated.reason} {.status.initContainerStatuses[0].lastState.terminated.reason} ready={.status.containerStatuses[0].ready}`
-	var seen string
+	pod, said := h.release+"-mariadb-0", ""
 	waitFor(t, "the pod of "+h.release+" to start or to fail", time.Minute, func() bool {
-		seen = try(t, "kubectl", "get", "pod", h.release+"-mariadb-0", "-o", "jsonpath="+state).out
-		return strings.Contains(seen, "Error") || strings.Contains(seen, "ready=true")
+		if try(t, "kubectl", "get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[0].ready}").out == "true" {
+			said = "the database runs"
+			return true
+		}
+		for _, which := range []string{"--previous=false", "--previous"} {
+			if said = try(t, "kubectl", "logs", pod, "--container", "init", which).out; strings.Contains(said, "[SCONE|FATAL]") {
+				return true
+			}
+		}
+		return false
 	})
-	if strings.Contains(seen, "ready=true") {
-		return "the database runs"
-	}
-	return try(t, "kubectl", "logs", h.release+"-mariadb-0", "--container", "init").out
+	return said
 }
 
 func (h *host) write(t *testing.T, name, text string) {

@@ -88,9 +88,17 @@ func data(path string) enclave.Volume {
 	return enclave.Volume{Name: "data", Path: path, Key: bytes.Repeat([]byte{7}, volume.KeySize), Known: volume.Known{Policy: volume.RollbackProtected}}
 }
 
+// settle orders what the test does after what CAS did for a process that has ended, and
+// before what it does for the next.
+func (k *keeper) settle() {
+	k.mutex.Lock()
+	defer k.mutex.Unlock()
+}
+
 // start starts sh under the runtime; what it says goes to said.
 func (k *keeper) start(t *testing.T, said *bytes.Buffer) *exec.Cmd {
 	t.Helper()
+	k.settle()
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	t.Cleanup(cancel)
 	c := exec.CommandContext(ctx, os.Args[0], "run", "sh")
@@ -107,6 +115,7 @@ func (k *keeper) run(t *testing.T) (said string, code int) {
 	var out bytes.Buffer
 	c := k.start(t, &out)
 	c.Wait() // its exit code says it
+	k.settle()
 	return out.String(), c.ProcessState.ExitCode()
 }
 
@@ -210,7 +219,9 @@ func TestSignalsReachTheProgram(t *testing.T) {
 	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if c.Wait(); c.ProcessState.ExitCode() != 5 || k.volumes[0].Known.Open {
+	c.Wait()
+	k.settle()
+	if c.ProcessState.ExitCode() != 5 || k.volumes[0].Known.Open {
 		t.Fatalf("exit code %d, CAS knows %+v: %s", c.ProcessState.ExitCode(), k.volumes[0].Known, said.String())
 	}
 }
@@ -239,12 +250,14 @@ func TestKilledProgram(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Process.Wait()
+		k.settle()
 		var child int
 		if _, err := fmt.Sscan(string(children), &child); err != nil {
 			t.Fatal(err)
 		}
 		syscall.Kill(child, syscall.SIGKILL) // as the end of a container does
 		c.Wait()
+		k.settle()
 		if known := k.volumes[0].Known; !known.Open || int(known.Epoch) != i+1 || (i > 0) != strings.Contains(said.String(), "kept") {
 			t.Fatalf("run %d: CAS knows %+v, the program says %s", i, known, said.String())
 		}
