@@ -144,26 +144,22 @@ func restoreGrants(table string) []string {
 // editOther changes a row of another grant table.
 func (i *insider) editOther() change {
 	name := i.name("x")
-	for _, c := range []change{
-		pick(i,
-			change{key: "db", mention: `EVENT ON "app".*`, do: []string{"UPDATE mysql.db SET Event_priv='Y' WHERE User='confidb_app'"}},
-			change{key: "db", mention: "lacks", do: []string{"DELETE FROM mysql.db WHERE User='confidb_app'"}},
-			change{key: "db", mention: `"` + name + `".*`, do: []string{"INSERT INTO mysql.db (Host,Db,User,Select_priv) VALUES ('%','" + name + "','confidb_app','Y')"}},
-			change{key: "tables_priv", mention: `"` + name + `"`, do: []string{"INSERT INTO mysql.tables_priv VALUES ('%','app','confidb_app','" + name + "','',now(),'Select','')"}},
-			change{key: "tables_priv", mention: `"` + name + `"`, do: []string{"INSERT INTO mysql.tables_priv VALUES ('%','app','confidb_app','" + name + "','',now(),'','Select')"}},
-			change{key: "columns_priv", mention: `"` + name + `"`, do: []string{"INSERT INTO mysql.columns_priv VALUES ('%','app','confidb_app','t','" + name + "',now(),'Select')"}},
-			change{key: "procs_priv", mention: `"` + name + `"`, do: []string{"INSERT INTO mysql.procs_priv VALUES ('%','app','confidb_app','" + name + "','FUNCTION','','Execute',now())"}},
-			change{key: "proxies_priv", mention: `"` + name + `"`, do: []string{"INSERT INTO mysql.proxies_priv VALUES ('%','confidb_app','%','" + name + "',0,'',now())"}},
-			change{key: "roles_mapping", mention: `"` + name + `"`, do: []string{"INSERT INTO mysql.roles_mapping VALUES ('%','confidb_app','" + name + "','N')"}},
-		),
-	} {
-		c.what, c.id, c.undo = "a row of "+c.key, "acc-04", restoreGrants(c.key)
-		if i.IntN(2) == 0 && c.key != "roles_mapping" {
-			c.do = append(c.do, flush)
-		}
-		return c
+	c := pick(i,
+		change{key: "db", mention: `EVENT ON "app".*`, do: []string{"UPDATE mysql.db SET Event_priv='Y' WHERE User='confidb_app'"}},
+		change{key: "db", mention: "lacks", do: []string{"DELETE FROM mysql.db WHERE User='confidb_app'"}},
+		change{key: "db", mention: `"` + name + `".*`, do: []string{"INSERT INTO mysql.db (Host,Db,User,Select_priv) VALUES ('%','" + name + "','confidb_app','Y')"}},
+		change{key: "tables_priv", mention: `"` + name + `"`, do: []string{"INSERT INTO mysql.tables_priv VALUES ('%','app','confidb_app','" + name + "','',now(),'Select','')"}},
+		change{key: "tables_priv", mention: `"` + name + `"`, do: []string{"INSERT INTO mysql.tables_priv VALUES ('%','app','confidb_app','" + name + "','',now(),'','Select')"}},
+		change{key: "columns_priv", mention: `"` + name + `"`, do: []string{"INSERT INTO mysql.columns_priv VALUES ('%','app','confidb_app','t','" + name + "',now(),'Select')"}},
+		change{key: "procs_priv", mention: `"` + name + `"`, do: []string{"INSERT INTO mysql.procs_priv VALUES ('%','app','confidb_app','" + name + "','FUNCTION','','Execute',now())"}},
+		change{key: "proxies_priv", mention: `"` + name + `"`, do: []string{"INSERT INTO mysql.proxies_priv VALUES ('%','confidb_app','%','" + name + "',0,'',now())"}},
+		change{key: "roles_mapping", mention: `"` + name + `"`, do: []string{"INSERT INTO mysql.roles_mapping VALUES ('%','confidb_app','" + name + "','N')"}},
+	)
+	c.what, c.id, c.undo = "a row of "+c.key, "acc-04", restoreGrants(c.key)
+	if i.IntN(2) == 0 && c.key != "roles_mapping" {
+		c.do = append(c.do, flush)
 	}
-	return change{}
+	return c
 }
 
 func (i *insider) setting() change {
