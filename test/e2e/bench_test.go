@@ -11,7 +11,7 @@ import (
 // From nothing to a proven database, on a running lab with warm caches.
 func BenchmarkInstallToVerified(b *testing.B) {
 	for n := range b.N {
-		name := fmt.Sprintf("bench%d", n)
+		name := fmt.Sprintf("bench%d-%d", b.N, n) // a session knows its volume: a new one under the old name is refused
 		installed(b, name)
 		b.StopTimer()
 		run(b, "helm", "uninstall", name, "--wait")
