@@ -124,6 +124,27 @@ func TestPlugins(t *testing.T) {
 	}
 }
 
+// Of a version that is not known, the definer is judged, and what no version has is named.
+func TestObjectsOfAnUnknownVersion(t *testing.T) {
+	const own = "mariadb.sys@localhost"
+	for name, c := range map[string]struct {
+		object baseline.Object
+		bad    bool
+	}{
+		"a table":                    {baseline.Object{Kind: baseline.Table, Schema: "mysql", Name: "user2"}, false},
+		"a view of its own":          {baseline.Object{Kind: baseline.View, Schema: "sys", Name: "v", Definer: own}, false},
+		"a trigger of sys":           {baseline.Object{Kind: baseline.Trigger, Schema: "sys", Name: "t", Definer: own}, false},
+		"a view of somebody":         {baseline.Object{Kind: baseline.View, Schema: "sys", Name: "v", Definer: "root@localhost"}, true},
+		"a trigger on a grant table": {baseline.Object{Kind: baseline.Trigger, Schema: "mysql", Name: "t", Definer: own}, true},
+		"an event":                   {baseline.Object{Kind: baseline.Event, Schema: "sys", Name: "e", Definer: own}, true},
+	} {
+		var unknown *baseline.Baseline
+		if said := unknown.Deviating([]baseline.Object{c.object}, false); (len(said) > 0) != c.bad {
+			t.Errorf("%s: got %q", name, said)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("version\t10.11.1\nvariable\ta\t\"\"\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {

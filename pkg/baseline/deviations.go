@@ -66,8 +66,11 @@ func (b *Baseline) Deviating(objects []Object, exact bool) []string {
 
 func (b *Baseline) problemOf(o Object, exact bool) string {
 	if b == nil {
-		if o.Kind != Table && o.Definer != systemDefiner {
+		switch {
+		case o.Kind != Table && o.Definer != systemDefiner:
 			return o.String() + " of " + o.Definer
+		case o.Kind == Event, o.Kind == Trigger && o.Schema == "mysql":
+			return o.String() + ", which no version of MariaDB has"
 		}
 		return ""
 	}

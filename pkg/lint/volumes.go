@@ -7,30 +7,63 @@ import (
 	"strings"
 
 	"github.com/confidb/confidb/pkg/session"
+	"github.com/confidb/confidb/pkg/sgx"
 )
 
 // UnprotectedPaths says of each service that runs MariaDB which of its files a host
 // could write or read, as far as the session says. A session without such a service
 // is a problem, too. Unlike the rules, it takes nothing for granted: a setting that
 // the session leaves to the host, and a volume of which it does not say all, count as
-// unprotected.
+// unprotected; so does a service that may be MariaDB under another name.
 func UnprotectedPaths(s *session.Session) []string {
 	in := &input{Session: s}
 	var problems []string
-	servers := 0
+	servers := slices.DeleteFunc(slices.Clone(s.Services), func(v session.Service) bool { return !runsServer(v) })
 	for _, service := range s.Services {
-		if len(service.Command) == 0 || !slices.Contains([]string{"mariadbd", "mysqld"}, path.Base(service.Command[0])) {
-			continue
+		var found []string
+		switch {
+		case runsServer(service):
+			found = newServer(in, service).unprotectedPaths()
+		case len(service.Command) == 0:
+			found = []string{"the session does not say what it runs"}
+		case startsServer(service), slices.ContainsFunc(servers, func(v session.Service) bool { return sameEnclave(v, service) }):
+			found = []string{fmt.Sprintf("it may run MariaDB, by the command %.80q, which is not read", service.Command[0])}
 		}
-		servers++
-		for _, problem := range newServer(in, service).unprotectedPaths() {
+		for _, problem := range found {
 			problems = append(problems, fmt.Sprintf("service %s: %s", service.Name, problem))
 		}
 	}
-	if servers == 0 {
+	if len(servers) == 0 && len(problems) == 0 {
 		return []string{"no service runs mariadbd"}
 	}
 	return problems
+}
+
+// runsServer reports whether a service is the server by its own name.
+func runsServer(v session.Service) bool { return len(v.Command) > 0 && isServer(v.Command[0]) }
+
+func isServer(program string) bool {
+	return slices.Contains([]string{"mariadbd", "mysqld"}, path.Base(program))
+}
+
+// startsServer reports whether a command names the server behind another program.
+func startsServer(v session.Service) bool {
+	return slices.ContainsFunc(strings.Fields(strings.Join(v.Command, " ")), isServer)
+}
+
+// sameEnclave reports whether two services admit one measurement: what a program is
+// called says nothing of which one it is.
+func sameEnclave(a, b session.Service) bool {
+	for _, one := range a.Attestation {
+		for _, other := range b.Attestation {
+			measured := slices.ContainsFunc(one.MRENCLAVEs, func(m sgx.Measurement) bool { return slices.Contains(other.MRENCLAVEs, m) })
+			named := slices.ContainsFunc(one.MRENCLAVEFragments, func(f string) bool { return slices.Contains(other.MRENCLAVEFragments, f) })
+			if measured || named || one.Fragment != "" && one.Fragment == other.Fragment {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // dataOptions name files that the server writes, below datadir unless they say

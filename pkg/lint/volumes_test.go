@@ -109,9 +109,33 @@ func TestUnprotectedPaths(t *testing.T) {
 func TestNoDatabaseInTheSession(t *testing.T) {
 	s := changed(t)
 	for i := range s.Services {
-		s.Services[i].Command = []string{"sh", "-c", "exec mariadbd"}
+		s.Services[i].Command, s.Services[i].Attestation = []string{"sleep", "1"}, nil
 	}
 	if got := lint.UnprotectedPaths(s); len(got) != 1 || got[0] != "no service runs mariadbd" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// A service that is the server under another name, or whose command is the host's, counts
+// as one whose files are anybody's, also beside one that protects all.
+func TestServerUnderAnotherName(t *testing.T) {
+	for name, c := range map[string]struct {
+		command []string
+		want    string
+	}{
+		"behind a shell":         {[]string{"sh", "-c", "exec mariadbd"}, "it may run MariaDB"},
+		"behind another program": {[]string{"env", "/usr/sbin/mysqld", "--datadir=/tmp"}, "it may run MariaDB"},
+		"by another name":        {[]string{"entrypoint"}, "it may run MariaDB"},
+		"the host's command":     {nil, "the session does not say what it runs"},
+	} {
+		s := changed(t)
+		for i := range s.Services {
+			if s.Services[i].Name == "db" {
+				s.Services[i].Command = c.command
+			}
+		}
+		if got := strings.Join(lint.UnprotectedPaths(s), "; "); !strings.Contains(got, "service db: "+c.want) {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
 	}
 }

@@ -240,7 +240,11 @@ func decidePlugins(o *Observation) conclusion {
 	if found.made != "0" {
 		deviations = append(deviations, found.made+" functions of libraries were made since the start; the server does not list those that it has")
 	}
-	return noneOf(deviations, "the plugins of this version and of the session, each as the session sets it", fmt.Sprintf("%d plugins", len(o.answers.plugins.value)))
+	reason := fmt.Sprintf("%d plugins", len(o.answers.plugins.value))
+	if known == nil {
+		reason += "; those that are built into this version are not known"
+	}
+	return noneOf(deviations, "the plugins of this version and of the session, each as the session sets it", reason)
 }
 
 // decideNeighbours asks that nobody is connected, replicates or is replicated from but whom
@@ -316,8 +320,11 @@ func decideObjects(o *Observation) conclusion {
 		return skipped(reason)
 	}
 	reason := fmt.Sprintf("%d objects", len(found.system)+len(found.others))
-	if known == nil {
+	switch {
+	case known == nil:
 		reason += "; those of this version are not known, and judged by their definer alone"
+	case !exact:
+		reason += "; they are those of " + known.Version + ", and their texts are not compared"
 	}
 	return noneOf(deviations, "objects of this version, and of accounts that may have made them", reason)
 }

@@ -45,7 +45,7 @@ type appraisal struct {
 	simulated   bool                // set by the CAS
 	predicate   *evidence.Predicate // set by a statement that counts
 	limitations []evidence.Limitation
-	protected   bool // set by the session of the database
+	volumes     []bool // of each session of a database, whether its files are protected
 }
 
 // follow judges a link, for each of its members if it is about members.

@@ -22,9 +22,9 @@ func judgeVolumes(a *appraisal, l link, promised topology.Session) check.Report 
 	}
 	f := check.Finding{ID: l.ID, Title: l.Title, Outcome: check.Pass}
 	problems := lint.UnprotectedPaths(parsed)
+	a.volumes = append(a.volumes, len(problems) == 0)
 	switch {
 	case len(problems) == 0:
-		a.protected = true
 	case slices.Contains(a.promised.Trust.Deviations, attest.UnprotectedVolume):
 		f.Outcome, f.Reason = check.Warn, strings.Join(problems, "; ")+": the policy accepts "+string(attest.UnprotectedVolume)
 	default:
@@ -46,7 +46,7 @@ func (a *appraisal) limits() []evidence.Limitation {
 	if a.predicate == nil {
 		return a.limitations
 	}
-	if !a.protected {
+	if len(a.volumes) == 0 || slices.Contains(a.volumes, false) {
 		return append([]evidence.Limitation{{ID: "unprotected-volume", Text: "Whoever writes the volume runs SQL with every right and reads everything."}}, a.limitations...)
 	}
 	left := slices.DeleteFunc(slices.Clone(a.limitations), func(l evidence.Limitation) bool { return slices.Contains(onVolume(), l.ID) })
