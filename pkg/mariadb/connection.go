@@ -226,32 +226,12 @@ func opensslName(suite uint16) string {
 func decideImpostors(o *Observation) conclusion {
 	var judged []conclusion
 	for _, t := range o.trials.impostors {
-		c := o.judgeCertificate(t)
+		c := o.judgeTrial(t, true)
 		if c.outcome == check.Fail || t.version == tls.VersionTLS13 {
 			judged = append(judged, c)
 		}
 	}
 	return o.worst(judged, "inside TLS 1.3")
-}
-
-func (o *Observation) judgeCertificate(t trial) conclusion {
-	what := t.what()
-	alert, alerted := t.Alert()
-	switch {
-	case t.absent != "":
-		return skipped(what + ": " + t.absent)
-	case t.Stage == mysql.LoggedIn:
-		return failed(what+": logged in", "a refusal", "")
-	case t.Admitted():
-		return failed(what+": TLS accepted the certificate", "a TLS alert on the certificate", "")
-	case !o.admits(t.version):
-		return skipped(what + ": a refusal proves nothing, the attested client's own certificate is not let in with this version")
-	case !o.sameServer(t):
-		return skipped(what + ": another certificate of the server answered")
-	case alerted && slices.Contains(t.alerts, alert):
-		return passed(what + ": " + t.Err.Error())
-	}
-	return skipped(fmt.Sprintf("%s: want a refusal inside TLS that names the certificate, got: %v", what, t.Err))
 }
 
 func decideWithoutCertificate(o *Observation) conclusion {
@@ -266,7 +246,7 @@ func (o *Observation) judgeLogins(tried []trial) conclusion {
 	spoken, err := o.value("tls_version")
 	var judged []conclusion
 	for _, t := range tried {
-		c := o.judgeLogin(t)
+		c := o.judgeTrial(t, false)
 		if c.outcome == check.Fail || err != nil || strings.Contains(spoken, opensslVersion(t.version)) {
 			judged = append(judged, c)
 		}
@@ -274,7 +254,9 @@ func (o *Observation) judgeLogins(tried []trial) conclusion {
 	return o.worst(judged, "over TLS with the verified server")
 }
 
-func (o *Observation) judgeLogin(t trial) conclusion {
+// judgeTrial judges one trial. byTLS means that TLS itself must refuse the certificate;
+// otherwise a login that is denied over TLS will do.
+func (o *Observation) judgeTrial(t trial, byTLS bool) conclusion {
 	what := t.what()
 	alert, alerted := t.Alert()
 	switch {
@@ -282,11 +264,13 @@ func (o *Observation) judgeLogin(t trial) conclusion {
 		return skipped(what + ": " + t.absent)
 	case t.Stage == mysql.LoggedIn:
 		return failed(what+": logged in", "a refusal", "")
+	case byTLS && t.Admitted():
+		return failed(what+": TLS accepted the certificate", "a TLS alert on the certificate", "")
 	case !o.admits(t.version):
 		return skipped(what + ": a refusal proves nothing, the attested client itself is not let in with this version")
 	case !o.sameServer(t):
 		return skipped(what + ": another certificate of the server answered")
-	case t.Denied(), alerted && slices.Contains(t.alerts, alert):
+	case !byTLS && t.Denied(), alerted && slices.Contains(t.alerts, alert):
 		return passed(what + ": " + t.Err.Error())
 	}
 	return skipped(fmt.Sprintf("%s: want a refusal over TLS, got: %v", what, t.Err))
