@@ -109,11 +109,9 @@ func TestDiscoverLogs(t *testing.T) {
 	}{
 		"SCONE 7":                 {lineA, idA},
 		"SCONE 6":                 {line6(keyA), keyA},
-		"the last start counts":   {line6(keyB) + "\n" + line6(keyA), keyA},
-		"digits behind it":        {lineA + "ff\n" + "Intel QE ID: " + qeB, idB},
-		"a start after 1 MiB":     {line6(keyB) + "\n" + strings.Repeat("served\n", 400_000) + line6(keyA), keyA},
+		"started twice":           {line6(keyA) + "\n" + line6(keyA), keyA},
+		"a start after 1 MiB":     {strings.Repeat("served\n", 400_000) + line6(keyA), keyA},
 		"a start before 1 MiB":    {line6(keyB) + "\n" + strings.Repeat("served\n", 400_000), keyB},
-		"cut by the limit":        {fill(1<<20-len("starting\n")-len(lineA)) + lineA + "00\nnothing else", ""},
 		"upper case is the same":  {"Intel QE ID: " + strings.ToUpper(qeA), idA},
 		"CLI output, also a form": {"Intel QE ID:            " + qeA, idA},
 	} {
@@ -132,6 +130,26 @@ func TestDiscoverLogs(t *testing.T) {
 			if i.WithoutSGX() != 1 {
 				t.Errorf("got %d nodes without SGX, want 1", i.WithoutSGX())
 			}
+		})
+	}
+}
+
+// TestDiscoverRefusesLogs: whoever gets text into the log of a LAS gets no machine admitted.
+func TestDiscoverRefusesLogs(t *testing.T) {
+	for name, c := range map[string]struct{ log, want string }{
+		"two IDs":                     {lineA + "\nIntel QE ID: " + qeB, `two different platform IDs on node "n1"`},
+		"two IDs, far apart":          {line6(keyB) + "\n" + strings.Repeat("served\n", 400_000) + line6(keyA), `two different platform IDs on node "n1"`},
+		"two wordings":                {lineA + "\n" + line6(keyA), `two different platform IDs on node "n1"`},
+		"within another text":         {"refused client: Intel QE ID: " + qeA, "in a form that LAS does not use"},
+		"within another text as well": {lineA + "\n2026-02-23T10:07:36Z  WARN client sent Intel QE ID: " + qeB, "in a form that LAS does not use"},
+		"digits behind it":            {lineA + "\n" + lineA + "ff", "in a form that LAS does not use"},
+		"cut by the limit":            {fill(1<<20-len("starting\n")-len(lineA)) + lineA + "00\nnothing else", "in a form that LAS does not use"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cluster := &machinestest.Cluster{}
+			cluster.AddSGX("n1", c.log)
+			i, err := discover(t, cluster, machines.Options{})
+			wantError(t, i, err, c.want)
 		})
 	}
 }

@@ -102,7 +102,11 @@ func (c *Cluster) podIDs(ctx context.Context, pod *lasPod) ([]attest.PlatformID,
 		if err != nil {
 			return nil, fmt.Errorf("reading the log of container %s: %w", container, err)
 		}
-		ids = append(ids, platform.ParseLog(log)...)
+		named, err := platform.ParseLog(log)
+		if err != nil {
+			return nil, fmt.Errorf("container %s: %w", container, err)
+		}
+		ids = append(ids, named...)
 	}
 	slices.SortFunc(ids, attest.PlatformID.Compare)
 	return slices.Compact(ids), nil
