@@ -36,16 +36,51 @@ func (a Anchor) CheckPeer(peer []*x509.Certificate, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	_, err = peer[0].Verify(x509.VerifyOptions{Roots: roots, DNSName: CASName, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
-	if err != nil {
-		return fmt.Errorf("the TLS certificate (%s, issued by %s) was not issued by the attested CAS: %w", peer[0].Subject, peer[0].Issuer, err)
+	options := x509.VerifyOptions{Roots: roots, DNSName: CASName, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	var dates *DatesError
+	if _, err = peer[0].Verify(options); err != nil {
+		if !onlyDates(peer[0], options, err) {
+			return fmt.Errorf("the TLS certificate (%s, issued by %s) was not issued by the attested CAS: %w", peer[0].Subject, peer[0].Issuer, err)
+		}
+		dates = &DatesError{From: peer[0].NotBefore, Until: peer[0].NotAfter, Now: now}
 	}
 	for _, c := range peer[1:] {
 		if !slices.ContainsFunc(a.Chain, c.Equal) {
 			return fmt.Errorf("the TLS peer sent the certificate %s, which is not part of the attested chain", c.Subject)
 		}
 	}
+	if dates != nil {
+		return dates
+	}
 	return nil
+}
+
+// DatesError means that a certificate is the right one, and that our clock is not within
+// its dates: the clock is wrong, or that of its issuer, or nobody renewed it.
+type DatesError struct{ From, Until, Now time.Time }
+
+func (e *DatesError) Error() string {
+	state := "has expired"
+	if e.Now.Before(e.From) {
+		state = "is not valid yet"
+	}
+	return fmt.Sprintf("the TLS certificate of the attested CAS %s: it is valid from %s until %s, and by the clock of this machine it is %s", state, e.From.UTC().Format(time.RFC3339), e.Until.UTC().Format(time.RFC3339), e.Now.UTC().Format(time.RFC3339))
+}
+
+// onlyDates reports whether a certificate was refused for its dates and nothing else: at
+// the begin or the end of its own dates it is good.
+func onlyDates(leaf *x509.Certificate, options x509.VerifyOptions, refused error) bool {
+	invalid, ok := errors.AsType[x509.CertificateInvalidError](refused)
+	if !ok || invalid.Reason != x509.Expired {
+		return false
+	}
+	for _, at := range []time.Time{leaf.NotBefore, leaf.NotAfter} {
+		options.CurrentTime = at
+		if _, err := leaf.Verify(options); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (a Anchor) checkKey(leaf *x509.Certificate) error {

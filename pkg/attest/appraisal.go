@@ -2,6 +2,7 @@ package attest
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"time"
 
@@ -78,7 +79,13 @@ const peerTitle = "the TLS peer is the attested CAS"
 
 func peerFinding(peer []*x509.Certificate, anchor Anchor, now time.Time) check.Finding {
 	f := check.Finding{ID: "cas-tls-peer", Title: peerTitle, Outcome: check.Pass}
-	if err := anchor.CheckPeer(peer, now); err != nil {
+	err := anchor.CheckPeer(peer, now)
+	if dates, ok := errors.AsType[*DatesError](err); ok {
+		f.Outcome, f.Reason, f.Hint = check.Skip, err.Error(), "Set the clock of this machine or of the CAS."
+		f.Got, f.Want = dates.Now.UTC().Format(time.RFC3339), dates.From.UTC().Format(time.RFC3339)+" to "+dates.Until.UTC().Format(time.RFC3339)
+		return f
+	}
+	if err != nil {
 		f.Outcome, f.Reason = check.Fail, err.Error()
 		f.Hint = "Connect to the CAS without a proxy that ends TLS, or find out who answers at this address."
 	}

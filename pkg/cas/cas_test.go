@@ -112,6 +112,9 @@ func TestCheckPeer(t *testing.T) {
 		"another instance of the same root":  {sibling.peer(), genuine.attested(), time.Now(), "not issued by the attested CAS"},
 		"the right leaf and a foreign chain": {[]*x509.Certificate{genuine.leaf.certificate, stranger.root.certificate}, genuine.attested(), time.Now(), "not part of the attested chain"},
 		"an expired leaf":                    {genuine.peer(), genuine.attested(), time.Now().Add(2 * time.Hour), "expired"},
+		"a leaf of tomorrow":                 {genuine.peer(), genuine.attested(), time.Now().Add(-48 * time.Hour), "not valid yet"},
+		"expired, and a foreign chain":       {[]*x509.Certificate{genuine.leaf.certificate, stranger.root.certificate}, genuine.attested(), time.Now().Add(2 * time.Hour), "not part of the attested chain"},
+		"an expired leaf of a stranger":      {stranger.peer(), genuine.attested(), time.Now().Add(2 * time.Hour), "not issued by the attested CAS"},
 		"no certificate":                     {nil, genuine.attested(), time.Now(), "no certificate"},
 		"nothing attested":                   {genuine.peer(), nil, time.Now(), "no certificate chain"},
 	} {

@@ -73,6 +73,9 @@ type Observation struct {
 	At time.Time `json:"at"`
 
 	Platforms Fetched[[]attest.PlatformID] `json:"platforms"`
+	// Unidentified are the nodes with SGX whose platform ID nobody knows now: they are
+	// new, down, or their LAS starts.
+	Unidentified []string `json:"unidentified"`
 	CAS       Fetched[CAS]                 `json:"cas"`
 	// Sessions are what CAS holds, by the name of the session.
 	Sessions map[string]Fetched[session.Stored] `json:"sessions"`

@@ -20,8 +20,8 @@ import (
 	"github.com/confidb/confidb/pkg/topology"
 )
 
-// Platforms says which machines there are.
-type Platforms func(ctx context.Context) ([]attest.PlatformID, error)
+// Platforms says which machines there are, and the names of those whose ID is not known.
+type Platforms func(ctx context.Context) (ids []attest.PlatformID, unidentified []string, err error)
 
 // Helm says what is installed: Helm's own words, and the manifests.
 type Helm func(ctx context.Context, release string) (evidence.HelmRelease, []byte, error)
@@ -51,7 +51,8 @@ type Observer struct {
 func (o Observer) Observe(ctx context.Context, promised *topology.Release) evidence.Observation {
 	var seen evidence.Observation
 	o.step("asking for the platforms")
-	seen.Platforms = evidence.Got(o.Platforms(ctx))
+	ids, unidentified, err := o.Platforms(ctx)
+	seen.Platforms, seen.Unidentified = evidence.Got(ids, err), unidentified
 	o.step("attesting the CAS %s, and reading the sessions", promised.CASAddress)
 	o.askCAS(ctx, promised, &seen)
 	o.step("reading the Helm release and its pods")

@@ -87,6 +87,17 @@ func (i *Inventory) IDs() []attest.PlatformID {
 	return distinct(ids)
 }
 
+// Unidentified returns the names of the nodes with SGX whose ID is not known.
+func (i *Inventory) Unidentified() []string {
+	var names []string
+	for _, n := range i.Nodes {
+		if n.SGX && n.ID == (attest.PlatformID{}) {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}
+
 // WithoutSGX counts the nodes without SGX.
 func (i *Inventory) WithoutSGX() int {
 	count := 0

@@ -204,7 +204,9 @@ func (o Options) chainValidity(part, title string, chain []*x509.Certificate, la
 func (o Options) current(v Validity, id, title string, late, early Code) check.Finding {
 	switch {
 	case o.Time.Before(v.From):
-		return failed(id, title, early, "it is valid from "+stamp(v.From)+", and the time is "+stamp(o.Time)+": check the clock")
+		f := missing(id, title, early, "it is valid from "+stamp(v.From)+", and by the clock it is "+stamp(o.Time)+": nothing can be judged by that clock")
+		f.Hint = "Set the clock of this machine; if it is right, fetch the collateral of today with {collateral fetch}."
+		return f
 	case !o.Time.After(v.Until):
 		return check.Finding{ID: id, Title: title, Outcome: check.Pass}
 	case o.Time.Sub(v.Until) <= o.Grace:

@@ -22,12 +22,48 @@ func judgePlatforms(a *appraisal, l link, _ topology.Session) check.Report {
 	if len(a.promised.Platforms) == 0 { // nothing equals nothing, and proves nothing
 		return check.Report{skipped(l.ID, l.Title, "the record names no machine", "Restore the record of this release.")}
 	}
-	f := compare(l.ID, l.Title, texts(seen.Value), texts(a.promised.Platforms),
-		"{platforms diff NAME} says what changed; {platforms plan} lets the sessions follow.")
+	f := compare(l.ID, l.Title, texts(seen.Value), texts(a.promised.Platforms), "")
 	if f.Outcome == check.Pass {
 		f.Reason = "the platform IDs of the nodes are claims of the cluster"
+	} else {
+		f.Outcome, f.Reason, f.Hint = differingPlatforms(without(a.promised.Platforms, seen.Value), without(seen.Value, a.promised.Platforms), a.seen.Unidentified)
 	}
 	return check.Report{f}
+}
+
+// differingPlatforms says what it means that the machines are not those that the sessions
+// admit. lost are admitted and were not seen, added were seen and are not admitted, and
+// unidentified are nodes that may be any of them. Only a machine that is admitted and is
+// no node breaks the promise: nothing runs yet where nothing is admitted, and what is
+// not known now will be.
+func differingPlatforms(lost, added []attest.PlatformID, unidentified []string) (o check.Outcome, reason, hint string) {
+	switch {
+	case len(lost) > len(unidentified):
+		return check.Fail, "the sessions admit a machine that is no node of the cluster", "{platforms diff NAME} says which; {platforms plan NAME --to plan.json}, then {platforms apply NAME plan.json} let the sessions follow."
+	case len(lost) > 0:
+		return check.Skip, "unknown: no source names the platform ID of " + few(unidentified) + " now, and the sessions admit what may be that machine", "Wait until LAS runs there ({platforms -o wide}), and {verify} again."
+	}
+	return check.Skip, fmt.Sprintf("no session admits %d of the nodes yet: the database does not run there", len(added)), "If the nodes are yours, let the sessions follow: {platforms plan NAME --to plan.json}, then {platforms apply NAME plan.json}"
+}
+
+// without are the IDs of all that are not among the others.
+func without(all, others []attest.PlatformID) []attest.PlatformID {
+	var left []attest.PlatformID
+	for _, id := range all {
+		if !slices.Contains(others, id) && !slices.Contains(left, id) {
+			left = append(left, id)
+		}
+	}
+	return left
+}
+
+// few names some.
+func few(names []string) string {
+	const most = 5
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
 // texts writes each ID once, sorted.

@@ -12,8 +12,8 @@ import (
 	"github.com/confidb/confidb/pkg/topology"
 )
 
-// maxStatementAge bounds how far the probe's clock and ours may be apart. The
-// nonce proves freshness; this notices a probe that waited before it spoke.
+// maxStatementAge bounds how far the probe's clock and ours may be apart, and how long a
+// probe may wait before it speaks. The nonce proves freshness.
 const maxStatementAge = 10 * time.Minute
 
 // judgeStatement asks whether the probe signed a statement for this run. What the
@@ -22,11 +22,15 @@ func judgeStatement(a *appraisal, l link, _ topology.Session) check.Report {
 	f := check.Finding{ID: l.ID, Title: l.Title, Outcome: check.Pass}
 	predicate, err := openStatement(a.promised, a.seen)
 	var forged *forgedError
+	var clocks *clocksError
 	switch {
 	case err == nil:
 		a.predicate, a.limitations = predicate, predicate.Limitations
 	case errors.As(err, &forged):
 		f.Outcome, f.Reason, f.Hint = check.Fail, err.Error(), "Look at what answers in place of the probe: kubectl get pods,events"
+	case errors.As(err, &clocks):
+		f.Outcome, f.Got, f.Want, f.Reason = check.Skip, clocks.probe.Format(time.RFC3339), fmt.Sprintf("within %s of %s", maxStatementAge, clocks.ours.UTC().Format(time.RFC3339)), err.Error()
+		f.Hint = "Set the clock of the node on which the probe ran, or that of this machine; then {verify} again."
 	default:
 		f.Outcome, f.Reason, f.Hint = check.Skip, err.Error(), "{verify} again, and look at the probe's pod if it does not start."
 	}
@@ -37,6 +41,14 @@ func judgeStatement(a *appraisal, l link, _ topology.Session) check.Report {
 type forgedError struct{ error }
 
 func (e *forgedError) Unwrap() error { return e.error }
+
+// clocksError means that the probe answered this run, which its nonce shows, by another
+// clock than ours: what depends on dates was judged by a time that is not known.
+type clocksError struct{ probe, ours time.Time }
+
+func (e *clocksError) Error() string {
+	return fmt.Sprintf("the clocks of the probe and of this machine are %s apart", e.ours.Sub(e.probe).Abs().Round(time.Second))
+}
 
 func openStatement(promised *topology.Release, seen evidence.Observation) (*evidence.Predicate, error) {
 	if problem := seen.StatementKey.Why(); problem != "" {
@@ -49,8 +61,8 @@ func openStatement(promised *topology.Release, seen evidence.Observation) (*evid
 	if err != nil {
 		return nil, &forgedError{err}
 	}
-	if age := seen.At.Sub(predicate.Time).Abs(); age > maxStatementAge {
-		return nil, &forgedError{fmt.Errorf("the statement's time and ours are %s apart, want at most %s", age.Round(time.Second), maxStatementAge)}
+	if seen.At.Sub(predicate.Time).Abs() > maxStatementAge {
+		return nil, &clocksError{predicate.Time, seen.At}
 	}
 	return predicate, nil
 }

@@ -221,6 +221,17 @@ func TestBrokenLinks(t *testing.T) {
 		"a node was added": {func(t *testing.T, s *scene) {
 			id := must[attest.PlatformID](t)(attest.ParsePlatformID("INTEL_QE_ID:" + strings.Repeat("f", 32)))
 			s.seen.Platforms.Value = append(s.seen.Platforms.Value, id)
+		}, "platforms-current", check.None},
+		"a node is gone": {func(_ *testing.T, s *scene) { s.seen.Platforms.Value = nil }, "platforms-current", check.Contraindicated},
+		"a node was exchanged": {func(t *testing.T, s *scene) {
+			s.seen.Platforms.Value = []attest.PlatformID{must[attest.PlatformID](t)(attest.ParsePlatformID("INTEL_QE_ID:" + strings.Repeat("f", 32)))}
+		}, "platforms-current", check.Contraindicated},
+		"LAS of a node restarts": {func(_ *testing.T, s *scene) {
+			s.seen.Platforms.Value, s.seen.Unidentified = nil, []string{"n1"}
+		}, "platforms-current", check.None},
+		"LAS of a node restarts, and another node is gone": {func(t *testing.T, s *scene) {
+			s.promised.Platforms = append(s.promised.Platforms, must[attest.PlatformID](t)(attest.ParsePlatformID("INTEL_QE_ID:"+strings.Repeat("f", 32))))
+			s.seen.Platforms.Value, s.seen.Unidentified = nil, []string{"n1"}
 		}, "platforms-current", check.Contraindicated},
 		"no machine promised, and none seen": {func(_ *testing.T, s *scene) {
 			s.promised.Platforms, s.seen.Platforms = nil, evidence.Got([]attest.PlatformID(nil), nil)
@@ -239,7 +250,7 @@ func TestBrokenLinks(t *testing.T) {
 		"a peer that is no certificate": {func(_ *testing.T, s *scene) { s.seen.CAS.Value.Peer = [][]byte{{1}} }, "cas-attested", check.None},
 		"another nonce of the CAS":      {func(_ *testing.T, s *scene) { s.seen.CAS.Value.Pin.Nonce[0]++ }, "cas-nonce", check.Contraindicated},
 		"an edited report":              {func(_ *testing.T, s *scene) { s.seen.CAS.Value.Pin.Report[60] ^= 1 }, "cas-quote", check.Contraindicated},
-		"a clock set back":              {func(_ *testing.T, s *scene) { s.memory.Latest = s.seen.At.Add(time.Hour) }, "clock", check.Contraindicated},
+		"a clock set back":              {func(_ *testing.T, s *scene) { s.memory.Latest = s.seen.At.Add(time.Hour) }, "clock", check.None},
 		"session changed": {func(_ *testing.T, s *scene) {
 			s.stored(topology.Database, func(held *session.Stored) { held.Hash = strings.Repeat("b", 64) })
 		}, "session-database", check.Contraindicated},
@@ -260,10 +271,12 @@ func TestBrokenLinks(t *testing.T) {
 		"probe did not run": {func(_ *testing.T, s *scene) { s.seen.Statement = evidence.Missing[[]byte]("unreachable") }, "probe-statement", check.None},
 		"statement changed": {func(_ *testing.T, s *scene) { s.seen.Statement.Value[40] ^= 1 }, "probe-statement", check.Contraindicated},
 		"another nonce":     {func(_ *testing.T, s *scene) { s.seen.Nonce = strings.Repeat("0", 32) }, "probe-statement", check.Contraindicated},
-		"an old statement":  {func(_ *testing.T, s *scene) { s.seen.At = s.seen.At.Add(time.Hour) }, "probe-statement", check.Contraindicated},
-		"another key":       {func(t *testing.T, s *scene) { s.seen.StatementKey = newScene(t).seen.StatementKey }, "probe-statement", check.Contraindicated},
-		"another database":  {func(t *testing.T, s *scene) { s.said.Session = "other/db"; s.sign(t) }, "probe-statement", check.Contraindicated},
-		"another CA":        {func(t *testing.T, s *scene) { s.seen.DatabaseCA = newScene(t).seen.DatabaseCA }, "statement-ca", check.Contraindicated},
+		"a certificate of the CAS that has expired": {func(_ *testing.T, s *scene) { s.seen.At = s.seen.At.Add(25 * time.Hour) }, "cas-tls-peer", check.None},
+		"a clock that is ahead":                     {func(_ *testing.T, s *scene) { s.seen.At = s.seen.At.Add(11 * time.Minute) }, "probe-statement", check.None},
+		"a clock that is behind":                    {func(_ *testing.T, s *scene) { s.seen.At = s.seen.At.Add(-11 * time.Minute) }, "probe-statement", check.None},
+		"another key":                               {func(t *testing.T, s *scene) { s.seen.StatementKey = newScene(t).seen.StatementKey }, "probe-statement", check.Contraindicated},
+		"another database":                          {func(t *testing.T, s *scene) { s.said.Session = "other/db"; s.sign(t) }, "probe-statement", check.Contraindicated},
+		"another CA":                                {func(t *testing.T, s *scene) { s.seen.DatabaseCA = newScene(t).seen.DatabaseCA }, "statement-ca", check.Contraindicated},
 		"a check that failed": {func(t *testing.T, s *scene) {
 			i := slices.IndexFunc(s.said.Findings, func(f check.Finding) bool { return f.ID == "mtls-01" })
 			s.said.Findings[i].Outcome = check.Fail

@@ -74,15 +74,15 @@ func (o *verification) observer(known *OpenedRelease) (observe.Observer, string,
 	desk, err := NewDesk(o.env)
 	options, wrong := o.platforms.Resolve()
 	return observe.Observer{
-		Platforms: func(ctx context.Context) ([]attest.PlatformID, error) {
+		Platforms: func(ctx context.Context) ([]attest.PlatformID, []string, error) {
 			if wrong != nil {
-				return nil, wrong
+				return nil, nil, wrong
 			}
 			found, err := machines.Find(ctx, o.env.Getter, options)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			return found.IDs(), nil
+			return found.IDs(), found.Unidentified(), nil
 		},
 		Desk:    desk,
 		Cluster: known.Cluster,
