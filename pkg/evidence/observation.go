@@ -75,8 +75,8 @@ type Observation struct {
 	Platforms Fetched[[]attest.PlatformID] `json:"platforms"`
 	// Unidentified are the nodes with SGX whose platform ID nobody knows now: they are
 	// new, down, or their LAS starts.
-	Unidentified []string `json:"unidentified"`
-	CAS       Fetched[CAS]                 `json:"cas"`
+	Unidentified []string     `json:"unidentified"`
+	CAS          Fetched[CAS] `json:"cas"`
 	// Sessions are what CAS holds, by the name of the session.
 	Sessions map[string]Fetched[session.Stored] `json:"sessions"`
 	// DatabaseCA and StatementKey are PEM texts that the CAS exports.

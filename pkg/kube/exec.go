@@ -30,7 +30,7 @@ func Exec(ctx context.Context, c *Cluster, d Client, streams remotecommand.Strea
 	defer remove()
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	pod, err := c.await(starting, job, func(p *corev1.Pod) bool { return p.Status.Phase != corev1.PodPending })
+	pod, err := c.await(starting, job, d.Tell, func(p *corev1.Pod) bool { return p.Status.Phase != corev1.PodPending })
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 	watchtools "k8s.io/client-go/tools/watch"
@@ -41,6 +42,8 @@ type Client struct {
 	Nodes []string
 	// Lifetime ends the program whatever happens.
 	Lifetime time.Duration
+	// Tell is told what keeps it from starting; nil means nobody is.
+	Tell func(text string)
 }
 
 // clientUser is the uid and gid of the pods; our images give it no privilege.
@@ -157,7 +160,7 @@ func (c *Cluster) Run(ctx context.Context, d Client) ([]byte, error) {
 		return nil, err
 	}
 	defer remove()
-	ended, err := c.await(ctx, job, finished)
+	ended, err := c.await(ctx, job, d.Tell, finished)
 	if err != nil {
 		return nil, err
 	}
@@ -194,8 +197,9 @@ func (c *Cluster) start(ctx context.Context, d Client) (*batchv1.Job, func(), er
 }
 
 // await waits until the pod of a Job is as wanted, and returns it. When ctx ends
-// first, or the pod cannot start, the error says what it was waiting for.
-func (c *Cluster) await(ctx context.Context, job *batchv1.Job, wanted func(*corev1.Pod) bool) (*corev1.Pod, error) {
+// first, or the pod cannot start, the error says what it was waiting for. tell is told
+// what is in the way meanwhile; nil means nobody is.
+func (c *Cluster) await(ctx context.Context, job *batchv1.Job, tell func(string), wanted func(*corev1.Pod) bool) (*corev1.Pod, error) {
 	pods := c.clientset.CoreV1().Pods(job.Namespace)
 	selector := "batch.kubernetes.io/job-name=" + job.Name
 	watcher := &cache.ListWatch{
@@ -208,8 +212,10 @@ func (c *Cluster) await(ctx context.Context, job *batchv1.Job, wanted func(*core
 			return pods.Watch(ctx, o)
 		},
 	}
+	watched, stop := context.WithCancelCause(ctx)
+	looking := c.watchObstacles(watched, stop, job, selector, tell)
 	var last *corev1.Pod
-	_, err := watchtools.UntilWithSync(ctx, watcher, &corev1.Pod{}, nil, func(event watch.Event) (bool, error) {
+	_, err := watchtools.UntilWithSync(watched, watcher, &corev1.Pod{}, nil, func(event watch.Event) (bool, error) {
 		p, ok := event.Object.(*corev1.Pod)
 		if !ok {
 			return false, nil
@@ -222,21 +228,53 @@ func (c *Cluster) await(ctx context.Context, job *batchv1.Job, wanted func(*core
 		}
 		return false, hopeless(p)
 	})
-	if err != nil && last == nil {
+	stop(nil)
+	said := <-looking
+	if stuck, ok := errors.AsType[*StuckError](context.Cause(watched)); ok && err != nil {
+		err = stuck
+	}
+	switch {
+	case err == nil:
+		return last, nil
+	case last == nil && said != "" && ctx.Err() != nil:
+		return nil, fmt.Errorf("waiting for the pod of Job %s/%s (%s): %w", job.Namespace, job.Name, said, err)
+	case last == nil:
 		return nil, fmt.Errorf("waiting for the pod of Job %s/%s: %w", job.Namespace, job.Name, err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("waiting for pod %s/%s (%s): %w", last.Namespace, last.Name, state(last), err)
-	}
-	return last, nil
+	return nil, fmt.Errorf("waiting for pod %s/%s (%s): %w", last.Namespace, last.Name, state(last), err)
+}
+
+// watchObstacles looks, until ctx ends, for what keeps the pod of a Job from starting: it
+// tells it, and stops the wait for what will not pass. At the end it yields what was in
+// the way last.
+func (c *Cluster) watchObstacles(ctx context.Context, stop context.CancelCauseFunc, job *batchv1.Job, selector string, tell func(string)) <-chan string {
+	said := make(chan string, 1)
+	go func() {
+		w := &waiting{}
+		_ = wait.PollUntilContextCancel(ctx, pollEvery, false, func(ctx context.Context) (bool, error) {
+			pods, err := c.clientset.CoreV1().Pods(job.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+			if err != nil {
+				return false, nil // the wait itself meets it as well
+			}
+			before := w.last
+			err = w.look(c.obstacleOf(ctx, w, job.Namespace, "Job", job.Name, pods.Items))
+			if w.last != before && w.last != "" && tell != nil {
+				tell(w.last)
+			}
+			if err != nil {
+				stop(err)
+			}
+			return err != nil, nil
+		})
+		said <- w.last
+	}()
+	return said
 }
 
 // hopeless is an error if a pod waits for something that does not come by itself.
 func hopeless(p *corev1.Pod) error {
-	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
-		if w := s.State.Waiting; w != nil && slices.Contains([]string{"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError"}, w.Reason) {
-			return fmt.Errorf("container %s cannot start: %s", s.Name, w.Reason)
-		}
+	if o := podObstacle(p); o.text != "" && o.bears == 0 {
+		return &StuckError{o.text, o.hint}
 	}
 	return nil
 }

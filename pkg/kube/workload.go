@@ -66,6 +66,7 @@ const pollEvery = 500 * time.Millisecond
 func (c *Cluster) AwaitReady(ctx context.Context, namespace string, workloads []topology.Workload, progress func(string)) error {
 	last := ""
 	for _, w := range workloads {
+		obstacles := &waiting{}
 		err := wait.PollUntilContextCancel(ctx, pollEvery, true, func(ctx context.Context) (bool, error) {
 			r, err := c.rollout(ctx, namespace, w)
 			if err != nil {
@@ -75,12 +76,15 @@ func (c *Cluster) AwaitReady(ctx context.Context, namespace string, workloads []
 			if err != nil || r.done() {
 				return r.done(), err
 			}
-			waiting := waitingFor(w, r, pods)
-			if waiting != last {
-				last = waiting
-				progress(waiting)
+			in := c.obstacleOf(ctx, obstacles, namespace, w.Kind, w.Name, pods)
+			if text := waitingFor(w, r, pods, in.text) + c.lastWords(ctx, pods); text != last {
+				last = text
+				progress(text)
 			}
-			return false, c.refused(ctx, pods)
+			if err := c.refused(ctx, pods); err != nil {
+				return false, err
+			}
+			return false, obstacles.look(in)
 		})
 		if ctx.Err() != nil {
 			return fmt.Errorf("waiting for %s: %w", last, ctx.Err())
@@ -92,12 +96,36 @@ func (c *Cluster) AwaitReady(ctx context.Context, namespace string, workloads []
 	return nil
 }
 
-func waitingFor(w topology.Workload, r rollout, pods []corev1.Pod) string {
+// lastWords is the last line of the log of a container that failed; empty without one.
+func (c *Cluster) lastWords(ctx context.Context, pods []corev1.Pod) string {
+	for _, p := range pods {
+		for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+			if p.DeletionTimestamp != nil || !failed(s) {
+				continue
+			}
+			output, err := c.log(ctx, &p, s.Name)
+			if lines := strings.Split(tail(output), "\n"); err == nil && lines[len(lines)-1] != "" {
+				return "; container " + s.Name + " says: " + said(lines[len(lines)-1])
+			}
+		}
+	}
+	return ""
+}
+
+// waitingFor says how far a workload is, and what is in the way.
+func waitingFor(w topology.Workload, r rollout, pods []corev1.Pod, obstacle string) string {
 	text := fmt.Sprintf("%s %s: %d of %d pods ready", w.Kind, w.Name, r.ready, r.wanted)
 	for _, p := range pods {
 		if !isReady(&p) {
-			return text + "; pod " + p.Name + ": " + check.Said(state(&p))
+			known := check.Said(state(&p))
+			if obstacle != "" && !strings.Contains(known, obstacle) && !strings.Contains(obstacle, known) {
+				known += "; " + obstacle
+			}
+			return text + "; pod " + p.Name + ": " + known
 		}
+	}
+	if obstacle != "" {
+		return text + "; " + obstacle
 	}
 	return text
 }

@@ -220,7 +220,7 @@ func TestWaitingFor(t *testing.T) {
 		"escape sequences":   {[]corev1.Pod{*pod("db-0", waitingBecause("Bad", "\x1b[2Jerror:\r\x7fforged\nhint: run this"))}, "; pod db-0: Bad error: forged hint: run this"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := waitingFor(database()[0], rollout{wanted: 3, ready: 1}, c.pods)
+			got := waitingFor(database()[0], rollout{wanted: 3, ready: 1}, c.pods, "")
 			if diff := cmp.Diff("StatefulSet db: 1 of 3 pods ready"+c.want, got); diff != "" {
 				t.Error(diff)
 			}

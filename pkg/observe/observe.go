@@ -143,6 +143,7 @@ func (o Observer) probe(ctx context.Context, promised *topology.Release, nodes [
 	seen.Nonce = nonce
 	output, err := o.Cluster.Run(ctx, kube.Client{
 		Name: "confidb-probe", Namespace: promised.Namespace, How: promised.Pod, Nodes: nodes, Program: topology.ProgramProbe, Lifetime: probeLifetime,
+		Tell:        func(text string) { o.step("the attested client does not start yet: %s", text) },
 		Environment: map[string]string{"SCONE_CONFIG_ID": promised.Session(topology.Client).Name + "/" + topology.ServiceProbe, "CONFIDB_NONCE": nonce},
 	})
 	seen.Statement = evidence.Got(evidence.StatementIn(output), err)

@@ -110,7 +110,7 @@ func (s *scene) observer() observe.Observer {
 		Platforms: func(context.Context) ([]attest.PlatformID, []string, error) {
 			return make([]attest.PlatformID, 2), []string{"n3"}, s.platforms
 		},
-		Desk:      contact.Desk{Store: store{s.identity}, Now: func() time.Time { return s.now }, Dial: s.Dial},
+		Desk: contact.Desk{Store: store{s.identity}, Now: func() time.Time { return s.now }, Dial: s.Dial},
 		Helm: func(_ context.Context, name string) (evidence.HelmRelease, []byte, error) {
 			return evidence.HelmRelease{Status: "deployed of " + name, Revision: 3}, []byte(s.manifests), s.helm
 		},
