@@ -43,9 +43,11 @@ type world struct {
 
 	steps, warnings []string
 	locked          bool
-	random          *bytes.Reader
-	now             time.Time
-	provenance      attest.Provenance
+	// owner is who installs.
+	owner      string
+	random     *bytes.Reader
+	now        time.Time
+	provenance attest.Provenance
 }
 
 func newWorld(t *testing.T) *world {
@@ -72,8 +74,9 @@ func (w *world) site() *deploy.Site {
 	}
 	return &deploy.Site{
 		Cluster: w, Helm: &fakeHelm{w, new(release.Helm)}, Store: w, Platforms: finder{w}, Progress: w, Random: w.random,
-		Now:  func() time.Time { return w.now },
-		Warn: func(text string) { w.warnings = append(w.warnings, text) },
+		Now:   func() time.Time { return w.now },
+		Owner: func() (string, error) { return "owner" + w.owner, w.fail["owner"] },
+		Warn:  func(text string) { w.warnings = append(w.warnings, text) },
 		Connect: func(_ context.Context, address string, trust attest.Trust) (deploy.CAS, func(), error) {
 			if err := w.do("connect %s", address); err != nil {
 				return nil, nil, err
@@ -201,12 +204,12 @@ func (h *fakeHelm) Apply(_ context.Context, spec release.Spec, c *release.Chart,
 	if err := w.do("apply begins"); err != nil {
 		return nil, err
 	}
-	w.revision, w.pending, w.applied = &release.Release{Name: spec.Name, Chart: c.Name, Status: "pending-install", Changed: began}, true, spec
+	w.revision, w.pending, w.applied = &release.Release{Name: spec.Name, Chart: c.Name, Status: "pending-install", Changed: began, Owner: spec.Owner}, true, spec
 	if err := w.do("apply ends"); err != nil {
 		return nil, err
 	}
 	w.pending = false
-	w.revision = &release.Release{Name: spec.Name, Chart: c.Name, Status: "deployed", Revision: 3, Did: release.Installed}
+	w.revision = &release.Release{Name: spec.Name, Chart: c.Name, Status: "deployed", Revision: 3, Did: release.Installed, Owner: spec.Owner}
 	return w.revision, nil
 }
 

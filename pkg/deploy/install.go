@@ -166,17 +166,20 @@ func (s *Site) warnDropped(earlier *topology.Release, values map[string]any) {
 }
 
 // refuseForeign refuses a name that is in use by something that is not ours,
-// before anything is made for it.
+// before anything is made for it. That we once tried to use it does not make it ours:
+// somebody else may have been faster.
 func (s *Site) refuseForeign(ctx context.Context, name string, earlier *topology.Release) error {
-	if earlier != nil && !earlier.HelmStarted.IsZero() {
-		return nil
-	}
 	r, err := s.Helm.Get(ctx, name)
 	if errors.Is(err, release.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
+	}
+	if earlier != nil && !earlier.HelmStarted.IsZero() {
+		if ours, err := s.ours(r, earlier); ours || err != nil {
+			return err
+		}
 	}
 	return &TakenError{Namespace: s.Cluster.Namespace(), Name: name, Chart: r.Chart}
 }
@@ -299,7 +302,11 @@ func (i *installation) apply(ctx context.Context) error {
 	if !killed {
 		r.HelmStarted, r.HelmPending = i.Now().UTC(), true
 	}
-	if err := i.save(i.clusterID, r); err != nil {
+	err := i.save(i.clusterID, r)
+	if err != nil {
+		return err
+	}
+	if i.spec.Owner, err = i.Owner(); err != nil {
 		return err
 	}
 	began := r.HelmStarted.Truncate(time.Second)

@@ -271,7 +271,7 @@ func TestInstallPending(t *testing.T) {
 	w.killAt = 0
 	t.Run("before ours began", func(t *testing.T) {
 		other := *w
-		other.t, other.revision = t, &release.Release{Name: "db1", Status: "pending-upgrade", Changed: w.now.Add(-time.Hour)}
+		other.t, other.revision = t, &release.Release{Name: "db1", Status: "pending-upgrade", Owner: "owner", Changed: w.now.Add(-time.Hour)}
 		_, err := other.install(deploy.Install{})
 		wantError(t, err, "another helm is at work")
 		if !other.stored.HelmPending {
@@ -281,7 +281,7 @@ func TestInstallPending(t *testing.T) {
 	w.now = w.now.Add(time.Minute)
 	w.must(w.install(deploy.Install{}))
 	t.Run("after ours ended", func(t *testing.T) {
-		w.pending, w.revision = true, &release.Release{Name: "db1", Status: "pending-upgrade", Changed: w.now.Add(time.Hour)}
+		w.pending, w.revision = true, &release.Release{Name: "db1", Status: "pending-upgrade", Owner: "owner", Changed: w.now.Add(time.Hour)}
 		_, err := w.install(deploy.Install{})
 		wantError(t, err, "another helm is at work")
 	})

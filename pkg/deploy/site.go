@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/confidb/confidb/pkg/attest"
@@ -62,7 +63,7 @@ type Progress interface {
 // ends the connection.
 type Connect func(ctx context.Context, address string, trust attest.Trust) (c CAS, close func(), err error)
 
-// Site is what a story works with. Uninstall needs Cluster, Helm and Store only,
+// Site is what a story works with. Uninstall needs Cluster, Helm, Store and Owner only,
 // and Template also Random.
 type Site struct {
 	Cluster   Cluster
@@ -71,6 +72,8 @@ type Site struct {
 	Platforms Platforms
 	Connect   Connect
 	Progress  Progress
+	// Owner is the mark by which a release in the cluster is known to be this user's.
+	Owner func() (string, error)
 	// Random is where names come from that nobody can guess.
 	Random io.Reader
 	Now    func() time.Time
@@ -103,6 +106,20 @@ func (s *Site) existing(ctx context.Context, name string) (*release.Release, err
 		return nil, &NoReleaseError{Namespace: s.Cluster.Namespace(), Name: name}
 	}
 	return r, err
+}
+
+// ours reports whether a release bears this user's mark. One without any was made by
+// Helm itself, or long ago: it is ours if it runs under our session.
+func (s *Site) ours(r *release.Release, known *topology.Release) (bool, error) {
+	mine, err := s.Owner()
+	if err != nil {
+		return false, err
+	}
+	if r.Owner != "" {
+		return r.Owner == mine, nil
+	}
+	session := known.Session(topology.Database).Name
+	return session != "" && strings.Contains(r.Manifest, session), nil
 }
 
 // save keeps the record of a release.

@@ -39,7 +39,13 @@ func (s *Site) Uninstall(ctx context.Context, o Uninstall) (*topology.Release, e
 	if err != nil {
 		return nil, err
 	}
-	if known == nil || known.HelmStarted.IsZero() {
+	ours := known != nil && !known.HelmStarted.IsZero()
+	if ours {
+		if ours, err = s.ours(found, known); err != nil {
+			return nil, err
+		}
+	}
+	if !ours {
 		return nil, &NotOursError{Namespace: namespace, Name: o.Name, Chart: found.Chart}
 	}
 	if o.DryRun != None {

@@ -4,9 +4,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -37,6 +39,31 @@ func (s Store) Identity(now time.Time) (tls.Certificate, error) {
 		return tls.Certificate{}, fmt.Errorf("keeping the new identity: %w", err)
 	}
 	return readIdentity(path)
+}
+
+// Owner is the mark of this user on what belongs to them: a digest of the public key of
+// their identity, 32 hexadecimal digits. It is no secret.
+func (s Store) Owner(now time.Time) (string, error) {
+	fingerprint, err := s.Fingerprint(now)
+	if err != nil {
+		return "", err
+	}
+	return fingerprint[:32], nil
+}
+
+// Fingerprint is the SHA-256 of the public key (SubjectPublicKeyInfo, DER) of this user's
+// identity, in hexadecimal digits.
+func (s Store) Fingerprint(now time.Time) (string, error) {
+	identity, err := s.Identity(now)
+	if err != nil {
+		return "", err
+	}
+	certificate, err := x509.ParseCertificate(identity.Certificate[0])
+	if err != nil {
+		return "", fmt.Errorf("reading the identity: %w", err)
+	}
+	sum := sha256.Sum256(certificate.RawSubjectPublicKeyInfo)
+	return hex.EncodeToString(sum[:]), nil
 }
 
 func readIdentity(path string) (tls.Certificate, error) {

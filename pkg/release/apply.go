@@ -38,6 +38,18 @@ func (e *ForeignError) Error() string {
 // Hint says how to go on.
 func (e *ForeignError) Hint() string { return "Use another release name." }
 
+// OwnerError means that the release bears the mark of somebody else.
+type OwnerError struct{ Namespace, Name string }
+
+func (e *OwnerError) Error() string {
+	return fmt.Sprintf("release %s/%s was installed by somebody else, with other keys", e.Namespace, e.Name)
+}
+
+// Hint says how to go on.
+func (e *OwnerError) Hint() string {
+	return "Use another release name; or, if it is yours, set CONFIDB_HOME to the folder with its records."
+}
+
 // StatusError means that a release is in a state from which nothing leads on.
 type StatusError struct{ Namespace, Name, Got string }
 
@@ -91,6 +103,8 @@ func (h *Helm) existing(configuration *action.Configuration, spec Spec, c *Chart
 		return nil, nil
 	case err != nil:
 		return nil, err
+	case spec.Owner != "" && last.Labels[ownerLabel] != "" && last.Labels[ownerLabel] != spec.Owner:
+		return nil, &OwnerError{Namespace: h.namespace, Name: spec.Name}
 	case chartName(last) != c.Name:
 		return nil, &ForeignError{Namespace: h.namespace, Name: spec.Name, Got: chartName(last), Want: c.Name}
 	case last.Info == nil:

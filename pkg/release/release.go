@@ -120,6 +120,19 @@ type Spec struct {
 	Timeout time.Duration
 	// Description is kept with the revision. Empty means Helm's own words.
 	Description string
+	// Owner marks the release, and only one with this mark, or without any, is changed.
+	// It is 1 to 63 letters, digits and dashes; empty marks nothing and asks for nothing.
+	Owner string
+}
+
+// ownerLabel is the label of Helm's Secret that says whose a release is.
+const ownerLabel = "confidb-owner"
+
+func (s Spec) labels() map[string]string {
+	if s.Owner == "" {
+		return nil
+	}
+	return map[string]string{ownerLabel: s.Owner}
 }
 
 func (s Spec) timeout() time.Duration {
@@ -155,12 +168,14 @@ type Release struct {
 	// Changed is when the revision was made, or when it was begun.
 	Changed     time.Time
 	Description string
+	// Owner is the mark of whoever made it; empty without one.
+	Owner string
 	// Did is set by Apply only.
 	Did Did
 }
 
 func newRelease(r *helm.Release) *Release {
-	out := &Release{Name: r.Name, Namespace: r.Namespace, Revision: r.Version, Values: r.Config, Manifest: r.Manifest, Chart: chartName(r)}
+	out := &Release{Name: r.Name, Namespace: r.Namespace, Revision: r.Version, Values: r.Config, Manifest: r.Manifest, Chart: chartName(r), Owner: r.Labels[ownerLabel]}
 	if r.Info != nil {
 		out.Status, out.Notes, out.Description = r.Info.Status.String(), r.Info.Notes, r.Info.Description
 		out.Changed = r.Info.LastDeployed.Time

@@ -67,7 +67,7 @@ func manifests(r *helm.Release) []byte {
 
 func (h *Helm) install(ctx context.Context, install *action.Install, spec Spec, c *Chart) (*helm.Release, error) {
 	install.ReleaseName, install.Namespace = spec.Name, h.namespace
-	install.Timeout, install.Description = spec.timeout(), spec.Description
+	install.Timeout, install.Description, install.Labels = spec.timeout(), spec.Description, spec.labels()
 	made, err := run(spec, c, func(chart *chart.Chart, values map[string]any) (*helm.Release, error) {
 		return install.RunWithContext(ctx, chart, values)
 	})
@@ -80,7 +80,7 @@ func (h *Helm) install(ctx context.Context, install *action.Install, spec Spec, 
 func (h *Helm) newUpgrade(configuration *action.Configuration, spec Spec) *action.Upgrade {
 	upgrade := action.NewUpgrade(configuration)
 	upgrade.Namespace, upgrade.MaxHistory = h.namespace, h.maxHistory()
-	upgrade.Timeout, upgrade.Description = spec.timeout(), spec.Description
+	upgrade.Timeout, upgrade.Description, upgrade.Labels = spec.timeout(), spec.Description, spec.labels()
 	upgrade.ResetValues = true // the values of the spec are all of them
 	return upgrade
 }

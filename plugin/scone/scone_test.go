@@ -116,6 +116,13 @@ func (f *fixture) wantFailure(t *testing.T, code int, want string, arguments ...
 func (f *fixture) install(t *testing.T, status helm.Status, ours bool) {
 	t.Helper()
 	r := &helm.Release{Name: "db1", Namespace: "shop", Version: 1, Info: &helm.Info{Status: status}, Chart: &chart.Chart{Metadata: &chart.Metadata{Name: "mariadb", Version: "0.1.0"}}}
+	if ours {
+		owner, err := record.Store{Dir: f.home}.Owner(time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Labels = map[string]string{"confidb-owner": owner}
+	}
 	if err := driver.NewSecrets(f.secrets).Create("sh.helm.release.v1.db1.v1", r); err != nil {
 		t.Fatal(err)
 	}

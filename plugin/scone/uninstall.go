@@ -41,7 +41,7 @@ func (o *uninstall) run(ctx context.Context, arguments []string) error {
 	if err != nil {
 		return err
 	}
-	site := deploy.Site{Cluster: p.Cluster, Helm: p.Helm, Store: p.Store}
+	site := deploy.Site{Cluster: p.Cluster, Helm: p.Helm, Store: p.Store, Owner: func() (string, error) { return p.Store.Owner(o.env.Now()) }}
 	until, _ := ctx.Deadline()
 	known, err := site.Uninstall(ctx, deploy.Uninstall{Name: name, DryRun: deploy.DryRun(o.dryRun), Timeout: until.Sub(o.env.Now())})
 	if err != nil {

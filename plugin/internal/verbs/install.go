@@ -97,6 +97,7 @@ func (o *Install) site(arguments []string, progress *cli.Progress) (string, *dep
 	proof := verification{o.env, o.platforms, o.result}
 	return name, &deploy.Site{
 		Cluster: p.Cluster, Helm: p.Helm, Store: p.Store, Progress: progress, Random: rand.Reader, Now: o.env.Now,
+		Owner: func() (string, error) { return p.Store.Owner(o.env.Now()) },
 		Connect: func(ctx context.Context, address string, trust attest.Trust) (deploy.CAS, func(), error) {
 			c, err := Connect(ctx, o.env, address, trust)
 			if err != nil {
