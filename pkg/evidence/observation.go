@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"errors"
 	"time"
 
 	"github.com/confidb/confidb/pkg/attest"
@@ -14,6 +15,8 @@ type Fetched[T any] struct {
 	Value T `json:"value"`
 	// Problem says why there is no value.
 	Problem string `json:"problem"`
+	// Hint is what mends that, where it is known.
+	Hint string `json:"hint,omitempty"`
 	// Asked tells a value that is zero from one that nobody asked for.
 	Asked bool `json:"asked"`
 }
@@ -21,7 +24,14 @@ type Fetched[T any] struct {
 // Got makes a Fetched of what a function returned.
 func Got[T any](value T, err error) Fetched[T] {
 	if err != nil {
-		return Missing[T](err.Error())
+		missing := Missing[T](err.Error())
+		if hinted, ok := errors.AsType[interface {
+			error
+			Hint() string
+		}](err); ok {
+			missing.Hint = hinted.Hint()
+		}
+		return missing
 	}
 	return Fetched[T]{Value: value, Asked: true}
 }
@@ -35,6 +45,14 @@ func (f Fetched[T]) Why() string {
 		return "nobody asked for it"
 	}
 	return f.Problem
+}
+
+// Help is what mends that there is no value, or else what is given.
+func (f Fetched[T]) Help(otherwise string) string {
+	if f.Hint != "" {
+		return f.Hint
+	}
+	return otherwise
 }
 
 // HelmRelease is what Helm says of the release.

@@ -26,6 +26,7 @@ func rights() []right {
 		{"", "pods", []string{"get", "list", "watch", "delete"}},
 		{"", "pods/log", []string{"get"}},
 		{"batch", "jobs", []string{"create", "delete"}},
+		{"", "events", []string{"list"}},
 	}
 }
 
@@ -49,14 +50,7 @@ func (e *MissingRightsError) Hint() string {
 }
 
 // role holds all rights that an installation needs, not only those that are missing.
-func (e *MissingRightsError) role() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: confidb-install, namespace: %s}\nrules:\n", e.Namespace)
-	for _, r := range rights() {
-		fmt.Fprintf(&b, "- {apiGroups: [%q], resources: [%s], verbs: [%s]}\n", r.group, r.resource, strings.Join(r.verbs, ", "))
-	}
-	return b.String()
-}
+func (e *MissingRightsError) role() string { return roleText("confidb-install", e.Namespace, rights()) }
 
 // CheckRights asks the API server whether the user may do everything that an
 // installation does in its namespace. Without an answer nothing is missing: the

@@ -52,7 +52,7 @@ func (o Observer) Observe(ctx context.Context, promised *topology.Release) evide
 	var seen evidence.Observation
 	o.step("asking for the platforms")
 	ids, unidentified, err := o.Platforms(ctx)
-	seen.Platforms, seen.Unidentified = evidence.Got(ids, err), unidentified
+	seen.Platforms, seen.Unidentified = got(ids, err), unidentified
 	o.step("attesting the CAS %s, and reading the sessions", promised.CASAddress)
 	o.askCAS(ctx, promised, &seen)
 	o.step("reading the Helm release and its pods")
@@ -61,6 +61,11 @@ func (o Observer) Observe(ctx context.Context, promised *topology.Release) evide
 	o.probe(ctx, promised, nodes, &seen)
 	seen.At = o.Desk.Now()
 	return seen
+}
+
+// got is evidence.Got, with the role that is missing where the cluster refused something.
+func got[T any](value T, err error) evidence.Fetched[T] {
+	return evidence.Got(value, kube.Explain(err))
 }
 
 func (o Observer) step(format string, arguments ...any) {
@@ -73,7 +78,7 @@ func (o Observer) step(format string, arguments ...any) {
 func (o Observer) askCAS(ctx context.Context, promised *topology.Release, seen *evidence.Observation) {
 	met, err := o.Desk.Meet(ctx, promised.CASAddress, promised.Trust)
 	if err != nil {
-		seen.CAS = evidence.Missing[evidence.CAS](err.Error())
+		seen.CAS = got(evidence.CAS{}, err)
 		unasked(promised, seen, err)
 		return
 	}
@@ -118,11 +123,11 @@ func (o Observer) look(ctx context.Context, promised *topology.Release, seen *ev
 		workloads, err = topology.Workloads(manifests)
 	}
 	if err != nil {
-		seen.Release, seen.Containers = evidence.Missing[evidence.HelmRelease](err.Error()), evidence.Missing[[]evidence.Container](err.Error())
+		seen.Release, seen.Containers = got(evidence.HelmRelease{}, err), got([]evidence.Container(nil), err)
 		return nil
 	}
 	seen.Release = evidence.Got(installed, nil)
-	seen.Containers = evidence.Got(o.Cluster.Containers(ctx, promised.Namespace, workloads))
+	seen.Containers = got(o.Cluster.Containers(ctx, promised.Namespace, workloads))
 	nodes, err = o.Cluster.Nodes(ctx, promised.Namespace, workloads)
 	if err != nil {
 		return nil // the probe runs anywhere then
@@ -146,7 +151,7 @@ func (o Observer) probe(ctx context.Context, promised *topology.Release, nodes [
 		Tell:        func(text string) { o.step("the attested client does not start yet: %s", text) },
 		Environment: map[string]string{"SCONE_CONFIG_ID": promised.Session(topology.Client).Name + "/" + topology.ServiceProbe, "CONFIDB_NONCE": nonce},
 	})
-	seen.Statement = evidence.Got(evidence.StatementIn(output), err)
+	seen.Statement = got(evidence.StatementIn(output), err)
 }
 
 func (o Observer) nonce() (string, error) {

@@ -17,7 +17,7 @@ import (
 func judgePlatforms(a *appraisal, l link, _ topology.Session) check.Report {
 	seen := a.seen.Platforms
 	if problem := seen.Why(); problem != "" {
-		return check.Report{skipped(l.ID, l.Title, problem, "{platforms}")}
+		return check.Report{skipped(l.ID, l.Title, problem, seen.Help("{platforms}"))}
 	}
 	if len(a.promised.Platforms) == 0 { // nothing equals nothing, and proves nothing
 		return check.Report{skipped(l.ID, l.Title, "the record names no machine", "Restore the record of this release.")}
@@ -83,7 +83,7 @@ func judgeCAS(a *appraisal, l link, _ topology.Session) check.Report {
 		return check.Report{skipped(l.ID, l.Title, problem, "{attest cas}")}
 	}
 	if problem := a.seen.CAS.Why(); problem != "" {
-		return unproven(problem)
+		return check.Report{skipped(l.ID, l.Title, problem, a.seen.CAS.Help("{attest cas}"))}
 	}
 	pin := a.seen.CAS.Value.Pin
 	if pin.Backend != "" && pin.Backend != attest.BackendReport { // others leave to somebody else what is asked here
@@ -118,7 +118,7 @@ func stored(id, title string, promised topology.Session, seen evidence.Fetched[s
 		return skipped(id, title, "the hash of what was created is not recorded", "{install} again: it continues where it stopped.")
 	}
 	if problem := seen.Why(); problem != "" {
-		return skipped(id, title, problem, get)
+		return skipped(id, title, problem, seen.Help(get))
 	}
 	f := compare(id, title, strings.ToLower(seen.Value.Hash), strings.ToLower(promised.Hash), get+" shows what CAS holds now; find out who changed it.")
 	if f.Outcome != check.Pass {
@@ -150,7 +150,7 @@ func judgeStrength(_ *appraisal, l link, promised topology.Session) check.Report
 
 func judgeRelease(a *appraisal, l link, _ topology.Session) check.Report {
 	if problem := a.seen.Release.Why(); problem != "" {
-		return check.Report{skipped(l.ID, l.Title, problem, "helm status shows what Helm knows.")}
+		return check.Report{skipped(l.ID, l.Title, problem, a.seen.Release.Help("helm status shows what Helm knows."))}
 	}
 	return check.Report{compare(l.ID, l.Title, a.seen.Release.Value.Status, "deployed", "{install} again: it continues where it stopped.")}
 }
@@ -158,7 +158,7 @@ func judgeRelease(a *appraisal, l link, _ topology.Session) check.Report {
 func judgeContainers(a *appraisal, l link, _ topology.Session) check.Report {
 	seen := a.seen.Containers
 	if problem := seen.Why(); problem != "" {
-		return check.Report{skipped(l.ID, l.Title, problem, "kubectl get pods")}
+		return check.Report{skipped(l.ID, l.Title, problem, seen.Help("kubectl get pods"))}
 	}
 	if len(seen.Value) == 0 {
 		return check.Report{skipped(l.ID, l.Title, "the release has no pod", "kubectl get pods,events")}

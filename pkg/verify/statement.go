@@ -32,7 +32,7 @@ func judgeStatement(a *appraisal, l link, _ topology.Session) check.Report {
 		f.Outcome, f.Got, f.Want, f.Reason = check.Skip, clocks.probe.Format(time.RFC3339), fmt.Sprintf("within %s of %s", maxStatementAge, clocks.ours.UTC().Format(time.RFC3339)), err.Error()
 		f.Hint = "Set the clock of the node on which the probe ran, or that of this machine; then {verify} again."
 	default:
-		f.Outcome, f.Reason, f.Hint = check.Skip, err.Error(), "{verify} again, and look at the probe's pod if it does not start."
+		f.Outcome, f.Reason, f.Hint = check.Skip, err.Error(), a.seen.Statement.Help("{verify} again, and look at the probe's pod if it does not start.")
 	}
 	return check.Report{f}
 }
@@ -78,7 +78,7 @@ func judgeDatabase(a *appraisal, _ link, _ topology.Session) check.Report {
 func databaseCA(predicate *evidence.Predicate, exported evidence.Fetched[string]) check.Finding {
 	const id, title = "statement-ca", "the database's certificate was issued by the CA that the attested CAS exports"
 	if problem := exported.Why(); problem != "" {
-		return skipped(id, title, problem, "{verify} again.")
+		return skipped(id, title, problem, exported.Help("{verify} again."))
 	}
 	if predicate.Server == nil {
 		return skipped(id, title, "the probe had no verified TLS connection", "See tls-01.")

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/kube"
 )
 
 // Exit codes. They are the same for every output format.
@@ -121,7 +122,7 @@ func Report(p Program, err error, errOut io.Writer) int {
 	if wasEnded && end.Code == Interrupted {
 		return Interrupted
 	}
-	for _, hint := range hints(err) {
+	for _, hint := range hints(kube.Explain(err)) {
 		fmt.Fprintf(errOut, "hint: %s\n", clean(p.Say(hint), ""))
 	}
 	if wasEnded {
