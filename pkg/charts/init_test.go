@@ -250,7 +250,7 @@ func TestRealDatabase(t *testing.T) {
 	s.must(listener.Close())
 	_, port, err := net.SplitHostPort(address)
 	s.must(err)
-	s.place = strings.NewReplacer("bind-address = 0.0.0.0", "bind-address = 127.0.0.1", "port = 3306", "port = "+port)
+	s.place = strings.NewReplacer("bind-address = *", "bind-address = 127.0.0.1", "port = 3306", "port = "+port)
 	secrets := s.secrets(authority)
 
 	look, _ := s.inject("volume", secrets)

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"net"
 	"strings"
 	"testing"
 
@@ -27,6 +28,21 @@ func TestDirectRefuses(t *testing.T) {
 	for _, address := range []string{"", ":8081"} {
 		if _, err := Direct(address, "8081"); err == nil {
 			t.Errorf("%q is an address", address)
+		}
+	}
+}
+
+func TestAddressesOfIPv6(t *testing.T) {
+	for _, address := range []string{"::1", "[::1]", "[::1]:8081", "fd00::1", "localhost", "10.0.0.1"} {
+		if _, err := Direct(address, "8081"); err != nil {
+			t.Errorf("%s: %v", address, err)
+		}
+		got := net.JoinHostPort(withoutBrackets(address), "1")
+		if strings.HasPrefix(address, "[") && !strings.HasSuffix(address, "]") {
+			continue // it has a port of its own
+		}
+		if _, _, err := net.SplitHostPort(got); err != nil {
+			t.Errorf("%s: %v", address, err)
 		}
 	}
 }

@@ -82,12 +82,20 @@ func ServiceAddress(address string) (name, namespace string, ok bool) {
 // gets the given one.
 func Direct(address, port string) (func(context.Context) (net.Conn, error), error) {
 	if _, _, err := net.SplitHostPort(address); err != nil {
-		address = net.JoinHostPort(address, port)
+		address = net.JoinHostPort(withoutBrackets(address), port)
 	}
 	if host, _, err := net.SplitHostPort(address); err != nil || host == "" {
 		return nil, fmt.Errorf("address: got %q, want HOST, HOST:PORT or NAME.NAMESPACE.svc", address)
 	}
 	return dialer(address), nil
+}
+
+// withoutBrackets is an IPv6 address as it stands outside of URLs.
+func withoutBrackets(address string) string {
+	if inner, ok := strings.CutPrefix(address, "["); ok && strings.HasSuffix(inner, "]") {
+		return strings.TrimSuffix(inner, "]")
+	}
+	return address
 }
 
 // DialService returns a dialer for a port of a Service, through a port-forward to

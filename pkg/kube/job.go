@@ -73,9 +73,16 @@ func (d Client) podSpec() corev1.PodSpec {
 	for _, s := range d.How.PullSecrets {
 		secrets = append(secrets, corev1.LocalObjectReference{Name: s})
 	}
+	placed := d.How.Placement
 	return corev1.PodSpec{
 		RestartPolicy:                corev1.RestartPolicyNever,
-		Affinity:                     onNodes(d.Nodes),
+		Affinity:                     onNodes(d.Nodes, placed.NodeAffinity),
+		Tolerations:                  placed.Tolerations,
+		NodeSelector:                 placed.NodeSelector,
+		SchedulerName:                placed.Scheduler,
+		RuntimeClassName:             placed.RuntimeClass,
+		PriorityClassName:            placed.PriorityClass,
+		ServiceAccountName:           placed.ServiceAccount,
 		AutomountServiceAccountToken: &no,
 		EnableServiceLinks:           &no,
 		ImagePullSecrets:             secrets,
@@ -87,7 +94,7 @@ func (d Client) podSpec() corev1.PodSpec {
 			Env:             d.environment(),
 			Stdin:           d.Interactive,
 			StdinOnce:       d.Interactive,
-			Resources:       corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceName(d.How.SGXResource): resource.MustParse("1")}},
+			Resources:       d.resources(),
 			SecurityContext: &corev1.SecurityContext{AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes, Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}},
 			VolumeMounts:    []corev1.VolumeMount{{Name: "enclave", MountPath: "/run/confidb"}},
 		}},
@@ -109,9 +116,26 @@ func (d Client) command() []string {
 	return d.program()
 }
 
-func onNodes(names []string) *corev1.Affinity {
-	if len(names) == 0 {
+// resources are what the cluster asks for, and access to SGX.
+func (d Client) resources() corev1.ResourceRequirements {
+	r := *d.How.Placement.Resources.DeepCopy()
+	if _, given := r.Limits[corev1.ResourceName(d.How.SGXResource)]; !given {
+		if r.Limits == nil {
+			r.Limits = corev1.ResourceList{}
+		}
+		r.Limits[corev1.ResourceName(d.How.SGXResource)] = resource.MustParse("1")
+	}
+	return r
+}
+
+// onNodes lets a pod run on nodes of these names; without any, on those that the chart
+// wants.
+func onNodes(names []string, otherwise *corev1.NodeAffinity) *corev1.Affinity {
+	if len(names) == 0 && otherwise == nil {
 		return nil
+	}
+	if len(names) == 0 {
+		return &corev1.Affinity{NodeAffinity: otherwise}
 	}
 	var terms []corev1.NodeSelectorTerm // one each: a field takes one value only
 	for _, name := range names {

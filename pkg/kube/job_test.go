@@ -12,6 +12,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
@@ -129,6 +130,38 @@ func TestJobRunsWhereTheSessionsAdmitIt(t *testing.T) {
 	}
 	if diff := cmp.Diff(d.Nodes, got); diff != "" || len(required.NodeSelectorTerms) != 2 {
 		t.Errorf("%d terms: %s", len(required.NodeSelectorTerms), diff)
+	}
+}
+
+// TestJobIsPlacedAsTheDatabase: what the cluster asks of the database's pods it asks of
+// clients, which bind themselves to the nodes that the sessions admit where they are known.
+func TestJobIsPlacedAsTheDatabase(t *testing.T) {
+	d := probe()
+	class := "kata"
+	zone := &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{}}}}
+	d.How.Placement = topology.Placement{
+		Tolerations: []corev1.Toleration{{Key: "sgx"}}, NodeSelector: map[string]string{"a": "b"}, NodeAffinity: zone, Scheduler: "other", RuntimeClass: &class,
+		PriorityClass: "high", ServiceAccount: "db",
+		Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{"memory": resource.MustParse("1Gi")}, Requests: corev1.ResourceList{"memory": resource.MustParse("128Mi")}},
+	}
+	spec := d.podSpec()
+	if len(spec.Tolerations) != 1 || spec.NodeSelector["a"] != "b" || spec.Affinity.NodeAffinity != zone || spec.SchedulerName != "other" || *spec.RuntimeClassName != class || spec.PriorityClassName != "high" || spec.ServiceAccountName != "db" {
+		t.Errorf("got %+v", spec)
+	}
+	if *spec.AutomountServiceAccountToken {
+		t.Error("the client gets a token of the service account")
+	}
+	r := spec.Containers[0].Resources
+	memory, sgx, asked := r.Limits["memory"], r.Limits["sgx.intel.com/enclave"], r.Requests["memory"]
+	if memory.String() != "1Gi" || sgx.String() != "1" || asked.String() != "128Mi" || len(r.Limits) != 2 {
+		t.Errorf("got %+v", r)
+	}
+	if _, changed := d.How.Placement.Resources.Limits["sgx.intel.com/enclave"]; changed {
+		t.Error("the caller's settings were changed")
+	}
+	d.Nodes = []string{"node-1"}
+	if a := d.podSpec().Affinity.NodeAffinity; a == zone || a.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms[0].MatchFields == nil {
+		t.Errorf("got %+v, want the node by name", a)
 	}
 }
 

@@ -194,7 +194,7 @@ func sgxResource(c *corev1.Container) string {
 // client has the same image and the same settings of SCONE's runtime.
 func clientOf(spec *corev1.PodSpec) *Pod {
 	c := &spec.Containers[0]
-	client := &Pod{Image: c.Image, SGXResource: sgxResource(c), Environment: map[string]string{}}
+	client := &Pod{Image: c.Image, SGXResource: sgxResource(c), Environment: map[string]string{}, Placement: PlacementOf(spec, c)}
 	for _, v := range c.Env {
 		if strings.HasPrefix(v.Name, "SCONE_") && v.ValueFrom == nil && v.Name != "SCONE_CONFIG_ID" {
 			client.Environment[v.Name] = v.Value

@@ -120,15 +120,3 @@ type Chart struct {
 	Version string `json:"version"`
 	Repo    string `json:"repo"`
 }
-
-// Pod says how a program of the client session is started in the cluster.
-type Pod struct {
-	Image       string   `json:"image"`
-	PullSecrets []string `json:"pullSecrets"`
-	// Command comes before the program's name: what starts an enclave in this image.
-	Command []string `json:"command"`
-	// Environment are settings of SCONE's runtime, none of them secret.
-	Environment map[string]string `json:"environment"`
-	// SGXResource is what gives a pod access to SGX.
-	SGXResource string `json:"sgxResource"`
-}
