@@ -197,7 +197,7 @@ func podObstacle(p *corev1.Pod) obstacle {
 			continue
 		}
 		if hint, ok := unstartable()[s.State.Waiting.Reason]; ok {
-			return obstacle{fmt.Sprintf("container %s cannot start: %s", s.Name, s.State.Waiting.Reason), strings.ReplaceAll(hint, "POD", p.Name+" --namespace "+p.Namespace), 0}
+			return obstacle{fmt.Sprintf("container %s cannot start: %s", s.Name, s.State.Waiting.Reason), strings.NewReplacer("POD", p.Name, "NAMESPACE", p.Namespace).Replace(hint), 0}
 		}
 	}
 	for _, condition := range p.Status.Conditions {
@@ -209,12 +209,12 @@ func podObstacle(p *corev1.Pod) obstacle {
 }
 
 // unstartable are the reasons for which a container waits for something that does not
-// come by itself, with what mends it. POD stands for the pod.
+// come by itself, with what mends it. POD and NAMESPACE stand for its own.
 func unstartable() map[string]string {
-	const image = "Check the name of the image, and that the chart's imagePullSecrets name a secret that may read it (kubectl describe pod POD)" + then
+	const image = "Check the name of the image, and that the chart's imagePullSecrets name a secret that may read it (kubectl describe pod POD --namespace NAMESPACE)" + then
 	return map[string]string{
 		"ImagePullBackOff": image, "InvalidImageName": image, "ErrImageNeverPull": image,
-		"CreateContainerConfigError": "Create what it refers to, or change the chart's values (kubectl describe pod POD names it)" + then,
+		"CreateContainerConfigError": "Create what it refers to, or change the chart's values (kubectl describe pod POD --namespace NAMESPACE names it)" + then,
 	}
 }
 

@@ -702,7 +702,7 @@ func TestTheClockMustNotGoBack(t *testing.T) {
 		ahead time.Duration // of the earlier run
 		want  expected
 	}{
-		"an hour":           {time.Hour, refusal("clock", whole)},
+		"an hour":           {time.Hour, expected{code: 4, verdict: "none", label: whole}},
 		"a minute, by skew": {time.Minute, expected{verdict: "affirming", label: whole, pinned: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
