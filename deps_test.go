@@ -52,7 +52,8 @@ func floors() [][]room {
 		{{judge, "pkg/session", "the session language of SCONE"}, {judge, "pkg/policy", "the user's policy as a document"}, {judge, "pkg/collateral", ""}, {judge, "pkg/baseline", "what a version of MariaDB is by itself, and what a server is beside that"}},
 		{{judge, "pkg/diff", "what a change of a session means"}, {judge, "pkg/lint", "what is dangerous in sessions, rule by rule"}, {judge, "pkg/platform", "a machine's facts, and what they say together"}},
 		{{judge, "pkg/topology", "what is to run, and what was promised of it"}, {judge, "pkg/explain", ""}, {judge, "pkg/inventory", "the machines over time"}},
-		{{judge, "pkg/evidence", ""}, {judge, "pkg/change", "an update of sessions: what it does, and whether it may be done"}, {judge, "pkg/fleet", "many machines, judged and compared"}},
+		{{judge, "pkg/evidence", ""}},
+		{{judge, "pkg/manifest", "what the objects of a chart run, judged and compared with what exists"}, {judge, "pkg/change", "an update of sessions: what it does, and whether it may be done"}, {judge, "pkg/fleet", "many machines, judged and compared"}},
 		{{judge, "pkg/verify", "the chain of a proof, judged link by link"}, {judge, "pkg/report", ""}},
 		{{reach, "pkg/record", ""}, {reach, "pkg/pcs", ""}, {reach, "pkg/cas", ""}, {reach, "pkg/kube", "Services, workloads and Jobs of a cluster"},
 			{reach, "pkg/machines", "what a cluster says of its machines"}, {reach, "pkg/charts", ""}, {reach, "pkg/release", "a Helm release, by Helm's SDK"}, {reach, "pkg/mysql", "the MySQL protocol for logins that must be refused"}},
@@ -73,7 +74,7 @@ func floors() [][]room {
 func owners() map[string][]string {
 	return map[string][]string{
 		"go.yaml.in/yaml":                       {"pkg/document", "pkg/explain", "pkg/lint"},
-		"sigs.k8s.io/yaml":                      {"plugin/internal/printers", "pkg/topology"},
+		"sigs.k8s.io/yaml":                      {"plugin/internal/printers", "pkg/manifest"},
 		"helm.sh/helm":                          {"pkg/release"},
 		"github.com/spf13/cobra":                {"plugin", "pkg/lab"},
 		"github.com/spf13/pflag":                {"plugin", "pkg/lab"},

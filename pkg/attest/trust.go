@@ -27,9 +27,6 @@ type Deviation string
 // UnprotectedVolume accepts a database whose files others can write.
 const UnprotectedVolume Deviation = "unprotected-volume"
 
-// Deviations are all that a policy can name.
-func Deviations() []Deviation { return []Deviation{UnprotectedVolume} }
-
 // Pin is the evidence of a CAS, so that it can be appraised again at every use.
 type Pin struct {
 	Kind string `json:"kind"`

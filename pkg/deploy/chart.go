@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strings"
 
+	"github.com/confidb/confidb/pkg/manifest"
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/topology"
 )
@@ -132,25 +133,40 @@ func (c Clients) over(pod topology.Pod, values map[string]any) topology.Pod {
 type rendered struct {
 	spec      release.Spec
 	manifests []byte
+	// promise is what it was checked against, and installed what will be recorded.
+	promise   manifest.Promise
+	installed topology.Installed
+	hooks     manifest.Manifest
 	// pod says how clients are started.
 	pod topology.Pod
+	// accepted are the deviations that the policy names, in words.
+	accepted []string
 }
 
-// render makes the manifests and checks them, before anything is created.
-func (s *Site) render(ctx context.Context, spec release.Spec, chart *release.Chart, r *topology.Release, inputs *Inputs) (*rendered, error) {
-	session := r.Session(topology.Database).Name
-	values, err := inputs.Keys.values(spec.Values, chart, session, r.CASAddress)
+// renderer makes the manifests of a chart: Helm alone, or Helm with what the cluster
+// says.
+type renderer func(ctx context.Context, spec release.Spec, chart *release.Chart) ([]byte, error)
+
+// render makes the manifests and checks them, before anything is created. What Helm
+// will send is checked once more before it sends it.
+func (s *Site) render(ctx context.Context, how renderer, spec release.Spec, chart *release.Chart, r *topology.Release, inputs *Inputs) (*rendered, error) {
+	values, err := inputs.Keys.values(spec.Values, chart, r.Session(topology.Database).Name, r.CASAddress)
 	if err != nil {
 		return nil, err
 	}
 	spec.Values = values
-	manifests, err := s.Helm.Render(ctx, spec, chart)
+	promise, err := manifest.Promised(r)
 	if err != nil {
 		return nil, err
 	}
-	client, err := topology.CheckManifests(manifests, session, r.CASAddress)
+	manifests, err := how(ctx, spec, chart)
 	if err != nil {
 		return nil, err
 	}
-	return &rendered{spec, manifests, inputs.Clients.over(*client, values)}, nil
+	checked, err := promise.Check(manifests)
+	if err != nil {
+		return nil, err
+	}
+	spec.Judge = func(manifests []byte) error { _, err := promise.Check(manifests); return err }
+	return &rendered{spec, manifests, promise, checked.Manifest.Record(), checked.Manifest.Passing(), inputs.Clients.over(checked.Client, values), checked.Accepted}, nil
 }

@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/evidence"
+	"github.com/confidb/confidb/pkg/manifest"
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/pkg/topology"
@@ -40,6 +43,11 @@ type world struct {
 	revision *release.Release
 	pending  bool
 	applied  release.Spec
+	// live are objects that are not as they were applied, and pods those that there are.
+	live map[string]json.RawMessage
+	pods []evidence.Pod
+	// sent is added to what Helm sends.
+	sent string
 
 	steps, warnings []string
 	locked          bool
@@ -95,6 +103,47 @@ func (w *world) Namespace() string   { return "shop" }
 func (w *world) CheckRights(_ context.Context, create bool) error {
 	return w.do("rights %v", create)
 }
+func (w *world) Pods(_ context.Context, namespace string) ([]evidence.Pod, error) {
+	return w.pods, w.fail["pods"]
+}
+
+// Object returns what was applied, or what a test has made of it.
+func (w *world) Object(_ context.Context, namespace, kind, name string) (json.RawMessage, error) {
+	if err := w.fail["object"]; err != nil {
+		return nil, err
+	}
+	if live, ok := w.live[kind+"/"+name]; ok {
+		return live, nil
+	}
+	if w.revision == nil {
+		return json.RawMessage("null"), nil
+	}
+	objects, err := manifest.Read([]byte(w.revision.Manifest))
+	for _, o := range objects {
+		if o.String() == kind+"/"+name {
+			return o.JSON(), err
+		}
+	}
+	return json.RawMessage("null"), err
+}
+
+func (w *world) Replace(_ context.Context, namespace, kind string, object []byte) error {
+	var o struct{ Metadata struct{ Name string } }
+	if err := json.Unmarshal(object, &o); err != nil {
+		w.t.Error(err)
+	}
+	if err := w.do("replace %s/%s", kind, o.Metadata.Name); err != nil {
+		return err
+	}
+	delete(w.live, kind+"/"+o.Metadata.Name)
+	return nil
+}
+
+func (w *world) RestartPods(_ context.Context, namespace string, names []string) error {
+	w.pods = nil
+	return w.do("restart pods %v", names)
+}
+
 func (w *world) RestartStuck(_ context.Context, namespace string, workloads []topology.Workload) error {
 	return w.do("restart %s %v", namespace, workloads)
 }
@@ -190,17 +239,31 @@ func (h *fakeHelm) Get(context.Context, string) (*release.Release, error) {
 	return h.w.revision, nil
 }
 
-func (h *fakeHelm) DryRunServer(_ context.Context, spec release.Spec, _ *release.Chart) ([]byte, error) {
+func (h *fakeHelm) DryRunServer(ctx context.Context, spec release.Spec, c *release.Chart) ([]byte, error) {
 	h.w.applied = spec
-	return []byte("of the server"), h.w.do("dry run")
+	if err := h.w.do("dry run"); err != nil {
+		return nil, err
+	}
+	text, err := h.Render(ctx, spec, c)
+	return append(text, "# of the server\n"...), err
 }
 
-func (h *fakeHelm) Apply(_ context.Context, spec release.Spec, c *release.Chart, ours func(time.Time) bool) (*release.Release, error) {
+func (h *fakeHelm) Apply(ctx context.Context, spec release.Spec, c *release.Chart, ours func(time.Time) bool) (*release.Release, error) {
 	w := h.w
 	if w.pending && !ours(w.revision.Changed) {
 		return nil, &release.PendingError{Namespace: "shop", Name: spec.Name, Status: w.revision.Status, Since: w.revision.Changed}
 	}
 	began := w.now.Truncate(time.Second)
+	text, err := h.Render(ctx, spec, c)
+	if err != nil {
+		return nil, err
+	}
+	if w.sent != "" { // a chart that renders another thing each time
+		text = append(text, w.sent...)
+	}
+	if err := spec.Judge(text); err != nil {
+		return nil, err
+	}
 	if err := w.do("apply begins"); err != nil {
 		return nil, err
 	}
@@ -209,7 +272,7 @@ func (h *fakeHelm) Apply(_ context.Context, spec release.Spec, c *release.Chart,
 		return nil, err
 	}
 	w.pending = false
-	w.revision = &release.Release{Name: spec.Name, Chart: c.Name, Status: "deployed", Revision: 3, Did: release.Installed, Owner: spec.Owner}
+	w.revision = &release.Release{Name: spec.Name, Chart: c.Name, Status: "deployed", Revision: 3, Did: release.Installed, Owner: spec.Owner, Manifest: string(text)}
 	return w.revision, nil
 }
 
@@ -244,6 +307,7 @@ spec:
             - {name: SCONE_CAS_ADDR, value: {{ .Values.scone.attestation.cas }}}
             - {name: SCONE_LAS_ADDR, value: {{ .Values.scone.attestation.las | default "localhost" }}}
             - {name: SCONE_HEAP, value: 1G}
+            - {name: SCONE_MODE, value: hw}
           resources: {limits: {sgx.intel.com/enclave: {{ .Values.sgx }}}}
 `,
 	} {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/manifest"
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/topology"
 )
@@ -87,6 +88,11 @@ type installation struct {
 	release   *topology.Release
 	chart     *release.Chart
 	*rendered
+	// render makes and checks the manifests. The first time without the cluster: what is
+	// refused then is refused before anybody is asked for anything.
+	render func(ctx context.Context, how renderer) error
+	// before are the objects that the last run installed; none at the first.
+	before manifest.Manifest
 }
 
 // prepare gathers what the user said and what the cluster has, and makes all documents
@@ -111,12 +117,29 @@ func (s *Site) prepare(ctx context.Context, clusterID string, o Install) (*insta
 	if err != nil {
 		return nil, err
 	}
-	made, err := s.render(ctx, spec, chart, r, inputs)
+	if err := manifest.CheckSessions(r); err != nil {
+		return nil, err
+	}
+	before, err := manifest.Recorded(r.Installed)
 	if err != nil {
 		return nil, err
 	}
-	r.Pod = made.pod
-	return &installation{Site: s, clusterID: clusterID, release: r, chart: chart, rendered: made}, nil
+	i := &installation{Site: s, clusterID: clusterID, release: r, chart: chart, before: before}
+	i.render = func(ctx context.Context, how renderer) error {
+		made, err := s.render(ctx, how, spec, chart, r, inputs)
+		if err != nil {
+			return err
+		}
+		i.rendered, r.Pod = made, made.pod
+		return nil
+	}
+	if err := i.render(ctx, s.Helm.Render); err != nil {
+		return nil, err
+	}
+	for _, deviation := range i.accepted {
+		s.Warn("the policy accepts: " + deviation)
+	}
+	return i, nil
 }
 
 // gather reads the earlier run's record and the user's inputs.
@@ -248,7 +271,10 @@ func (i *installation) rehearse(ctx context.Context) error {
 		i.Progress.Step("session %s %s", s.Name, what)
 	}
 	i.Progress.Step("chart %s %s, checked by the API server", i.chart.Name, i.chart.Version)
-	i.manifests, err = i.Helm.DryRunServer(ctx, i.spec, i.chart)
+	if err := i.render(ctx, i.Helm.DryRunServer); err != nil {
+		return err
+	}
+	_, err = i.drift(ctx)
 	return err
 }
 
@@ -263,6 +289,9 @@ func (i *installation) carryOut(ctx context.Context) error {
 	if err := i.await(ctx); err != nil {
 		return err
 	}
+	if err := i.mendPods(ctx); err != nil {
+		return err
+	}
 	i.Progress.Step("verifying: everything above is asked again, and the database itself")
 	return i.Verify(ctx)
 }
@@ -275,6 +304,9 @@ func (i *installation) createSessions(ctx context.Context) error {
 		return err
 	}
 	defer closeCAS()
+	if err := i.render(ctx, i.Helm.DryRunServer); err != nil { // with what the cluster says
+		return err
+	}
 	if err := i.save(i.clusterID, i.release); err != nil {
 		return err
 	}
@@ -298,12 +330,17 @@ func (i *installation) createSessions(ctx context.Context) error {
 func (i *installation) apply(ctx context.Context) error {
 	r := i.release
 	i.Progress.Step("Helm release %s/%s: chart %s %s", r.Namespace, r.Name, i.chart.Name, i.chart.Version)
+	drifted, err := i.drift(ctx)
+	if err != nil {
+		return err
+	}
+	i.spec.Again = drifted
 	killed := r.HelmPending // we hold the lock, so whoever left it so has ended
 	if !killed {
 		r.HelmStarted, r.HelmPending = i.Now().UTC(), true
 	}
-	err := i.save(i.clusterID, r)
-	if err != nil {
+	r.Install(i.installed)
+	if err := i.save(i.clusterID, r); err != nil {
 		return err
 	}
 	if i.spec.Owner, err = i.Owner(); err != nil {
@@ -314,6 +351,14 @@ func (i *installation) apply(ctx context.Context) error {
 	if err != nil {
 		return err // it may be left pending, by us
 	}
+	sent, err := i.promise.Check([]byte(done.Manifest))
+	if err != nil {
+		return fmt.Errorf("what Helm has sent is not what was checked: %w", err)
+	}
+	if err := i.mendObjects(ctx, sent.Manifest); err != nil {
+		return err
+	}
+	r.Install(append(sent.Manifest, i.hooks...).Record())
 	r.HelmPending = false
 	if err := i.save(i.clusterID, r); err != nil {
 		return err
@@ -324,7 +369,7 @@ func (i *installation) apply(ctx context.Context) error {
 
 // await waits until the database runs.
 func (i *installation) await(ctx context.Context) error {
-	workloads, err := topology.Workloads(i.manifests)
+	workloads, err := manifest.Workloads(i.manifests)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/evidence"
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/topology"
 )
@@ -20,6 +22,13 @@ type Cluster interface {
 	Namespace() string
 	// CheckRights returns an error if this user may not do what an installation does.
 	CheckRights(ctx context.Context, createNamespace bool) error
+	// Pods lists all pods of a namespace, and Object reads one object, null if there is none.
+	Pods(ctx context.Context, namespace string) ([]evidence.Pod, error)
+	Object(ctx context.Context, namespace, kind, name string) (json.RawMessage, error)
+	// Replace makes an object what it is in a manifest, and RestartPods ends pods whose
+	// objects make them anew.
+	Replace(ctx context.Context, namespace, kind string, object []byte) error
+	RestartPods(ctx context.Context, namespace string, names []string) error
 	// RestartStuck deletes pods that would wait for long, and AwaitReady waits until
 	// all pods of the workloads run.
 	RestartStuck(ctx context.Context, namespace string, workloads []topology.Workload) error

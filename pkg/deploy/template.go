@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 
+	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/topology"
 )
 
@@ -51,7 +52,7 @@ func (s *Site) Template(ctx context.Context, o Template) (*Manifests, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := s.render(ctx, spec, chart, r, inputs)
+	made, err := s.render(ctx, s.Helm.Render, spec, chart, r, inputs)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +68,10 @@ func (s *Site) named(o Template, plan topology.Plan, earlier *topology.Release) 
 	}
 	recorded := known.Session(topology.Database).Name
 	database := topology.Session{Name: cmp.Or(plan.DatabaseSession, recorded)}
-	r = &topology.Release{Name: o.Name, Namespace: s.Cluster.Namespace(), CASAddress: cmp.Or(plan.CASAddress, known.CASAddress, o.CAS)}
+	r = &topology.Release{
+		Name: o.Name, Namespace: s.Cluster.Namespace(), CASAddress: cmp.Or(plan.CASAddress, known.CASAddress, o.CAS), AllowedKinds: plan.AllowedKinds,
+		Trust: attest.Trust{Deviations: attest.Deviations()}, // nothing is installed, so nothing needs to be accepted
+	}
 	for _, p := range []struct{ what, got, want string }{
 		{"database session", database.Name, recorded},
 		{"CAS", r.CASAddress, known.CASAddress},

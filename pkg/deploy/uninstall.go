@@ -60,7 +60,7 @@ func (s *Site) remove(ctx context.Context, clusterID string, known *topology.Rel
 	if err := s.Helm.Uninstall(ctx, known.Name, timeout); err != nil {
 		return err
 	}
-	known.HelmStarted, known.HelmPending = time.Time{}, false
+	known.HelmStarted, known.HelmPending, known.Installed, known.Earlier = time.Time{}, false, topology.Installed{}, nil
 	return s.save(clusterID, known)
 }
 

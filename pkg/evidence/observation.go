@@ -1,8 +1,11 @@
 package evidence
 
 import (
+	"encoding/json"
 	"errors"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/session"
@@ -23,17 +26,17 @@ type Fetched[T any] struct {
 
 // Got makes a Fetched of what a function returned.
 func Got[T any](value T, err error) Fetched[T] {
-	if err != nil {
-		missing := Missing[T](err.Error())
-		if hinted, ok := errors.AsType[interface {
-			error
-			Hint() string
-		}](err); ok {
-			missing.Hint = hinted.Hint()
-		}
-		return missing
+	if err == nil {
+		return Fetched[T]{Value: value, Asked: true}
 	}
-	return Fetched[T]{Value: value, Asked: true}
+	missing := Missing[T](err.Error())
+	if hinted, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok {
+		missing.Hint = hinted.Hint()
+	}
+	return missing
 }
 
 // Missing is a Fetched without a value.
@@ -61,17 +64,37 @@ type HelmRelease struct {
 	Status string `json:"status"`
 	// Revision counts from 1.
 	Revision int `json:"revision"`
+	// Digest is that of the manifest that Helm keeps, as the record has one; empty if
+	// it could not be read.
+	Digest string `json:"digest"`
 }
 
-// Container is one container of a running pod of the release.
-type Container struct {
-	// Pod and Name say which one it is.
-	Pod  string `json:"pod"`
-	Name string `json:"name"`
-	// Environment are the variables that its specification sets to a fixed value.
-	Environment map[string]string `json:"environment"`
-	// Init marks a container that ran before the others.
-	Init bool `json:"init"`
+// Pod is a pod as it exists.
+type Pod struct {
+	Name   string            `json:"name"`
+	Labels map[string]string `json:"labels"`
+	// Owners are the objects that made it, KIND/NAME.
+	Owners []string       `json:"owners"`
+	Spec   corev1.PodSpec `json:"spec"`
+	// Ready means that it takes connections, Ending that it was told to end, and
+	// Finished that nothing of it runs any more.
+	Ready    bool `json:"ready"`
+	Ending   bool `json:"ending"`
+	Finished bool `json:"finished"`
+	// Addresses are its IP addresses.
+	Addresses []string `json:"addresses"`
+}
+
+// Endpoint is one end of a Service.
+type Endpoint struct {
+	// Addresses are IP addresses or names, of which one is used.
+	Addresses []string `json:"addresses"`
+	// Ports are the numbers to which connections go.
+	Ports []int32 `json:"ports"`
+	// Pod is the name of the pod that it is said to be; empty if it is none.
+	Pod string `json:"pod"`
+	// Ready means that it is sent new connections.
+	Ready bool `json:"ready"`
 }
 
 // CAS is the evidence of a CAS: nothing in it was judged yet.
@@ -101,7 +124,14 @@ type Observation struct {
 	DatabaseCA   Fetched[string]      `json:"databaseCA"`
 	StatementKey Fetched[string]      `json:"statementKey"`
 	Release      Fetched[HelmRelease] `json:"release"`
-	Containers   Fetched[[]Container] `json:"containers"`
+	// Pods are all pods of the namespace, and PodsBefore what they were before the ends
+	// of Services were asked for: one may be made anew meanwhile.
+	Pods       Fetched[[]Pod] `json:"pods"`
+	PodsBefore Fetched[[]Pod] `json:"podsBefore"`
+	// Objects are those of the record, KIND/NAME, as they exist; null is one that does
+	// not. Endpoints are the ends of Services, by name.
+	Objects   map[string]Fetched[json.RawMessage] `json:"objects"`
+	Endpoints map[string]Fetched[[]Endpoint]      `json:"endpoints"`
 	// Statement is the signed envelope that the probe printed.
 	Statement Fetched[[]byte] `json:"statement"`
 }

@@ -27,6 +27,7 @@ func rights() []right {
 		{"", "pods/log", []string{"get"}},
 		{"batch", "jobs", []string{"create", "delete"}},
 		{"", "events", []string{"list"}},
+		{"discovery.k8s.io", "endpointslices", []string{"list"}},
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/confidb/confidb/pkg/check"
-	"github.com/confidb/confidb/pkg/evidence"
 	"github.com/confidb/confidb/pkg/topology"
 )
 
@@ -182,38 +181,6 @@ func (c *Cluster) refused(ctx context.Context, pods []corev1.Pod) error {
 	return nil
 }
 
-// Containers lists what runs in the pods of the workloads.
-func (c *Cluster) Containers(ctx context.Context, namespace string, workloads []topology.Workload) ([]evidence.Container, error) {
-	var all []evidence.Container
-	for _, w := range workloads {
-		r, err := c.rollout(ctx, namespace, w)
-		if err != nil {
-			return nil, err
-		}
-		pods, err := c.podsOf(ctx, namespace, r)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range pods {
-			for _, container := range p.Spec.InitContainers {
-				all = append(all, describe(&p, &container, true))
-			}
-			for _, container := range p.Spec.Containers {
-				all = append(all, describe(&p, &container, false))
-			}
-		}
-	}
-	return all, nil
-}
-
-func describe(p *corev1.Pod, container *corev1.Container, init bool) evidence.Container {
-	d := evidence.Container{Pod: p.Name, Name: container.Name, Init: init, Environment: map[string]string{}}
-	for _, v := range container.Env {
-		d.Environment[v.Name] = v.Value
-	}
-	return d
-}
-
 // Announce leaves an event at the workloads, for whoever looks at them with kubectl.
 func (c *Cluster) Announce(ctx context.Context, namespace string, workloads []topology.Workload, reason, message string, now time.Time) error {
 	kind := corev1.EventTypeNormal
@@ -250,14 +217,7 @@ func (c *Cluster) Restart(ctx context.Context, namespace string, workloads []top
 		return err
 	}
 	for _, old := range deleted {
-		err := wait.PollUntilContextCancel(ctx, pollEvery, true, func(ctx context.Context) (bool, error) {
-			now, err := c.clientset.CoreV1().Pods(namespace).Get(ctx, old.Name, metav1.GetOptions{})
-			if apierrors.IsNotFound(err) {
-				return true, nil
-			}
-			return err == nil && now.UID != old.UID, err
-		})
-		if err != nil {
+		if err := c.gone(ctx, &old); err != nil {
 			return fmt.Errorf("waiting for the end of pod %s/%s: %w", namespace, old.Name, err)
 		}
 	}
@@ -285,6 +245,37 @@ func (c *Cluster) restart(ctx context.Context, namespace string, workloads []top
 		}
 	}
 	return deleted, nil
+}
+
+// RestartPods deletes pods by name and waits until they are gone.
+func (c *Cluster) RestartPods(ctx context.Context, namespace string, names []string) error {
+	for _, name := range names {
+		old, err := c.clientset.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
+		if err == nil {
+			err = c.clientset.CoreV1().Pods(namespace).Delete(ctx, name, metav1.DeleteOptions{})
+		}
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err == nil {
+			err = c.gone(ctx, old)
+		}
+		if err != nil {
+			return fmt.Errorf("restarting pod %s/%s: %w", namespace, name, err)
+		}
+	}
+	return nil
+}
+
+// gone waits until a pod does not exist any more, or another one has its name.
+func (c *Cluster) gone(ctx context.Context, old *corev1.Pod) error {
+	return wait.PollUntilContextCancel(ctx, pollEvery, true, func(ctx context.Context) (bool, error) {
+		now, err := c.clientset.CoreV1().Pods(old.Namespace).Get(ctx, old.Name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return true, nil
+		}
+		return err == nil && now.UID != old.UID, err
+	})
 }
 
 func stuck(p *corev1.Pod) bool {

@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
 
-	"github.com/confidb/confidb/pkg/evidence"
 	"github.com/confidb/confidb/pkg/topology"
 )
 
@@ -225,31 +224,6 @@ func TestWaitingFor(t *testing.T) {
 				t.Error(diff)
 			}
 		})
-	}
-}
-
-func TestContainers(t *testing.T) {
-	own := readyPodOf("db-0")
-	own.Spec = corev1.PodSpec{
-		InitContainers: []corev1.Container{{Name: "prepare"}},
-		Containers:     []corev1.Container{{Name: "mariadb", Env: []corev1.EnvVar{{Name: "SCONE_CONFIG_ID", Value: "shop/db/mariadbd"}, {Name: "SCONE_LAS_ADDR", ValueFrom: &corev1.EnvVarSource{}}}}, {Name: "sidecar"}},
-	}
-	other := readyPodOf("other")
-	other.Labels = nil
-	elsewhere := own.DeepCopy()
-	elsewhere.Namespace = "default"
-	c, _ := newFake(statefulSet("db", 1, 1), own, other, elsewhere)
-	got, err := c.Containers(t.Context(), namespace, database())
-	want := []evidence.Container{
-		{Pod: "db-0", Name: "prepare", Init: true, Environment: map[string]string{}},
-		{Pod: "db-0", Name: "mariadb", Environment: map[string]string{"SCONE_CONFIG_ID": "shop/db/mariadbd", "SCONE_LAS_ADDR": ""}},
-		{Pod: "db-0", Name: "sidecar", Environment: map[string]string{}},
-	}
-	if diff := cmp.Diff(want, got); err != nil || diff != "" {
-		t.Errorf("%v\n%s", err, diff)
-	}
-	if got, err := c.Containers(t.Context(), namespace, []topology.Workload{{Kind: "StatefulSet", Name: "none"}}); got != nil || !apierrors.IsNotFound(err) {
-		t.Errorf("no such workload: got %v, %v", got, err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/confidb/confidb/pkg/contact"
 	"github.com/confidb/confidb/pkg/evidence"
 	"github.com/confidb/confidb/pkg/kube"
+	"github.com/confidb/confidb/pkg/manifest"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/topology"
 )
@@ -28,7 +30,9 @@ type Helm func(ctx context.Context, release string) (evidence.HelmRelease, []byt
 
 // Cluster shows the pods of a release, and runs the probe; *kube.Cluster is one.
 type Cluster interface {
-	Containers(ctx context.Context, namespace string, workloads []topology.Workload) ([]evidence.Container, error)
+	Pods(ctx context.Context, namespace string) ([]evidence.Pod, error)
+	Object(ctx context.Context, namespace, kind, name string) (json.RawMessage, error)
+	Endpoints(ctx context.Context, namespace, service string) ([]evidence.Endpoint, error)
 	Nodes(ctx context.Context, namespace string, workloads []topology.Workload) ([]string, error)
 	Run(ctx context.Context, client kube.Client) ([]byte, error)
 }
@@ -115,24 +119,40 @@ func stored(s *session.Stored, err error) evidence.Fetched[session.Stored] {
 	return evidence.Got(*s, nil)
 }
 
-// look reads the Helm release and its pods, and returns the machines that run them.
+// look reads what Helm keeps of the release, and everything in the cluster that is or
+// could be taken for a part of it. What that is comes from the record. It returns the
+// machines that run the database.
 func (o Observer) look(ctx context.Context, promised *topology.Release, seen *evidence.Observation) (nodes []string) {
-	installed, manifests, err := o.Helm(ctx, promised.Name)
-	var workloads []topology.Workload
-	if err == nil {
-		workloads, err = topology.Workloads(manifests)
-	}
+	seen.Release = got(o.helm(ctx, promised.Name))
+	seen.PodsBefore = got(o.Cluster.Pods(ctx, promised.Namespace))
+	defer func() { seen.Pods = got(o.Cluster.Pods(ctx, promised.Namespace)) }()
+	seen.Objects, seen.Endpoints = map[string]evidence.Fetched[json.RawMessage]{}, map[string]evidence.Fetched[[]evidence.Endpoint]{}
+	recorded, err := manifest.Recorded(promised.InstalledAs(seen.Release.Value.Digest))
 	if err != nil {
-		seen.Release, seen.Containers = got(evidence.HelmRelease{}, err), got([]evidence.Container(nil), err)
-		return nil
+		return nil // what cannot be read is a finding of whoever judges
 	}
-	seen.Release = evidence.Got(installed, nil)
-	seen.Containers = got(o.Cluster.Containers(ctx, promised.Namespace, workloads))
-	nodes, err = o.Cluster.Nodes(ctx, promised.Namespace, workloads)
+	for _, w := range recorded.Watched() {
+		seen.Objects[w.String()] = got(o.Cluster.Object(ctx, promised.Namespace, w.Kind, w.Name))
+		if w.Kind == "Service" {
+			seen.Endpoints[w.Name] = got(o.Cluster.Endpoints(ctx, promised.Namespace, w.Name))
+		}
+	}
+	nodes, err = o.Cluster.Nodes(ctx, promised.Namespace, recorded.Workloads())
 	if err != nil {
 		return nil // the probe runs anywhere then
 	}
 	return nodes
+}
+
+func (o Observer) helm(ctx context.Context, name string) (evidence.HelmRelease, error) {
+	installed, text, err := o.Helm(ctx, name)
+	if err != nil {
+		return evidence.HelmRelease{}, err
+	}
+	if kept, err := manifest.Read(text); err == nil {
+		installed.Digest = kept.Digest()
+	}
+	return installed, nil
 }
 
 // probeLifetime bounds one run of the probe.

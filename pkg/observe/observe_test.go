@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -25,6 +26,7 @@ import (
 	"github.com/confidb/confidb/pkg/contact"
 	"github.com/confidb/confidb/pkg/evidence"
 	"github.com/confidb/confidb/pkg/kube"
+	"github.com/confidb/confidb/pkg/manifest"
 	"github.com/confidb/confidb/pkg/observe"
 	"github.com/confidb/confidb/pkg/topology"
 )
@@ -32,7 +34,7 @@ import (
 var errAway = errors.New("it is away")
 
 const (
-	manifests = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db1-mariadb}\nspec: {template: {spec: {containers: [{name: mariadb}]}}}\n"
+	manifests = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db1-mariadb}\nspec: {template: {spec: {containers: [{name: mariadb}]}}}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: db1-mariadb}\n"
 	hash      = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 )
 
@@ -47,17 +49,29 @@ func (s store) Identity(time.Time) (tls.Certificate, error) { return s.identity,
 
 // cluster has one database and runs one probe.
 type cluster struct {
-	containers, nodes, run error
-	workloads              []topology.Workload
-	ran                    kube.Client
+	pods, object, ends, nodes, run error
+	asked                          []string
+	workloads                      []topology.Workload
+	ran                            kube.Client
 }
 
-func (c *cluster) Containers(_ context.Context, _ string, workloads []topology.Workload) ([]evidence.Container, error) {
+func (c *cluster) Pods(_ context.Context, namespace string) ([]evidence.Pod, error) {
+	c.asked = append(c.asked, "pods of "+namespace)
+	return []evidence.Pod{{Name: "p"}}, c.pods
+}
+
+func (c *cluster) Object(_ context.Context, namespace, kind, name string) (json.RawMessage, error) {
+	c.asked = append(c.asked, namespace+"/"+kind+"/"+name)
+	return json.RawMessage("{}"), c.object
+}
+
+func (c *cluster) Endpoints(_ context.Context, namespace, service string) ([]evidence.Endpoint, error) {
+	c.asked = append(c.asked, "ends of "+namespace+"/"+service)
+	return nil, c.ends
+}
+
+func (c *cluster) Nodes(_ context.Context, _ string, workloads []topology.Workload) ([]string, error) {
 	c.workloads = workloads
-	return []evidence.Container{{Pod: "p", Name: "mariadb"}}, c.containers
-}
-
-func (c *cluster) Nodes(context.Context, string, []topology.Workload) ([]string, error) {
 	return []string{"node-1"}, c.nodes
 }
 
@@ -87,6 +101,11 @@ func newScene(t *testing.T) *scene {
 		{Role: topology.Client, Session: topology.Session{Name: "c", Hash: hash}},
 		{Role: topology.Database, Session: topology.Session{Name: "d", Hash: hash}},
 	}}
+	installed, err := manifest.Read([]byte(manifests))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.promised.Installed = installed.Record()
 	for _, name := range []string{"c", "d"} {
 		s.Answers["/v1/sessions/"+name] = fmt.Sprintf(`{"hash":%q,"session":"name: %s"}`, hash, name)
 	}
@@ -123,7 +142,8 @@ func (s *scene) observer() observe.Observer {
 func problems(seen evidence.Observation) map[string]string {
 	all := map[string]string{
 		"platforms": seen.Platforms.Why(), "CAS": seen.CAS.Why(), "CA": seen.DatabaseCA.Why(), "key": seen.StatementKey.Why(),
-		"release": seen.Release.Why(), "containers": seen.Containers.Why(), "statement": seen.Statement.Why(),
+		"release": seen.Release.Why(), "pods": seen.Pods.Why(), "set": seen.Objects["StatefulSet/db1-mariadb"].Why(), "service": seen.Objects["Service/db1-mariadb"].Why(),
+		"ends": seen.Endpoints["db1-mariadb"].Why(), "statement": seen.Statement.Why(),
 	}
 	for _, name := range []string{"c", "d"} {
 		all["session "+name] = seen.Sessions[name].Why()
@@ -159,6 +179,12 @@ func TestEverythingIsFetched(t *testing.T) {
 	}
 	if diff := cmp.Diff([]topology.Workload{{Kind: "StatefulSet", Name: "db1-mariadb"}}, s.cluster.workloads); diff != "" {
 		t.Errorf("the workloads (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"ends of shop/db1-mariadb", "pods of shop", "pods of shop", "shop/Service/db1-mariadb", "shop/StatefulSet/db1-mariadb"}, slices.Sorted(slices.Values(s.cluster.asked))); diff != "" {
+		t.Errorf("what was asked (-want +got):\n%s", diff)
+	}
+	if seen.Release.Value.Digest != s.promised.Installed.Digest {
+		t.Errorf("the digest of Helm's manifest is %s, want %s", seen.Release.Value.Digest, s.promised.Installed.Digest)
 	}
 	if len(s.steps) != 4 {
 		t.Errorf("got the steps %q", s.steps)
@@ -201,9 +227,11 @@ func TestWhatCannotBeFetched(t *testing.T) {
 		"a way to the CAS": {func(_ *scene, o *observe.Observer) { o.Desk.Dial = nowhere }, everythingOfCAS},
 		"a session":        {func(s *scene, _ *observe.Observer) { delete(s.Answers, "/v1/sessions/d") }, []string{"session d"}},
 		"public values":    {func(s *scene, _ *observe.Observer) { clear(s.Answers) }, everythingOfCAS[1:]},
-		"the Helm release": {func(s *scene, _ *observe.Observer) { s.helm = errAway }, []string{"release", "containers"}},
-		"its manifests":    {func(s *scene, _ *observe.Observer) { s.manifests = "a: [" }, []string{"release", "containers"}},
-		"its pods":         {func(s *scene, _ *observe.Observer) { s.cluster.containers = errAway }, []string{"containers"}},
+		"the Helm release": {func(s *scene, _ *observe.Observer) { s.helm = errAway }, []string{"release"}},
+		"its manifests":    {func(s *scene, _ *observe.Observer) { s.manifests = "a: [" }, nil},
+		"its pods":         {func(s *scene, _ *observe.Observer) { s.cluster.pods = errAway }, []string{"pods"}},
+		"its objects":      {func(s *scene, _ *observe.Observer) { s.cluster.object = errAway }, []string{"set", "service"}},
+		"its ends":         {func(s *scene, _ *observe.Observer) { s.cluster.ends = errAway }, []string{"ends"}},
 		"its machines":     {func(s *scene, _ *observe.Observer) { s.cluster.nodes = errAway }, nil},
 		"the probe":        {func(s *scene, _ *observe.Observer) { s.cluster.run = errAway }, []string{"statement"}},
 		"a nonce":          {func(_ *scene, o *observe.Observer) { o.Rand = iotest.ErrReader(errAway) }, []string{"statement"}},

@@ -11,6 +11,7 @@ type Accepted struct {
 	// CAS are the enclaves that a CAS may be.
 	CAS                 attest.ReferenceValues       `json:"cas"`
 	Enclaves            map[string][]sgx.Measurement `json:"enclaves"`
+	Settings            map[string]Settings          `json:"settings,omitempty"`
 	TCB                 []sgx.TCBStatus              `json:"tcb"`
 	Advisories          []string                     `json:"advisories"`
 	DebugEnclave        bool                         `json:"debugEnclave"`
@@ -28,6 +29,7 @@ func (p *Policy) Accepts() Accepted {
 	a := Accepted{
 		CAS:                 attest.ReferenceValues{MRENCLAVEs: list(p.CAS.ReferenceValues.MRENCLAVEs), Signer: p.CAS.ReferenceValues.Signer},
 		Enclaves:            map[string][]sgx.Measurement{},
+		Settings:            p.Settings,
 		TCB:                 append([]sgx.TCBStatus{sgx.UpToDate}, p.CAS.AcceptTCB...),
 		Advisories:          list(p.CAS.AcceptAdvisories),
 		DebugEnclave:        p.CAS.AllowDebugEnclave,

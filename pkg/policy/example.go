@@ -19,14 +19,21 @@ cas:
     min-isvsvn: 5 # older security versions are refused
 
 # The enclaves that sessions admit. SCONE_HASH=1 prints a measurement where an image
-# is built; it depends on SCONE_HEAP and SCONE_ALLOW_DLOPEN.
+# is built; it depends on SCONE_HEAP and SCONE_ALLOW_DLOPEN, so both stand beside it:
+# a chart with other settings is refused.
 enclaves:
   mariadbd: # the database
     mrenclave: [3333333333333333333333333333333333333333333333333333333333333333]
+    heap: 1G
+    dlopen: "0"
   mariadb: # its command line client
     mrenclave: [4444444444444444444444444444444444444444444444444444444444444444]
+    heap: 1G
+    dlopen: "0"
   probe: # what asks the database what it is
     mrenclave: [5555555555555555555555555555555555555555555555555555555555555555]
+    heap: 1G
+    dlopen: "0"
 
 # States of a platform that you can live with beside UpToDate, and advisories of
 # Intel, each by name. What is accepted here makes a proof a warning.

@@ -49,7 +49,7 @@ func (d decoder) policy(root *document.Node, p *Policy) {
 	d.Object(document.Fields{
 		"kind":                      read(func(*document.Node, string) {}),
 		"cas":                       given(d.reference(&p.CAS.ReferenceValues)),
-		"enclaves":                  given(d.enclaves(p.Enclaves)),
+		"enclaves":                  given(d.enclaves(p)),
 		"accept-tcb":                given(d.statuses(&p.CAS.AcceptTCB)),
 		"accept-advisories":         given(d.advisories(&p.CAS.AcceptAdvisories)),
 		"allow-debug-enclave":       d.Flag(&p.CAS.AllowDebugEnclave),
@@ -151,20 +151,31 @@ const (
 	wantEnclaveName = "1 to 128 of A-Z, a-z, 0-9 and _.-"
 )
 
-func (d decoder) enclaves(into map[string][]sgx.Measurement) document.Field {
+func (d decoder) enclaves(into *Policy) document.Field {
 	return read(func(n *document.Node, path string) {
 		d.Pairs(n, path, func(key, value *document.Node) {
 			if !d.Matches(enclaveName, key.Value) {
 				d.Fail(key, path, "got the name %q, want %s", document.Clip(key.Value), wantEnclaveName)
 				return
 			}
-			var v attest.ReferenceValues
+			var v enclave
 			at := enclavePath(key.Value)
 			d.Seen(key, at)
 			given(d.enclave(&v)).Read(value, at)
-			into[key.Value] = v.MRENCLAVEs
+			into.Enclaves[key.Value] = v.MRENCLAVEs
+			into.keep(key.Value, v.settings)
 		})
 	})
+}
+
+func (p *Policy) keep(name string, s Settings) {
+	if s == (Settings{}) {
+		return
+	}
+	if p.Settings == nil {
+		p.Settings = map[string]Settings{}
+	}
+	p.Settings[name] = s
 }
 
 // enclavePath quotes a name with a dot, so that no two paths are the same.
@@ -175,8 +186,19 @@ func enclavePath(name string) string {
 	return document.Member("enclaves", name)
 }
 
-func (d decoder) enclave(into *attest.ReferenceValues) document.Field {
-	values := d.reference(into)
+// enclave is what the document says of one enclave.
+type enclave struct {
+	attest.ReferenceValues
+	settings Settings
+}
+
+func (d decoder) enclave(into *enclave) document.Field {
+	values := d.Object(document.Fields{
+		"mrenclave": given(d.measurements(&into.MRENCLAVEs)),
+		"signer":    document.Pointer(&into.Signer, d.signer),
+		"heap":      given(d.heap(&into.settings.Heap)),
+		"dlopen":    given(d.dlopen(&into.settings.Dlopen)),
+	}, nil)
 	return read(func(n *document.Node, path string) {
 		before := d.Count()
 		values.Read(n, path)

@@ -28,6 +28,8 @@ type Policy struct {
 	// Enclaves are the accepted measurements by the enclave's name. An enclave
 	// without any is accepted nowhere.
 	Enclaves map[string][]sgx.Measurement
+	// Settings are those with which measurements were taken, by the enclave's name.
+	Settings map[string]Settings
 	// Freshness bounds the age of Intel's collateral.
 	Freshness attest.Freshness
 	// RequireProvenance is how well platform IDs must be known: attest.Quoted,

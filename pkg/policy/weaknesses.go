@@ -23,7 +23,7 @@ type Weakness struct {
 
 // Weaknesses says where a policy is weaker than it should be, CAS first.
 func (p *Policy) Weaknesses() []Weakness {
-	return slices.Concat(p.weakCAS(), p.weakTolerances(), p.weakEnclaves(), p.sharedMeasurements(), p.weakGrace())
+	return slices.Concat(p.weakCAS(), p.weakTolerances(), p.weakDeviations(), p.weakEnclaves(), p.weakSettings(), p.sharedMeasurements(), p.weakGrace())
 }
 
 func (p *Policy) weakCAS() []Weakness {
@@ -80,6 +80,18 @@ func (p *Policy) weakEnclaves() []Weakness {
 		}
 		if place, ok := p.places[path+".signer"]; ok {
 			found = append(found, Weakness{"enclave-signer-unused", place, "the signer of " + name + " is not used: our sessions name measurements only", "remove signer"})
+		}
+	}
+	return found
+}
+
+// weakSettings finds enclaves that load libraries of nobody's.
+func (p *Policy) weakSettings() []Weakness {
+	var found []Weakness
+	for _, name := range slices.Sorted(maps.Keys(p.Enclaves)) {
+		path, s := enclavePath(name), p.Settings[name]
+		if s.Dlopen == "2" {
+			found = append(found, Weakness{"dlopen-debug", p.where(path+".dlopen", path), name + " may load libraries that nobody has authenticated (SCONE_ALLOW_DLOPEN=2)", "use an image that needs dlopen 1 or 0"})
 		}
 	}
 	return found

@@ -153,7 +153,7 @@ func (h *Helm) bring(ctx context.Context, configuration *action.Configuration, l
 			return "", err
 		}
 	case upgradable(last.Info.Status):
-		if last.Info.Status == helm.StatusDeployed && !dropped {
+		if last.Info.Status == helm.StatusDeployed && !dropped && !spec.Again {
 			if same, err := h.same(ctx, configuration, last, spec, c); same || err != nil {
 				return Unchanged, err
 			}

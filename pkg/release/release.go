@@ -6,6 +6,7 @@
 package release
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -123,6 +124,12 @@ type Spec struct {
 	// Owner marks the release, and only one with this mark, or without any, is changed.
 	// It is 1 to 63 letters, digits and dashes; empty marks nothing and asks for nothing.
 	Owner string
+	// Again upgrades a release also when it is what it shall be already: what it made
+	// may have been changed since.
+	Again bool
+	// Judge is given what will be sent, but for hooks, and refuses it by an error; nil
+	// accepts everything.
+	Judge func(manifests []byte) error
 }
 
 // ownerLabel is the label of Helm's Secret that says whose a release is.
@@ -133,6 +140,14 @@ func (s Spec) labels() map[string]string {
 		return nil
 	}
 	return map[string]string{ownerLabel: s.Owner}
+}
+
+// judge is a post-renderer of Helm that changes nothing, and may refuse.
+type judge func(manifests []byte) error
+
+// Run hands on what was rendered.
+func (j judge) Run(rendered *bytes.Buffer) (*bytes.Buffer, error) {
+	return rendered, j(rendered.Bytes())
 }
 
 func (s Spec) timeout() time.Duration {

@@ -68,6 +68,9 @@ func manifests(r *helm.Release) []byte {
 func (h *Helm) install(ctx context.Context, install *action.Install, spec Spec, c *Chart) (*helm.Release, error) {
 	install.ReleaseName, install.Namespace = spec.Name, h.namespace
 	install.Timeout, install.Description, install.Labels = spec.timeout(), spec.Description, spec.labels()
+	if spec.Judge != nil && install.DryRunOption == "" {
+		install.PostRenderer = judge(spec.Judge)
+	}
 	made, err := run(spec, c, func(chart *chart.Chart, values map[string]any) (*helm.Release, error) {
 		return install.RunWithContext(ctx, chart, values)
 	})
@@ -82,6 +85,9 @@ func (h *Helm) newUpgrade(configuration *action.Configuration, spec Spec) *actio
 	upgrade.Namespace, upgrade.MaxHistory = h.namespace, h.maxHistory()
 	upgrade.Timeout, upgrade.Description, upgrade.Labels = spec.timeout(), spec.Description, spec.labels()
 	upgrade.ResetValues = true // the values of the spec are all of them
+	if spec.Judge != nil {
+		upgrade.PostRenderer = judge(spec.Judge)
+	}
 	return upgrade
 }
 

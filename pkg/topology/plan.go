@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/policy"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/sgx"
 )
@@ -41,6 +42,11 @@ type Plan struct {
 	Platforms []attest.PlatformID
 	// Enclaves are the accepted measurements by enclave name.
 	Enclaves map[string][]sgx.Measurement
+	// Settings are those with which the measurements were taken, by enclave name.
+	Settings map[string]policy.Settings
+	// AllowedKinds are kinds of objects that the chart may have although it is not
+	// known what they run: KIND.GROUP.
+	AllowedKinds []string
 	// Templates replace our own, by name (client, database). They get the same variables.
 	Templates map[string]string
 	// BootstrapSQL makes MariaDB's system tables. It belongs to the version of the
@@ -99,7 +105,7 @@ func Prepare(plan Plan, earlier *Release) (*Release, error) {
 		return nil, &ChangedError{What: "CAS", Got: plan.CASAddress, Want: r.CASAddress}
 	}
 	r.CASAddress, r.Trust, r.Chart, r.Values, r.Pod, r.Origins = plan.CASAddress, plan.Trust, plan.Chart, plan.Values, plan.Pod, plan.Origins
-	r.Templates = plan.Templates
+	r.Templates, r.Settings, r.AllowedKinds = plan.Templates, plan.Settings, plan.AllowedKinds
 	r.Enclaves, r.BootstrapSQL, r.Host = plan.Enclaves, plan.BootstrapSQL, cmp.Or(plan.Host, r.Host, Host(plan.Name, plan.Namespace))
 	r.Platforms = plan.Platforms
 	return r, renderSessions(r, plan)

@@ -4,10 +4,12 @@
 package topology
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 
 	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/policy"
 	"github.com/confidb/confidb/pkg/sgx"
 )
 
@@ -61,6 +63,8 @@ type Release struct {
 	// BootstrapSQL makes the system tables of the database.
 	Enclaves     map[string][]sgx.Measurement `json:"enclaves"`
 	BootstrapSQL string                       `json:"bootstrapSQL"`
+	// Settings are those with which the measurements were taken, by enclave name.
+	Settings map[string]policy.Settings `json:"settings"`
 	// Templates are those of the user's that replace our own, by name.
 	Templates map[string]string `json:"templates"`
 	// Host is the name in the database's certificate, under which pods reach it.
@@ -71,6 +75,13 @@ type Release struct {
 	Values map[string]any `json:"values"`
 	// Pod says how clients of the database are started.
 	Pod Pod `json:"pod"`
+	// AllowedKinds are kinds of objects that the chart may have although it is not known
+	// what they run: KIND.GROUP.
+	AllowedKinds []string `json:"allowedKinds"`
+	// Installed is what was sent to the cluster.
+	Installed Installed `json:"installed"`
+	// Earlier is what was sent before, the newest first: what helm rollback goes back to.
+	Earlier []Installed `json:"earlier,omitempty"`
 	// HelmStarted is when this program began the last change of the Helm release, and
 	// HelmPending is true until that change has ended. When it is still true at the
 	// next run, a pending release since then was left by us and not by somebody else.
@@ -113,6 +124,42 @@ func (r *Release) Admitting() []*Session {
 func (r *Release) index(role Role) int {
 	return slices.IndexFunc(r.Members, func(m Member) bool { return m.Role == role })
 }
+
+// Installed are the objects that Helm was given, hooks included. The zero value means
+// that they are not recorded.
+type Installed struct {
+	// Digest is the SHA-256 of all objects but hooks in canonical form, in lower-case hex.
+	Digest string `json:"digest"`
+	// Objects are the objects in canonical form, Secrets without what they hold.
+	Objects []json.RawMessage `json:"objects"`
+}
+
+// maxEarlier is how many earlier manifests are kept: as many as Helm keeps.
+const maxEarlier = 10
+
+// Install writes down what is sent, and keeps what was sent before.
+func (r *Release) Install(sent Installed) {
+	if before := r.Installed; before.Digest != "" && before.Digest != sent.Digest {
+		r.Earlier = slices.Insert(slices.Clone(r.Earlier), 0, before)
+	}
+	r.Earlier = slices.DeleteFunc(slices.Clone(r.Earlier), func(i Installed) bool { return i.Digest == sent.Digest })
+	r.Earlier = r.Earlier[:min(len(r.Earlier), maxEarlier)]
+	r.Installed = sent
+}
+
+// InstalledAs is what was installed last; after helm rollback, what was installed before
+// with this digest. So Helm only says which of the user's own it is.
+func (r *Release) InstalledAs(digest string) Installed {
+	for _, earlier := range r.Earlier {
+		if earlier.Digest == digest {
+			return earlier
+		}
+	}
+	return r.Installed
+}
+
+// Workload is an object of a release that makes pods.
+type Workload struct{ Kind, Name string }
 
 // Chart names a Helm chart. The zero value is our own.
 type Chart struct {

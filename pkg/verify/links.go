@@ -86,8 +86,20 @@ func links() []link {
 			Title: "the Helm release is deployed",
 		},
 		{
-			ID: "release-session", Level: LevelRelease, Judge: judgeContainers,
-			Title: "every pod of the release runs under the database session and this CAS",
+			ID: "release-manifest", Level: LevelRelease, Judge: judgeManifest,
+			Title: "Helm has the manifest that was installed",
+		},
+		{
+			ID: "release-session", Level: LevelRelease, Judge: judgePods,
+			Title: "every pod of the release runs under the database session and this CAS, as it was installed",
+		},
+		{
+			ID: "release-objects", Level: LevelRelease, Judge: judgeObjects,
+			Title: "what makes the pods, and the Services, are as they were installed",
+		},
+		{
+			ID: "release-endpoints", Level: LevelRelease, Judge: judgeEndpoints,
+			Title: "behind the Services are the pods of the release, and one database",
 		},
 		{
 			ID: "probe-statement", Level: LevelDatabase, Needs: []string{casAttested}, Judge: judgeStatement,

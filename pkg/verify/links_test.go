@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -78,8 +79,22 @@ func howLinksEnd() map[string]ends {
 			skip: func(_ *testing.T, s *scene) { s.seen.Release = evidence.Missing[evidence.HelmRelease]("away") },
 		},
 		"release-session": {
-			fail: func(_ *testing.T, s *scene) { s.seen.Containers.Value[0].Environment = nil },
-			skip: func(_ *testing.T, s *scene) { s.seen.Containers = evidence.Missing[[]evidence.Container]("away") },
+			fail: func(_ *testing.T, s *scene) { s.mariadb().Env = nil },
+			skip: func(_ *testing.T, s *scene) { s.seen.Pods = evidence.Missing[[]evidence.Pod]("away") },
+		},
+		"release-manifest": {
+			fail: func(_ *testing.T, s *scene) { s.seen.Release.Value.Digest = strings.Repeat("0", 64) },
+			skip: func(_ *testing.T, s *scene) { s.seen.Release.Value.Digest = "" },
+		},
+		"release-objects": {
+			fail: func(_ *testing.T, s *scene) {
+				s.seen.Objects["Service/db1-mariadb"] = evidence.Got(json.RawMessage("null"), nil)
+			},
+			skip: func(_ *testing.T, s *scene) { delete(s.seen.Objects, "StatefulSet/db1-mariadb") },
+		},
+		"release-endpoints": {
+			fail: func(_ *testing.T, s *scene) { s.seen.Endpoints["db1-mariadb"].Value[0].Pod = "" },
+			skip: func(_ *testing.T, s *scene) { s.seen.Endpoints = nil },
 		},
 		"probe-statement": {
 			fail: func(_ *testing.T, s *scene) { s.seen.Nonce = "" },
@@ -144,7 +159,7 @@ func TestTheReportHasItsOrder(t *testing.T) {
 			want = append(want, which+"-session-"+what)
 		}
 	}
-	want = append(want, "enc-07", "release-deployed", "release-session", "probe-statement", "statement-ca")
+	want = append(want, "enc-07", "release-deployed", "release-manifest", "release-session", "release-objects", "release-endpoints", "probe-statement", "statement-ca")
 	for _, f := range s.said.Findings {
 		want = append(want, f.ID)
 	}
@@ -167,7 +182,7 @@ func TestWhatNothingWasFetchedOf(t *testing.T) {
 			t.Errorf("it does not say enough: %+v", f)
 		}
 	}
-	want := []string{"platforms-current", "cas-attested", "session-namespace", "session-client", "session-database", "release-deployed", "release-session", "probe-statement", "database-seen"}
+	want := []string{"platforms-current", "cas-attested", "session-namespace", "session-client", "session-database", "release-deployed", "release-manifest", "release-session", "release-objects", "release-endpoints", "probe-statement", "database-seen"}
 	if diff := cmp.Diff(want, ids); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

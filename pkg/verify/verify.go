@@ -45,7 +45,8 @@ type appraisal struct {
 	simulated   bool                // set by the CAS
 	predicate   *evidence.Predicate // set by a statement that counts
 	limitations []evidence.Limitation
-	volumes     []bool // of each session of a database, whether its files are protected
+	volumes     []bool   // of each session of a database, whether its files are protected
+	objects     *objects // read once
 }
 
 // follow judges a link, for each of its members if it is about members.

@@ -16,11 +16,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/confidb/confidb/internal/sgxmint"
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/evidence"
+	"github.com/confidb/confidb/pkg/manifest"
 	"github.com/confidb/confidb/pkg/mariadb"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/sgx"
@@ -102,6 +105,7 @@ func newScene(t *testing.T) *scene {
 		Name: "db1", Namespace: "shop", CASAddress: "cas.scone-system.svc", Platforms: []attest.PlatformID{id}, Trust: trust,
 		Enclaves: map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}},
 	}, nil))
+	record(t, promised)
 	stored := map[string]evidence.Fetched[session.Stored]{}
 	for i := range promised.Members {
 		m := &promised.Members[i].Session
@@ -128,12 +132,66 @@ func newScene(t *testing.T) *scene {
 		Nonce: nonce, At: at, Platforms: evidence.Got([]attest.PlatformID{id}, nil), CAS: evidence.Got(cas, nil), Sessions: stored,
 		DatabaseCA:   evidence.Got(encode("CERTIFICATE", ca.Raw), nil),
 		StatementKey: evidence.Got(encode("PUBLIC KEY", must[[]byte](t)(x509.MarshalPKIXPublicKey(public))), nil),
-		Release:      evidence.Got(evidence.HelmRelease{Status: "deployed", Revision: 1}, nil),
-		Containers:   evidence.Got([]evidence.Container{{Pod: "p", Name: "mariadb", Environment: map[string]string{"SCONE_CONFIG_ID": database + "/db", "SCONE_CAS_ADDR": promised.CASAddress}}}, nil),
+		Release:      evidence.Got(evidence.HelmRelease{Status: "deployed", Revision: 1, Digest: promised.Installed.Digest}, nil),
 	}
+	s.run(t)
 	s.sign(t)
 	return s
 }
+
+// installed is what Helm was given: SESSION is the database session.
+const installed = `
+apiVersion: v1
+kind: Service
+metadata: {name: db1-mariadb}
+spec: {selector: {app: db1}, ports: [{port: 3306}]}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db1-mariadb}
+spec:
+  selector: {matchLabels: {app: db1}}
+  template:
+    metadata: {labels: {app: db1}}
+    spec:
+      containers:
+        - name: mariadb
+          image: example/mariadb:1
+          env: [{name: SCONE_CONFIG_ID, value: SESSION/db}, {name: SCONE_CAS_ADDR, value: cas.scone-system.svc}, {name: SCONE_LAS_ADDR, value: las}, {name: SCONE_MODE, value: hw}]
+          resources: {limits: {sgx.intel.com/enclave: 1}}
+`
+
+// record writes down what is installed.
+func record(t *testing.T, promised *topology.Release) manifest.Manifest {
+	t.Helper()
+	text := strings.ReplaceAll(installed, "SESSION", promised.Session(topology.Database).Name)
+	m := must[manifest.Manifest](t)(manifest.Read([]byte(text)))
+	promised.Installed = m.Record()
+	return m
+}
+
+// run makes what is installed exist.
+func (s *scene) run(t *testing.T) {
+	t.Helper()
+	m := must[manifest.Manifest](t)(manifest.Recorded(s.promised.Installed))
+	s.seen.Objects = map[string]evidence.Fetched[json.RawMessage]{}
+	for _, o := range m {
+		s.seen.Objects[o.String()] = evidence.Got(json.RawMessage(o.JSON()), nil)
+	}
+	var set appsv1.StatefulSet
+	if err := json.Unmarshal(s.seen.Objects["StatefulSet/db1-mariadb"].Value, &set); err != nil {
+		t.Fatal(err)
+	}
+	s.seen.Pods = evidence.Got([]evidence.Pod{{
+		Name: "db1-mariadb-0", Labels: set.Spec.Template.Labels, Owners: []string{"StatefulSet/db1-mariadb"}, Spec: set.Spec.Template.Spec, Ready: true, Addresses: []string{"10.0.0.1"},
+	}}, nil)
+	s.seen.Endpoints = map[string]evidence.Fetched[[]evidence.Endpoint]{
+		"db1-mariadb": evidence.Got([]evidence.Endpoint{{Addresses: []string{"10.0.0.1"}, Ports: []int32{3306}, Pod: "db1-mariadb-0", Ready: true}}, nil),
+	}
+}
+
+// mariadb is the container of the database.
+func (s *scene) mariadb() *corev1.Container { return &s.seen.Pods.Value[0].Spec.Containers[0] }
 
 // stored changes what CAS holds of a member's session.
 func (s *scene) stored(role topology.Role, change func(*session.Stored)) {
@@ -262,15 +320,17 @@ func TestBrokenLinks(t *testing.T) {
 		}, "session-database", check.None},
 		"release pending": {func(_ *testing.T, s *scene) { s.seen.Release.Value.Status = "pending-install" }, "release-deployed", check.Contraindicated},
 		"another session in the pod": {func(_ *testing.T, s *scene) {
-			s.seen.Containers.Value[0].Environment["SCONE_CONFIG_ID"] = "other/db"
+			s.mariadb().Env[0].Value = "other/db"
 		}, "release-session", check.Contraindicated},
 		"another CAS in the pod": {func(_ *testing.T, s *scene) {
-			s.seen.Containers.Value[0].Environment["SCONE_CAS_ADDR"] = "elsewhere"
+			s.mariadb().Env[1].Value = "elsewhere"
 		}, "release-session", check.Contraindicated},
-		"no pod":            {func(_ *testing.T, s *scene) { s.seen.Containers.Value = nil }, "release-session", check.None},
-		"probe did not run": {func(_ *testing.T, s *scene) { s.seen.Statement = evidence.Missing[[]byte]("unreachable") }, "probe-statement", check.None},
-		"statement changed": {func(_ *testing.T, s *scene) { s.seen.Statement.Value[40] ^= 1 }, "probe-statement", check.Contraindicated},
-		"another nonce":     {func(_ *testing.T, s *scene) { s.seen.Nonce = strings.Repeat("0", 32) }, "probe-statement", check.Contraindicated},
+		"no pod": {func(_ *testing.T, s *scene) {
+			s.seen.Pods.Value, s.seen.Endpoints["db1-mariadb"] = nil, evidence.Got([]evidence.Endpoint{}, nil)
+		}, "release-session", check.None},
+		"probe did not run":                         {func(_ *testing.T, s *scene) { s.seen.Statement = evidence.Missing[[]byte]("unreachable") }, "probe-statement", check.None},
+		"statement changed":                         {func(_ *testing.T, s *scene) { s.seen.Statement.Value[40] ^= 1 }, "probe-statement", check.Contraindicated},
+		"another nonce":                             {func(_ *testing.T, s *scene) { s.seen.Nonce = strings.Repeat("0", 32) }, "probe-statement", check.Contraindicated},
 		"a certificate of the CAS that has expired": {func(_ *testing.T, s *scene) { s.seen.At = s.seen.At.Add(25 * time.Hour) }, "cas-tls-peer", check.None},
 		"a clock that is ahead":                     {func(_ *testing.T, s *scene) { s.seen.At = s.seen.At.Add(11 * time.Minute) }, "probe-statement", check.None},
 		"a clock that is behind":                    {func(_ *testing.T, s *scene) { s.seen.At = s.seen.At.Add(-11 * time.Minute) }, "probe-statement", check.None},

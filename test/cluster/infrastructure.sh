@@ -22,7 +22,8 @@ write_reference_values() {
 		echo "kind: confidb.policy/v1"
 		awk '$1 == "cas" { print "cas: {mrenclave: [" $2 "]}" }' "$lab/images/measurements"
 		echo "enclaves:"
-		awk '$1 != "cas" { print "  " $1 ": {mrenclave: [" $2 "]}" }' "$lab/images/measurements"
+		awk '$1 != "cas" { print "  " $1 ": {mrenclave: [" $2 "], heap: 1G, dlopen: 0}" }' "$lab/images/measurements"
+		case $1 in *"privileged: true"*) echo "accept-deviations: [privileged-pod]" ;; esac
 	} >"$lab/policy.yaml"
 	cat >"$lab/values.yaml" <<-END
 		image: lab.local/mariadb:10.11

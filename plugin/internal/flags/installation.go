@@ -28,6 +28,7 @@ type Installation struct {
 	version, repo                            string
 	values, set, setString, setFile, setJSON []string
 	keys                                     deploy.Keys
+	allowed                                  []string
 
 	database, client                 string
 	databaseTemplate, clientTemplate string
@@ -47,6 +48,7 @@ func (f *Installation) AddFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.setFile, "set-file", nil, "values as KEY=FILE")
 	flags.StringArrayVar(&f.setJSON, "set-json", nil, "values as KEY=JSON")
 	flags.BoolVar(&f.CreateNamespace, "create-namespace", false, "create the namespace if it is missing")
+	flags.StringSliceVar(&f.allowed, "allow-kind", nil, "kind of objects that the chart may have although it is not known what they run, as KIND.GROUP; may be repeated")
 	flags.StringVar(&f.keys.ConfigID, "config-id-key", "", "key of the chart's values for the session (default "+deploy.ConfigIDKey+", perhaps in a subchart)")
 	flags.StringVar(&f.keys.CAS, "cas-key", "", "key of the chart's values for the CAS (default "+deploy.CASKey+", perhaps in a subchart)")
 	flags.StringVar(&f.keys.LAS, "las-key", "", "key of the chart's values for the LAS, used with --las (default "+deploy.LASKey+", perhaps in a subchart)")
@@ -90,8 +92,12 @@ func (f *Installation) Names(earlier *topology.Release) (*deploy.Inputs, error) 
 // addChart adds the chart, the user's values, and which of them the session goes to.
 func (f *Installation) addChart(in *deploy.Inputs, earlier *topology.Release) (err error) {
 	in.Keys, in.Plan.Chart = f.keys, topology.Chart{Name: f.Chart, Version: f.version, Repo: f.repo}
+	in.Plan.AllowedKinds = f.allowed
 	if in.Plan.Values, err = release.MergeValues(f.values, f.set, f.setString, f.setFile, f.setJSON); err != nil || earlier == nil {
 		return err
+	}
+	if len(f.allowed) == 0 {
+		in.Plan.AllowedKinds = earlier.AllowedKinds
 	}
 	if in.Plan.Chart == (topology.Chart{}) {
 		in.Plan.Chart = earlier.Chart

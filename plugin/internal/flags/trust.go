@@ -45,7 +45,7 @@ func (t *Trust) Resolve(earlier *topology.Release) (*topology.Plan, error) {
 	r := &topology.Plan{Origins: map[string]string{}, Enclaves: map[string][]sgx.Measurement{}}
 	fallback := DefaultCAS
 	if earlier != nil {
-		r.Trust, r.Enclaves, fallback = earlier.Trust, maps.Clone(earlier.Enclaves), earlier.CASAddress
+		r.Trust, r.Enclaves, r.Settings, fallback = earlier.Trust, maps.Clone(earlier.Enclaves), earlier.Settings, earlier.CASAddress
 		maps.Copy(r.Origins, earlier.Origins)
 	}
 	var origin string
@@ -57,8 +57,8 @@ func (t *Trust) Resolve(earlier *topology.Release) (*topology.Plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.Trust.CAS, r.Trust.Freshness, r.Trust.RequireProvenance, r.Enclaves = p.CAS, p.Freshness, p.RequireProvenance, p.Enclaves
-		r.Trust.Deviations = p.Deviations
+		r.Trust.CAS, r.Trust.Freshness, r.Trust.RequireProvenance, r.Trust.Deviations = p.CAS, p.Freshness, p.RequireProvenance, p.Deviations
+		r.Enclaves, r.Settings = p.Enclaves, p.Settings
 		r.Origins["policy"] = "--policy"
 	}
 	if err := t.readMeasurement(r); err != nil {

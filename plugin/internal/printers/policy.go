@@ -1,6 +1,7 @@
 package printers
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -64,6 +65,9 @@ func acceptedEnclaves(a policy.Accepted) []string {
 		}
 		for _, m := range orNone(measurements) {
 			lines = append(lines, fmt.Sprintf("%-10s %s", name, m))
+		}
+		if s := a.Settings[name]; s != (policy.Settings{}) {
+			lines = append(lines, fmt.Sprintf("%-10s heap %s, dlopen %s", "", cmp.Or(s.Heap, "any"), cmp.Or(s.Dlopen, "0")))
 		}
 	}
 	return orNone(lines)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/charts"
 	"github.com/confidb/confidb/pkg/kube"
+	"github.com/confidb/confidb/pkg/manifest"
 	"github.com/confidb/confidb/pkg/record"
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/topology"
@@ -59,11 +60,16 @@ func OpenRelease(env *cli.Env, name string) (*OpenedRelease, error) {
 	return &OpenedRelease{p, id, promised}, err
 }
 
-// Workloads are what makes the pods of the release, as Helm has it.
+// Workloads are what makes the pods of the release, as it was installed; for a record
+// that does not say that, as Helm has it.
 func (o *OpenedRelease) Workloads(ctx context.Context) ([]topology.Workload, error) {
+	recorded, err := manifest.Recorded(o.Promised.Installed)
+	if err != nil || len(recorded) > 0 {
+		return recorded.Workloads(), err
+	}
 	r, err := o.Helm.Get(ctx, o.Promised.Name)
 	if err != nil {
 		return nil, err
 	}
-	return topology.Workloads([]byte(r.Manifest))
+	return manifest.Workloads([]byte(r.Manifest))
 }

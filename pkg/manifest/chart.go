@@ -1,0 +1,132 @@
+package manifest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/platform"
+	"github.com/confidb/confidb/pkg/topology"
+)
+
+func noTime() metav1.Time { return metav1.Time{} }
+
+func resourceNames() []string { return platform.SGXResources() }
+
+// ManifestError means that the rendered chart would start something that does not
+// run as promised.
+type ManifestError struct {
+	Object, Container, Problem string
+	// Deviation is the name under which a policy can accept it; empty if none can.
+	Deviation attest.Deviation
+	hint      string
+}
+
+func (e *ManifestError) Error() string {
+	switch {
+	case e.Object == "":
+		return "rendered chart: " + e.Problem
+	case e.Container == "":
+		return fmt.Sprintf("rendered chart: %s: %s", e.Object, e.Problem)
+	}
+	return fmt.Sprintf("rendered chart: %s: container %s: %s", e.Object, e.Container, e.Problem)
+}
+
+// Hint says where such values come from, or by which name they can be accepted.
+func (e *ManifestError) Hint() string {
+	switch {
+	case e.hint != "":
+		return e.hint
+	case e.Deviation != "":
+		return "Change the chart's values; or name " + string(e.Deviation) + " under accept-deviations of the policy if you can live with it."
+	}
+	return "Look at the chart's values (helm show values), and name other keys for the session, the CAS and the LAS."
+}
+
+// Checked is a manifest that may be installed.
+type Checked struct {
+	Manifest Manifest
+	// Client says how a client of the database is started: as the database is.
+	Client topology.Pod
+	// Accepted are the deviations that the policy names, in words.
+	Accepted []string
+}
+
+// Check reads a rendered chart and refuses it if anything in it would run otherwise
+// than promised: pods outside the session, objects of which it is not known what they
+// run, objects of other namespaces.
+func (p Promise) Check(text []byte) (*Checked, error) {
+	m, err := Read(text)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range m {
+		if err := p.checkObject(o); err != nil {
+			return nil, err
+		}
+	}
+	makers, err := m.makers()
+	if err != nil {
+		return nil, err
+	}
+	checked := &Checked{Manifest: m}
+	var client *topology.Pod
+	for _, made := range makers {
+		refused, accepted := p.Refused(p.JudgePod(&made.template.Spec))
+		if len(refused) > 0 {
+			first := refused[0]
+			return nil, &ManifestError{Object: made.String(), Container: first.Container, Problem: first.Text, Deviation: first.Deviation}
+		}
+		for _, problem := range accepted {
+			checked.Accepted = append(checked.Accepted, made.String()+": "+problem.String()+" ("+string(problem.Deviation)+")")
+		}
+		if found := p.client(&made.template.Spec); client == nil && found != nil {
+			client = found
+		}
+	}
+	if client == nil {
+		return nil, &ManifestError{Problem: "got no pod, want one that runs MariaDB"}
+	}
+	checked.Client = *client
+	return checked, nil
+}
+
+// checkObject refuses objects that make pods of which nothing can be said.
+func (p Promise) checkObject(o Object) error {
+	kind := o.GroupKind()
+	makesPods := slices.Contains([]string{kindPod, kindController, kindStatefulSet, kindDeployment, kindDaemonSet, kindReplicaSet, kindJob, kindCronJob}, kind)
+	if (makesPods || kind == kindService) && o.Namespace != "" && p.Namespace != "" && o.Namespace != p.Namespace {
+		return &ManifestError{Object: o.String(), Problem: fmt.Sprintf("namespace: got %q, want %q, where it is verified", o.Namespace, p.Namespace), hint: "Set the chart's values so that everything is in the release's namespace."}
+	}
+	if makesPods || slices.Contains(idle(), kind) || slices.Contains(p.AllowedKinds, kind) {
+		return nil
+	}
+	return &ManifestError{
+		Object: o.String(), Problem: fmt.Sprintf("it is not known what an object of the kind %s runs", kind),
+		hint: "Leave it out by the chart's values; or, if you know that it runs nothing beside the database, allow it: {install --allow-kind " + kind + "}",
+	}
+}
+
+// client takes over from the database's container what makes an enclave: a client has
+// the same image and the same settings of SCONE's runtime.
+func (p Promise) client(spec *corev1.PodSpec) *topology.Pod {
+	i := slices.IndexFunc(spec.Containers, func(c corev1.Container) bool { return isEnclave(&c) })
+	if i < 0 {
+		return nil
+	}
+	c := &spec.Containers[i]
+	client := &topology.Pod{Image: c.Image, SGXResource: sgxResource(c), Environment: map[string]string{}, Placement: topology.PlacementOf(spec, c)}
+	for _, v := range c.Env {
+		if strings.HasPrefix(v.Name, "SCONE_") && v.ValueFrom == nil && v.Name != configID {
+			client.Environment[v.Name] = v.Value
+		}
+	}
+	for _, s := range spec.ImagePullSecrets {
+		client.PullSecrets = append(client.PullSecrets, s.Name)
+	}
+	return client
+}

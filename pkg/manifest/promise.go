@@ -1,0 +1,144 @@
+package manifest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/lint"
+	"github.com/confidb/confidb/pkg/policy"
+	"github.com/confidb/confidb/pkg/session"
+	"github.com/confidb/confidb/pkg/sgx"
+	"github.com/confidb/confidb/pkg/topology"
+)
+
+// Promise is what pods are compared with.
+type Promise struct {
+	// Namespace is that of the release, and CASAddress the CAS as the pods reach it.
+	Namespace, CASAddress string
+	// Database and Client are the sessions. A session without services was not read:
+	// then any service of that name may be asked for.
+	Database, Client Session
+	// Enclaves are the measurements, and Settings those with which they were taken, by
+	// enclave name.
+	Enclaves map[string][]sgx.Measurement
+	Settings map[string]policy.Settings
+	// Deviations are accepted by name, and AllowedKinds are kinds of objects of which
+	// it is not known what they run.
+	Deviations   []attest.Deviation
+	AllowedKinds []string
+}
+
+// Session is a session as far as pods ask for it.
+type Session struct {
+	Name     string
+	services []session.Service
+}
+
+// Promised is the promise of a release.
+func Promised(r *topology.Release) (Promise, error) {
+	p := Promise{
+		Namespace: r.Namespace, CASAddress: r.CASAddress, Enclaves: r.Enclaves, Settings: r.Settings, Deviations: r.Trust.Deviations, AllowedKinds: r.AllowedKinds,
+	}
+	for role, into := range map[topology.Role]*Session{topology.Database: &p.Database, topology.Client: &p.Client} {
+		recorded := r.Session(role)
+		into.Name = recorded.Name
+		if recorded.Text == "" {
+			continue
+		}
+		parsed, err := session.Parse(recorded.Name, []byte(recorded.Text))
+		if err != nil {
+			return Promise{}, fmt.Errorf("reading the %s session: %w", role, err)
+		}
+		into.services = parsed.Services
+	}
+	return p, nil
+}
+
+// SessionError means that a session must not be created: it would give its secrets to
+// programs that are no attested enclaves.
+type SessionError struct{ Name, Problem string }
+
+func (e *SessionError) Error() string { return fmt.Sprintf("session %s: %s", e.Name, e.Problem) }
+
+// Hint says what to do.
+func (e *SessionError) Hint() string {
+	return "Change the template of the session; {session lint} names all that is weak in it."
+}
+
+// CheckSessions refuses sessions that demand no attested enclave, before they are created.
+func CheckSessions(r *topology.Release) error {
+	for _, m := range r.Members {
+		if m.Role == topology.Namespace {
+			continue
+		}
+		parsed, err := session.Parse(m.Session.Name, []byte(m.Session.Text))
+		if err != nil {
+			return err
+		}
+		for _, f := range lint.Strength(parsed) {
+			if f.ID == "session-attestation" && f.Outcome != check.Pass {
+				return &SessionError{m.Session.Name, f.Reason}
+			}
+		}
+		if slices.ContainsFunc(parsed.Security.Tolerate, func(t string) bool { return strings.EqualFold(t, "debug-mode") }) {
+			return &SessionError{m.Session.Name, "it tolerates debug-mode: the host could read the memory of its enclaves"}
+		}
+		if m.Role == topology.Client && !hasService(parsed.Services, topology.ServiceProbe) {
+			return &SessionError{m.Session.Name, "it has no service " + topology.ServiceProbe + ", so nothing could be verified"}
+		}
+	}
+	return nil
+}
+
+func hasService(all []session.Service, name string) bool {
+	return slices.ContainsFunc(all, func(s session.Service) bool { return s.Name == name })
+}
+
+// asked returns the session and the services that a SCONE_CONFIG_ID asks for: one, or
+// all of a session that is named without a service, which the image then completes.
+func (p Promise) asked(configID string) (services []session.Service, problem string) {
+	for _, s := range []Session{p.Database, p.Client} {
+		if s.Name == "" {
+			continue
+		}
+		if configID == s.Name {
+			return s.services, ""
+		}
+		rest, ok := strings.CutPrefix(configID, s.Name+"/")
+		name, _, _ := strings.Cut(rest, "@") // a one-time password may follow
+		switch {
+		case !ok:
+		case len(s.services) == 0 && name != "" && !strings.Contains(name, "/"):
+			return nil, ""
+		case hasService(s.services, name):
+			i := slices.IndexFunc(s.services, func(v session.Service) bool { return v.Name == name })
+			return s.services[i : i+1], ""
+		default:
+			return nil, fmt.Sprintf("SCONE_CONFIG_ID: got %q, and session %s has no service %q", configID, s.Name, name)
+		}
+	}
+	return nil, fmt.Sprintf("SCONE_CONFIG_ID: got %q, want session %s", configID, p.Database.Name)
+}
+
+// settings are those that stand beside the measurements of the services in the policy.
+func (p Promise) settings(services []session.Service) []policy.Settings {
+	var all []policy.Settings
+	for name, measurements := range p.Enclaves {
+		for _, s := range services {
+			if admitsOne(s, measurements) {
+				all = append(all, p.Settings[name])
+				break
+			}
+		}
+	}
+	return all
+}
+
+func admitsOne(s session.Service, measurements []sgx.Measurement) bool {
+	return slices.ContainsFunc(s.Attestation, func(v session.Variant) bool {
+		return slices.ContainsFunc(v.MRENCLAVEs, func(m sgx.Measurement) bool { return slices.Contains(measurements, m) })
+	})
+}
