@@ -64,9 +64,13 @@ func TestASecondInstallerTakesNothingOver(t *testing.T) {
 // TestAReleaseOfOursIsContinued: by its mark, or, where it has none, by our session.
 func TestAReleaseOfOursIsContinued(t *testing.T) {
 	for name, change := range map[string]func(w *world){
-		"with our mark":                func(*world) {},
-		"our mark, another manifest":   func(w *world) { w.revision.Manifest = "changed with helm" },
-		"no mark, and our own session": func(w *world) { w.revision.Owner, w.revision.Manifest = "", w.stored.Session(topology.Database).Name },
+		"with our mark": func(*world) {},
+		"our mark, another manifest": func(w *world) {
+			w.revision.Manifest = "{apiVersion: v1, kind: ConfigMap, metadata: {name: changed-with-helm}}"
+		},
+		"no mark, and our own session": func(w *world) {
+			w.revision.Owner, w.revision.Manifest = "", "{apiVersion: v1, kind: ConfigMap, metadata: {name: "+w.stored.Session(topology.Database).Name+"}}"
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

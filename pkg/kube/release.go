@@ -52,7 +52,7 @@ func (c *Cluster) Pods(ctx context.Context, namespace string) ([]evidence.Pod, e
 		return list.Items, list.Continue, nil
 	})
 	if err != nil {
-		return nil, Explain(err)
+		return nil, unread(err, namespace)
 	}
 	var all []evidence.Pod
 	for _, p := range found {
@@ -100,7 +100,7 @@ func (c *Cluster) Object(ctx context.Context, namespace, kind, name string) (jso
 	case apierrors.IsNotFound(err):
 		return json.RawMessage("null"), nil
 	case err != nil:
-		return nil, Explain(err)
+		return nil, unread(err, namespace)
 	}
 	return json.Marshal(object)
 }
@@ -116,7 +116,7 @@ func (c *Cluster) Endpoints(ctx context.Context, namespace, service string) ([]e
 		return list.Items, list.Continue, nil
 	})
 	if err != nil {
-		return nil, Explain(err)
+		return nil, unread(err, namespace)
 	}
 	var all []evidence.Endpoint
 	for _, s := range slicesOf {
@@ -138,4 +138,12 @@ func endEvidence(s discoveryv1.EndpointSlice, e discoveryv1.Endpoint) evidence.E
 		}
 	}
 	return end
+}
+
+// unread adds to a refusal the role of a verification, which asks for all of this.
+func unread(err error, namespace string) error {
+	if apierrors.IsForbidden(err) {
+		return &ForbiddenError{role{"confidb-verify", false, verifyRights()}, namespace, err}
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,6 +113,13 @@ func TestEachWorkNeedsNoMoreThanItsRole(t *testing.T) {
 		return c.AwaitReady(ctx, namespace, database(), func(string) {})
 	}
 	stuck := func(ctx context.Context, c *Cluster) error { return c.RestartStuck(ctx, namespace, database()) }
+	look := func(ctx context.Context, c *Cluster) error {
+		_, podsErr := c.Pods(ctx, namespace)
+		_, setErr := c.Object(ctx, namespace, "StatefulSet", "db")
+		_, serviceErr := c.Object(ctx, namespace, "Service", "db")
+		_, endsErr := c.Endpoints(ctx, namespace, "db")
+		return cmp.Or(podsErr, setErr, serviceErr, endsErr)
+	}
 	reach := func(ctx context.Context, c *Cluster) error {
 		_, err := c.readyPod(ctx, namespace, "cas")
 		return err
@@ -120,9 +128,9 @@ func TestEachWorkNeedsNoMoreThanItsRole(t *testing.T) {
 		work string
 		do   []func(context.Context, *Cluster) error
 	}{
-		{"confidb-verify", []func(context.Context, *Cluster) error{nodes, run}},
+		{"confidb-verify", []func(context.Context, *Cluster) error{look, nodes, run}},
 		{"confidb-sql", []func(context.Context, *Cluster) error{nodes, run}},
-		{"confidb-install", []func(context.Context, *Cluster) error{stuck, await, nodes, run}},
+		{"confidb-install", []func(context.Context, *Cluster) error{stuck, await, look, nodes, run}},
 		{"confidb-cas", []func(context.Context, *Cluster) error{reach}},
 	} {
 		asked := map[string]clienttesting.Action{}

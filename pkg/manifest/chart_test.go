@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/manifest"
@@ -24,7 +26,10 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := topology.Pod{Image: "example/mariadb:1", PullSecrets: []string{"sconeapps"}, SGXResource: "sgx.intel.com/enclave",
-		Environment: map[string]string{"SCONE_CAS_ADDR": "cas", "SCONE_MODE": "hw", "SCONE_HEAP": "1G"}}
+		Environment: map[string]string{"SCONE_CAS_ADDR": "cas", "SCONE_MODE": "hw", "SCONE_HEAP": "1G"},
+		Placement: topology.Placement{Resources: corev1.ResourceRequirements{
+			Limits: corev1.ResourceList{"memory": resource.MustParse("1Gi")}, Requests: corev1.ResourceList{"memory": resource.MustParse("128Mi")},
+		}}}
 	if diff := cmp.Diff(want, checked.Client); diff != "" {
 		t.Error(diff)
 	}
