@@ -54,7 +54,7 @@ func (p Pin) AppraiseWithPeer(peer []*x509.Certificate, now time.Time) (*Apprais
 func (p Pin) Appraise(now time.Time) (*Appraisal, error) {
 	appraisal, err := AppraiseCAS(CASInputs{
 		Backend: p.Backend, Report: p.Report, Nonce: p.Nonce, Time: now,
-		CollateralFiles: p.Trust.Collateral, RootCA: p.Trust.RootCA, Policy: p.Trust.CAS, Freshness: p.Trust.Freshness,
+		CollateralFiles: p.Trust.Collateral, RootCA: p.Trust.RootCA, Policy: p.Trust.CAS, Freshness: p.Trust.Freshness, Deviations: p.Trust.Deviations,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("appraising the evidence of CAS %s: %w", p.Address, err)

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/confidb/confidb/pkg/check"
@@ -52,6 +53,8 @@ type CASInputs struct {
 	Time      time.Time
 	Policy    Policy
 	Freshness Freshness
+	// Deviations are those that the user accepts.
+	Deviations []Deviation
 }
 
 // CASAppraisal is what came of appraising a CAS.
@@ -105,7 +108,7 @@ func (a *CASAppraisal) report(in CASInputs, roots sgx.Roots) error {
 		return err
 	}
 	binding := casBinding("the enclave vouches for the nonce and the certificate chain", evidence.checkBinding(a.Result.Quote.Report.ReportData))
-	a.conclude(in, casNonce(evidence.Nonce, in.Nonce), binding)
+	a.conclude(in, append(casMembers(evidence.Unknown, in.Deviations), casNonce(evidence.Nonce, in.Nonce), binding)...)
 	if a.Findings.Verdict() != check.Contraindicated {
 		a.Chain = evidence.Chain
 	}
@@ -197,6 +200,21 @@ func casNonce(got, want [16]byte) check.Finding {
 func noNonce() check.Finding {
 	return check.Finding{ID: "cas-nonce", Title: nonceTitle, Outcome: check.Warn,
 		Reason: "ra-tls has no nonce: the handshake proves who holds the key now, and not how old the quote is"}
+}
+
+// casMembers says that a report holds what is not understood: the enclave vouches for it,
+// and it may be that somebody else owns, reads or changes this CAS.
+func casMembers(unknown []string, accepted []Deviation) check.Report {
+	if len(unknown) == 0 {
+		return nil
+	}
+	f := check.Finding{ID: "cas-members", Title: "everything that the report of the CAS says is understood", Outcome: check.Skip, Got: fmt.Sprintf("%.200q", unknown),
+		Reason: "a member of additional_data that is not known could give somebody rights in this CAS",
+		Hint:   "Use a confidb that knows this version of CAS; or name " + string(UnknownCASData) + " under accept-deviations of the policy if you know what these members mean."}
+	if slices.Contains(accepted, UnknownCASData) {
+		f.Outcome, f.Hint = check.Warn, ""
+	}
+	return check.Report{f}
 }
 
 func casBinding(title string, err error) check.Finding {

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/confidb/confidb/pkg/sgx"
@@ -25,6 +26,9 @@ type CASEvidence struct {
 	Nonce [16]byte
 	// Chain is the certificate chain that the report vouches for, in its order.
 	Chain []*x509.Certificate
+
+	// Unknown are the members of additional_data whose meaning is not known.
+	Unknown []string
 
 	bound []byte // the bytes whose SHA-512 the enclave put into REPORTDATA
 }
@@ -43,7 +47,7 @@ const (
 
 // ParseCASEvidence reads a report whose additional_data is bound by SHA-512 over its
 // compact JSON as received: of version 1 strictly, of versions 3 and 4 whatever else
-// they hold. Any other version is an error, since what binds it is not known.
+// they hold, which is kept as Unknown. Any other version is an error, since what binds it is not known.
 func ParseCASEvidence(raw []byte) (*CASEvidence, error) {
 	if len(raw) > maxCASReport {
 		return nil, fmt.Errorf("CAS report: got %d bytes, want at most %d", len(raw), maxCASReport)
@@ -77,11 +81,7 @@ func ParseCASEvidence(raw []byte) (*CASEvidence, error) {
 }
 
 // casData is what every version of additional_data must say.
-type casData struct {
-	Type  string `json:"type"`
-	Nonce string `json:"nonce"`
-	Chain string `json:"cert_chain"`
-}
+type casData struct{ Type, Nonce, Chain string }
 
 // parseStrictReport reads version 1, which has nothing else in it.
 func parseStrictReport(proof, additional json.RawMessage) (*CASEvidence, error) {
@@ -99,10 +99,11 @@ func parseStrictReport(proof, additional json.RawMessage) (*CASEvidence, error) 
 	if err != nil {
 		return nil, fmt.Errorf("proof_data.quote: %w", err)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(additional))
-	decoder.DisallowUnknownFields()
-	var data casData
-	if err := decoder.Decode(&data); err != nil {
+	data, unknown, err := readCASData(additional)
+	if err == nil && len(unknown) > 0 {
+		err = fmt.Errorf("unknown field %.40q", unknown[0])
+	}
+	if err != nil {
 		return nil, fmt.Errorf("additional_data: %w", err)
 	}
 	return newCASEvidence(quote, data, additional)
@@ -121,11 +122,44 @@ func parseTolerantReport(proof, additional json.RawMessage) (*CASEvidence, error
 	if err != nil {
 		return nil, fmt.Errorf("proof_data: %w", err)
 	}
-	var data casData
-	if err := json.Unmarshal(additional, &data); err != nil {
+	data, unknown, err := readCASData(additional)
+	if err != nil {
 		return nil, fmt.Errorf("additional_data: %w", err)
 	}
-	return newCASEvidence(quote, data, additional)
+	e, err := newCASEvidence(quote, data, additional)
+	if err != nil {
+		return nil, err
+	}
+	e.Unknown = slices.DeleteFunc(unknown, func(name string) bool { return name == "cas_version" || name == "version" }) // they give nobody anything
+	return e, nil
+}
+
+// readCASData reads the members by their exact names, each once, and names the others.
+func readCASData(additional json.RawMessage) (data casData, unknown []string, err error) {
+	decoder := json.NewDecoder(bytes.NewReader(additional))
+	if start, err := decoder.Token(); err != nil || start != json.Delim('{') {
+		return data, nil, errors.New("got no object")
+	}
+	seen := map[string]bool{}
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return data, nil, err
+		}
+		name, _ := token.(string)
+		if seen[name] {
+			return data, nil, fmt.Errorf("got %.40q twice", name)
+		}
+		seen[name] = true
+		into, known := map[string]any{"type": &data.Type, "nonce": &data.Nonce, "cert_chain": &data.Chain}[name]
+		if !known {
+			into, unknown = new(json.RawMessage), append(unknown, name)
+		}
+		if err := decoder.Decode(into); err != nil {
+			return data, nil, err
+		}
+	}
+	return data, unknown, nil
 }
 
 // onlyQuote finds the member that is a quote. With two of them it would not be known

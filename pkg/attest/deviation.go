@@ -26,12 +26,14 @@ const (
 	UnreadEnvironment Deviation = "unread-environment"
 	// Sidecar is a container that is no enclave of the release.
 	Sidecar Deviation = "sidecar"
+	// UnknownCASData is a member in the report of a CAS that this program does not know.
+	UnknownCASData Deviation = "unknown-cas-data"
 )
 
 // Deviations are all that a policy can name.
 func Deviations() []Deviation {
 	return []Deviation{
 		UnprotectedVolume, PrivilegedPod, HostPath, HostNamespaces, SharedProcesses, OtherVolume,
-		SconeMode, AllowDlopen, LoaderEnvironment, RuntimeEnvironment, UnreadEnvironment, Sidecar,
+		SconeMode, AllowDlopen, LoaderEnvironment, RuntimeEnvironment, UnreadEnvironment, Sidecar, UnknownCASData,
 	}
 }

@@ -326,17 +326,23 @@ secrets:
   - {name: ca, kind: x509-ca, private_key: ca_key, export_public: true}
   - {name: server_key, kind: private-key, migrate: true}
   - {name: server, kind: x509, private_key: server_key, issuer: ca, export: {session: ../client}}
+  - {name: said_key, kind: private-key, migrate: true}
+  - {name: said, kind: public-key, private_key: said_key, export_public: true}
 `
 	for name, c := range map[string]struct {
 		old, new string
 		want     []string
 	}{
-		"nothing":          {"x", "x", nil},
-		"another size":     {"size: 32", "size: 33", []string{"password replaced true"}},
-		"without migrate":  {"ca_key, kind: private-key, migrate: true", "ca_key, kind: private-key", []string{"ca_key replaced false", "ca replaced true", "server replaced true"}},
-		"another key type": {"server_key, kind: private-key", "server_key, kind: private-key, key_type: P-384", []string{"server_key replaced false", "server replaced true"}},
-		"no password":      {"  - {name: password, kind: ascii, size: 32}\n", "", []string{"password removed true"}},
-		"nobody cares":     {"  - {name: unused, kind: ascii}\n", "", []string{"unused removed false"}},
+		"nothing":                   {"x", "x", nil},
+		"another size":              {"size: 32", "size: 33", []string{"password replaced true"}},
+		"without migrate":           {"ca_key, kind: private-key, migrate: true", "ca_key, kind: private-key", []string{"ca_key replaced false", "ca replaced true", "server replaced true"}},
+		"another key type":          {"server_key, kind: private-key", "server_key, kind: private-key, key_type: P-384", []string{"server_key replaced false", "server replaced true"}},
+		"a key for each version":    {"said_key, kind: private-key, migrate: true", "said_key, kind: private-key, migrate: false", []string{"said_key replaced false", "said replaced false"}},
+		"a key that is lost":        {"said_key, kind: private-key, migrate: true", "said_key, kind: private-key", []string{"said_key replaced false", "said replaced true"}},
+		"no public half":            {"  - {name: said, kind: public-key, private_key: said_key, export_public: true}\n", "", []string{"said removed true"}},
+		"a CA key for each version": {"ca_key, kind: private-key, migrate: true", "ca_key, kind: private-key, migrate: false", []string{"ca_key replaced false", "ca replaced true", "server replaced true"}},
+		"no password":               {"  - {name: password, kind: ascii, size: 32}\n", "", []string{"password removed true"}},
+		"nobody cares":              {"  - {name: unused, kind: ascii}\n", "", []string{"unused removed false"}},
 	} {
 		changed := strings.Replace(shop, c.old, c.new, 1)
 		if name == "no password" {

@@ -47,7 +47,7 @@ func Impact(from, to *session.Session) []Effect {
 		}
 		e := Effect{Secret: old.Name, Kind: old.Kind, Hit: users(from, old)}
 		e.Fate, e.Why = fate(from, to, old)
-		e.Breaks = (e.Fate == Replaced || e.Fate == Removed) && len(e.Hit) > 0
+		e.Breaks = (e.Fate == Replaced || e.Fate == Removed) && len(e.Hit) > 0 && !renewed(to, old)
 		effects = append(effects, e)
 	}
 	return effects
@@ -111,6 +111,8 @@ func keyFate(old, now session.Secret) (Fate, string) {
 	switch {
 	case either(old.KeyType) != either(now.KeyType):
 		return Replaced, "its key_type is another one"
+	case now.Renews():
+		return Replaced, "migrate: false: each version shall have a key of its own"
 	case !old.Migrate || !now.Migrate:
 		return Replaced, "CAS keeps a private key only with migrate: true in both versions"
 	}
@@ -133,6 +135,19 @@ func certificateFate(from, to *session.Session, old, now session.Secret) (Fate, 
 		}
 	}
 	return Reissued, "CAS issues certificates anew at every update; the keys are kept"
+}
+
+// renewed reports whether a new value is what the new version asks for: a key with
+// migrate: false, or the public half of one. Certificates of such a key do break.
+func renewed(to *session.Session, old session.Secret) bool {
+	now, ok := find(to, old.Name)
+	if !ok || now.Kind != old.Kind {
+		return false
+	}
+	if now.Kind == session.PublicKey {
+		now, _ = find(to, now.PrivateKey)
+	}
+	return now.Kind == session.PrivateKey && now.Renews()
 }
 
 func issuerKey(s *session.Session, certificate session.Secret) string {

@@ -164,11 +164,12 @@ func VerifyStatement(envelope, publicKeyPEM []byte, wantNonce, wantSession strin
 	return predicate, nil
 }
 
-// StatementIn returns the line of the probe's output that could be its statement, or
-// nil: the runtime of the enclave writes lines of its own.
+// StatementIn returns the line of the probe's output that is an envelope with a statement,
+// or nil: the runtime of the enclave writes lines of its own, also such in JSON.
 func StatementIn(output []byte) []byte {
 	for line := range bytes.Lines(output) {
-		if bytes.HasPrefix(line, []byte("{")) {
+		var envelope dsse.Envelope
+		if json.Unmarshal(line, &envelope) == nil && envelope.PayloadType == PayloadType {
 			return line
 		}
 	}

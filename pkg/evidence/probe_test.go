@@ -109,3 +109,26 @@ func FuzzVerifyStatement(f *testing.F) {
 	f.Add(line)
 	f.Fuzz(func(_ *testing.T, envelope []byte) { VerifyStatement(envelope, public, testPredicate().Nonce, "ns/db") })
 }
+
+// A runtime may write lines of JSON, too: the statement is known by its envelope's type.
+func TestStatementIn(t *testing.T) {
+	private, public := testKey(t, 1)
+	predicate := testPredicate()
+	line, err := SignStatement(predicate, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, before := range map[string]string{
+		"nothing": "", "a line": "[SCONE|INFO] starting\n", "JSON": `{"level":"info","msg":"x"}` + "\n", "an empty object": "{}\n",
+		"another envelope": `{"payloadType":"text/plain","payload":"","signatures":[]}` + "\n", "half a line": "{\n", "a list": "[{}]\n",
+		"the type in a text": `{"msg":"payloadType application/vnd.in-toto+json"}` + "\n",
+	} {
+		output := append(append([]byte(before), line...), `{"level":"info","msg":"ended"}`...)
+		if _, err := VerifyStatement(StatementIn(output), public, predicate.Nonce, predicate.Session); err != nil {
+			t.Errorf("after %s: %v", name, err)
+		}
+		if got := StatementIn([]byte(before)); got != nil {
+			t.Errorf("%s: got %q as a statement", name, got)
+		}
+	}
+}

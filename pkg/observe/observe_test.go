@@ -77,7 +77,7 @@ func (c *cluster) Nodes(_ context.Context, _ string, workloads []topology.Worklo
 
 func (c *cluster) Run(_ context.Context, client kube.Client) ([]byte, error) {
 	c.ran = client
-	return []byte("[SCONE] starting\n{\"signed\":1}\n"), c.run
+	return []byte("[SCONE] starting\n{\"payloadType\":\"application/vnd.in-toto+json\"}\n"), c.run
 }
 
 // scene is a release where everything answers.
@@ -171,7 +171,7 @@ func TestEverythingIsFetched(t *testing.T) {
 	if got := seen.DatabaseCA.Value + " " + seen.StatementKey.Value; got != "CA KEY" {
 		t.Errorf("got the public values %s", got)
 	}
-	if got := string(seen.Statement.Value); got != "{\"signed\":1}\n" {
+	if got := string(seen.Statement.Value); got != "{\"payloadType\":\"application/vnd.in-toto+json\"}\n" {
 		t.Errorf("got the statement %q", got)
 	}
 	if got := seen.Release.Value.Status; got != "deployed of db1" {

@@ -25,6 +25,7 @@ func deviations() map[attest.Deviation]string {
 		attest.RuntimeEnvironment: "variables of SCONE's runtime that this program does not know may be set",
 		attest.UnreadEnvironment:  "variables may come from ConfigMaps and Secrets, whose content is not judged",
 		attest.Sidecar:            "containers that are no enclaves may run beside the database",
+		attest.UnknownCASData:     "the report of a CAS may say things that this program does not know, such as who else has rights there",
 	}
 }
 

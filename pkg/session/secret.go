@@ -25,7 +25,7 @@ func (d *decoder) secret(s *Secret) document.Field {
 		"san":           d.since(10, d.alternativeNames(&s.SAN)),
 		"dns":           d.dns(&s.SAN),
 		"valid_for":     d.duration(&s.ValidFor),
-		"migrate":       d.Flag(&s.Migrate),
+		"migrate":       document.Then(d.Flag(&s.Migrate), func(*document.Node, string) { s.renew = !s.Migrate }),
 		"import":        document.Pointer(&s.Import, d.importFrom),
 		"import_akv":    document.Pointer(&s.ImportAKV, d.importAKV),
 		"export":        d.exports(&s.Exports),
@@ -36,6 +36,10 @@ func (d *decoder) secret(s *Secret) document.Field {
 		d.checkSecret(n, path, s)
 	})
 }
+
+// Renews reports whether migrate: false is written: whoever wrote it wants a key of its
+// own for each version.
+func (s Secret) Renews() bool { return s.renew }
 
 func (d *decoder) kind(into *Kind) document.Field {
 	kind := document.OneOf(d.Decoder, into, ASCII, Binary, PrivateKey, PublicKey, X509CA, X509, ConfigFragment, AADToken, PGPKey, JWT)

@@ -138,6 +138,7 @@ type Secret struct {
 	ValidFor time.Duration
 	// Migrate keeps a private key when the session is updated.
 	Migrate bool
+	renew   bool // migrate: false is written, which to CAS is the same as nothing
 	Import  *Import
 	// ImportAKV takes the value from Azure Key Vault; nil for another source.
 	ImportAKV *AKVImport

@@ -61,10 +61,30 @@ func openStatement(promised *topology.Release, seen evidence.Observation) (*evid
 	if err != nil {
 		return nil, &forgedError{err}
 	}
+	if err := asked(promised, predicate); err != nil {
+		return nil, err
+	}
 	if seen.At.Sub(predicate.Time).Abs() > maxStatementAge {
 		return nil, &clocksError{predicate.Time, seen.At}
 	}
 	return predicate, nil
+}
+
+// asked compares what the probe was told to look at with what the record says.
+func asked(promised *topology.Release, said *evidence.Predicate) error {
+	want, err := promised.Target()
+	if err != nil {
+		return err
+	}
+	for _, c := range []struct{ name, got, want string }{
+		{"session", said.Session, want.Session}, {"address", said.Address, want.Address},
+		{"server name", said.ServerName, want.ServerName}, {"account", said.Account, want.Account},
+	} {
+		if c.got != c.want {
+			return &forgedError{fmt.Errorf("the statement is about the %s %.200q, want %q", c.name, c.got, c.want)}
+		}
+	}
+	return nil
 }
 
 // judgeDatabase takes over what the probe found, and asks for what it left out.

@@ -120,7 +120,7 @@ func newScene(t *testing.T) *scene {
 	}
 	s := &scene{promised: promised, key: []byte(encode("PRIVATE KEY", must[[]byte](t)(x509.MarshalPKCS8PrivateKey(private))))}
 	s.said = &evidence.Predicate{
-		Nonce: nonce, Time: at.UTC().Truncate(time.Second), Session: database, Address: "a:3306", ServerName: "a", Account: "confidb_verify",
+		Nonce: nonce, Time: at.UTC().Truncate(time.Second), Session: database, Address: "db1-mariadb.shop.svc:3306", ServerName: "db1-mariadb.shop.svc", Account: "confidb_verify",
 		ClientLeafSHA256: evidence.SHA256([]byte("leaf")), ServerVersion: "10.11",
 		Server:      &evidence.Server{LeafPEM: encode("CERTIFICATE", leaf.Raw), LeafSHA256: evidence.SHA256(leaf.Raw), CASPKISHA256: evidence.SHA256(ca.RawSubjectPublicKeyInfo), TLSVersion: "TLS 1.3", CipherSuite: "x"},
 		Limitations: []evidence.Limitation{{ID: "clear-aria-log", Text: "not encrypted"}, {ID: "no-integrity", Text: "none"}, {ID: "self-report", Text: "its own word"}},
@@ -334,6 +334,11 @@ func TestBrokenLinks(t *testing.T) {
 		"a certificate of the CAS that has expired": {func(_ *testing.T, s *scene) { s.seen.At = s.seen.At.Add(25 * time.Hour) }, "cas-tls-peer", check.None},
 		"a clock that is ahead":                     {func(_ *testing.T, s *scene) { s.seen.At = s.seen.At.Add(11 * time.Minute) }, "probe-statement", check.None},
 		"a clock that is behind":                    {func(_ *testing.T, s *scene) { s.seen.At = s.seen.At.Add(-11 * time.Minute) }, "probe-statement", check.None},
+		"another address":                           {func(t *testing.T, s *scene) { s.said.Address = "elsewhere:3306"; s.sign(t) }, "probe-statement", check.Contraindicated},
+		"another port":                              {func(t *testing.T, s *scene) { s.said.Address = "db1-mariadb.shop.svc:3307"; s.sign(t) }, "probe-statement", check.Contraindicated},
+		"another server name":                       {func(t *testing.T, s *scene) { s.said.ServerName = "elsewhere"; s.sign(t) }, "probe-statement", check.Contraindicated},
+		"another account":                           {func(t *testing.T, s *scene) { s.said.Account = "confidb_app"; s.sign(t) }, "probe-statement", check.Contraindicated},
+		"about another member":                      {func(t *testing.T, s *scene) { s.said.Session = "other/db"; s.sign(t) }, "probe-statement", check.Contraindicated},
 		"another key":                               {func(t *testing.T, s *scene) { s.seen.StatementKey = newScene(t).seen.StatementKey }, "probe-statement", check.Contraindicated},
 		"another database":                          {func(t *testing.T, s *scene) { s.said.Session = "other/db"; s.sign(t) }, "probe-statement", check.Contraindicated},
 		"another CA":                                {func(t *testing.T, s *scene) { s.seen.DatabaseCA = newScene(t).seen.DatabaseCA }, "statement-ca", check.Contraindicated},

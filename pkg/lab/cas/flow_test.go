@@ -17,6 +17,7 @@ import (
 	product "github.com/confidb/confidb/pkg/cas"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/evidence"
 	"github.com/confidb/confidb/pkg/lab/cas"
 	"github.com/confidb/confidb/pkg/lab/enclave"
 	"github.com/confidb/confidb/pkg/lab/las"
@@ -284,4 +285,44 @@ func variables(c *enclave.Configuration) []string {
 		all = append(all, c.Environment[name])
 	}
 	return all
+}
+
+// TestStatementKeyOfEachVersion: each version of the client session signs with a key of
+// its own, so a statement by an older one is refused.
+func TestStatementKeyOfEachVersion(t *testing.T) {
+	l := newLab(t).start(t)
+	i := install(t, l)
+	client, s := l.client(t, i.user), i.Session(topology.Client)
+	statement := func() []byte {
+		t.Helper()
+		key := files(l.configures(t, as(3, s.Name+"/probe")))[folder+"statement.key"]
+		line, err := evidence.SignStatement(&evidence.Predicate{
+			Nonce: strings.Repeat("0a", 16), Time: time.Unix(1, 0).UTC(), Session: "db", Address: "a", ServerName: "a", Account: "a",
+			ClientLeafSHA256: strings.Repeat("0a", 32), Findings: check.Report{{ID: "x", Title: "x"}},
+		}, []byte(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return line
+	}
+	verify := func(line []byte, hash string) error {
+		t.Helper()
+		public, err := client.PublicValue(t.Context(), s.Name, hash, topology.SecretStatementKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = evidence.VerifyStatement(line, []byte(public), strings.Repeat("0a", 16), "db")
+		return err
+	}
+	hash := s.Hash
+	for version := range 3 {
+		line := statement()
+		if err := verify(line, hash); err != nil {
+			t.Fatalf("version %d: %v", version, err)
+		}
+		hash = l.upload(t, i.user, successor(s.Text, hash))
+		if err := verify(line, hash); err == nil || !strings.Contains(err.Error(), "signed with key") {
+			t.Errorf("what version %d signed is accepted after an update: %v", version, err)
+		}
+	}
 }
