@@ -148,6 +148,9 @@ func (s *Site) gather(ctx context.Context, clusterID string, o Install) (*topolo
 	if err != nil {
 		return nil, nil, err
 	}
+	if earlier != nil && earlier.Import != nil {
+		return nil, nil, &ImportedError{Namespace: earlier.Namespace, Name: o.Name, Signer: earlier.Import.Signer}
+	}
 	if o.MustExist {
 		if _, err := s.existing(ctx, o.Name); err != nil {
 			return nil, nil, err
@@ -218,6 +221,18 @@ func (e *TakenError) Error() string {
 // Hint says how to go on.
 func (e *TakenError) Hint() string {
 	return "Take another name; or, if it is yours, set CONFIDB_HOME to the folder with its records."
+}
+
+// ImportedError means that a release is somebody else's: its record was imported.
+type ImportedError struct{ Namespace, Name, Signer string }
+
+func (e *ImportedError) Error() string {
+	return fmt.Sprintf("release %s/%s is somebody else's: its record was imported (signed by %s)", e.Namespace, e.Name, e.Signer)
+}
+
+// Hint says what can be done.
+func (e *ImportedError) Hint() string {
+	return "{verify " + e.Name + "} proves it; only whoever installed it changes it."
 }
 
 // plan finds the machines and returns the record of the release with its sessions.

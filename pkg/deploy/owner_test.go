@@ -100,3 +100,21 @@ func TestWithoutAnIdentityNothingIsTakenOver(t *testing.T) {
 		t.Errorf("got %v and %q", err, w.made())
 	}
 }
+
+// TestAnImportedReleaseIsNotChanged: who was handed a promise verifies, and no more.
+func TestAnImportedReleaseIsNotChanged(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.install(deploy.Install{}))
+	w.stored.Import = &topology.Import{Signer: "somebody"}
+	for _, there := range []bool{true, false} {
+		w.done = nil
+		if !there {
+			w.revision = nil
+		}
+		for _, o := range []deploy.Install{{}, {MustExist: true}, {DryRun: deploy.Server}} {
+			if _, err := w.install(o); err == nil || len(w.made()) > 0 {
+				t.Errorf("%+v: got %v and %q", o, err, w.made())
+			}
+		}
+	}
+}

@@ -55,3 +55,22 @@ func readFiles(path string) (texts map[string][]byte, folder bool, err error) {
 func isCollateral(name string) bool {
 	return filepath.Ext(name) == ".json" || slices.Contains(sgx.CollateralFileNames(), name)
 }
+
+// Export writes collateral that is not there yet: to a name that ends in .json a bundle,
+// to any other a folder of single files. There the certificate of one machine is left out:
+// it is personal data, and collateral is for all of its family.
+func Export(to string, c *sgx.Collateral) error {
+	if err := files.Free(to); err != nil {
+		return err
+	}
+	if filepath.Ext(to) == ".json" {
+		text, err := c.Bundle()
+		if err != nil {
+			return err
+		}
+		return files.Replace(to, text, files.Public)
+	}
+	shared := *c
+	shared.PCKCertificate = nil
+	return files.CreateFolder(to, shared.Files(), files.Public)
+}

@@ -56,6 +56,9 @@ type Plan struct {
 	// Host is the name under which pods reach the database; empty means the recorded
 	// one, or Host().
 	Host string
+	// Auditors may read the sessions beside their creator: PEM certificates, or key hashes
+	// of 64 hexadecimal digits.
+	Auditors []string
 	// Trust, Chart, Values, Pod and Origins are kept for later verifications.
 	Trust   attest.Trust
 	Chart   Chart
@@ -107,7 +110,7 @@ func Prepare(plan Plan, earlier *Release) (*Release, error) {
 	r.CASAddress, r.Trust, r.Chart, r.Values, r.Pod, r.Origins = plan.CASAddress, plan.Trust, plan.Chart, plan.Values, plan.Pod, plan.Origins
 	r.Templates, r.Settings, r.AllowedKinds = plan.Templates, plan.Settings, plan.AllowedKinds
 	r.Enclaves, r.BootstrapSQL, r.Host = plan.Enclaves, plan.BootstrapSQL, cmp.Or(plan.Host, r.Host, Host(plan.Name, plan.Namespace))
-	r.Platforms = plan.Platforms
+	r.Platforms, r.Auditors = plan.Platforms, plan.Auditors
 	return r, renderSessions(r, plan)
 }
 
@@ -178,6 +181,9 @@ func renderSessions(r *Release, plan Plan) error {
 	for i := range r.Members {
 		m := &r.Members[i]
 		text, err := renderSession(string(m.Role), plan.Templates, variables)
+		if err == nil {
+			text, err = withAuditors(m.Session.Name, text, plan.Auditors)
+		}
 		if err != nil {
 			return err
 		}

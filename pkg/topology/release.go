@@ -87,6 +87,11 @@ type Release struct {
 	// next run, a pending release since then was left by us and not by somebody else.
 	HelmStarted time.Time `json:"helmStarted"`
 	HelmPending bool      `json:"helmPending"`
+	// Auditors may read the sessions beside their creator: PEM certificates, or key hashes
+	// of 64 hexadecimal digits.
+	Auditors []string `json:"auditors,omitempty"`
+	// Import is set for a release of somebody else, which is verified and never changed.
+	Import *Import `json:"import,omitempty"`
 	// Origins says for each input where its value came from.
 	Origins map[string]string `json:"origins"`
 	Trust   attest.Trust      `json:"trust"`
@@ -160,6 +165,13 @@ func (r *Release) InstalledAs(digest string) Installed {
 
 // Workload is an object of a release that makes pods.
 type Workload struct{ Kind, Name string }
+
+// Import says whose promise a release is: the fingerprint of the key that signed it, and
+// when that was.
+type Import struct {
+	Signer string    `json:"signer"`
+	Signed time.Time `json:"signed"`
+}
 
 // Chart names a Helm chart. The zero value is our own.
 type Chart struct {

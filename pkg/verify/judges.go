@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/evidence"
 	"github.com/confidb/confidb/pkg/lint"
 	"github.com/confidb/confidb/pkg/session"
+	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/pkg/topology"
 )
 
@@ -103,7 +105,45 @@ func judgeCAS(a *appraisal, l link, _ topology.Session) check.Report {
 		return unproven(err.Error())
 	}
 	a.simulated = appraised.Simulated
-	return append(appraised.Findings, a.memory.Judge(appraised.Result, pin.Trust.RootCA, a.seen.At)...)
+	a.collateral = issued(appraised.Result, a.seen.At)
+	return append(renewable(appraised, a.promised.Name), a.memory.Judge(appraised.Result, pin.Trust.RootCA, a.seen.At)...)
+}
+
+// issued says of which day the collateral is: it knows nothing that was found since.
+func issued(r *sgx.Result, at time.Time) string {
+	if r == nil {
+		return ""
+	}
+	for _, v := range r.Validities {
+		if v.Part == "tcb-info" {
+			return fmt.Sprintf("%s, %d days before this run", v.From.UTC().Format(time.DateOnly), int(at.Sub(v.From).Hours())/24)
+		}
+	}
+	return ""
+}
+
+// renewable makes hints about collateral that is not current say how this release is
+// judged by newer one: what is recorded stays as it is.
+func renewable(appraised *attest.Appraisal, name string) check.Report {
+	findings := slices.Clone(appraised.Findings)
+	fetch := "{collateral fetch --to collateral}"
+	if r := appraised.Result; r != nil && r.Platform != nil {
+		fetch = fmt.Sprintf("{collateral fetch --fmspc %x --ca %s --to collateral}", r.Platform.FMSPC, platformCA(r.Platform.CA))
+	}
+	for i := range findings {
+		if strings.Contains(findings[i].Hint, "{collateral fetch}") {
+			findings[i].Hint = fetch + ", then {verify " + name + " --collateral collateral}"
+		}
+	}
+	return findings
+}
+
+// platformCA is what {collateral fetch} calls the CA of a platform's certificate.
+func platformCA(name string) string {
+	if strings.Contains(name, "Platform") {
+		return "platform"
+	}
+	return "processor"
 }
 
 // judgeStored asks whether CAS still holds what was uploaded.

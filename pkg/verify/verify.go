@@ -5,6 +5,8 @@
 package verify
 
 import (
+	"maps"
+
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/evidence"
@@ -19,7 +21,8 @@ type Result struct {
 	Simulated bool
 	// Limitations are what the database does not protect, whatever the findings say.
 	Limitations []evidence.Limitation
-	// Origins says where the inputs of the installation came from.
+	// Origins says where the inputs of the installation came from, and of which day the
+	// collateral is.
 	Origins map[string]string
 }
 
@@ -31,7 +34,14 @@ func Appraise(promised *topology.Release, memory attest.Memory, seen evidence.Ob
 	for _, l := range links() {
 		findings = append(findings, a.follow(l)...)
 	}
-	return Result{Findings: findings, Simulated: a.simulated, Limitations: a.limits(), Origins: promised.Origins}
+	origins := maps.Clone(promised.Origins)
+	if a.collateral != "" {
+		if origins == nil {
+			origins = map[string]string{}
+		}
+		origins["collateral of"] = a.collateral
+	}
+	return Result{Findings: findings, Simulated: a.simulated, Limitations: a.limits(), Origins: origins}
 }
 
 // appraisal is what the judges of one run look at, and what they leave for later ones.
@@ -47,6 +57,7 @@ type appraisal struct {
 	limitations []evidence.Limitation
 	volumes     []bool   // of each session of a database, whether its files are protected
 	objects     *objects // read once
+	collateral  string   // when Intel issued it; set by the CAS
 }
 
 // follow judges a link, for each of its members if it is about members.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -132,27 +131,9 @@ func (o *collateralExport) run(_ context.Context, arguments []string) error {
 	if err := all[0].Exportable(); err != nil {
 		return err
 	}
-	if err := export(o.to, all[0].Collateral); err != nil {
+	if err := pcs.Export(o.to, all[0].Collateral); err != nil {
 		return fmt.Errorf("exporting to %s: %w", o.to, err)
 	}
 	all[0].File, all[0].Done = o.to, collateral.Written
 	return o.conclude(all, s, false)
-}
-
-// export writes what is not there yet. The certificate of one machine is left out:
-// it is personal data, and collateral is for all of its family.
-func export(to string, c *sgx.Collateral) error {
-	if err := files.Free(to); err != nil {
-		return err
-	}
-	if filepath.Ext(to) == ".json" {
-		text, err := c.Bundle()
-		if err != nil {
-			return err
-		}
-		return files.Replace(to, text, files.Public)
-	}
-	shared := *c
-	shared.PCKCertificate = nil
-	return files.CreateFolder(to, shared.Files(), files.Public)
 }

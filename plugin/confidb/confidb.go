@@ -59,6 +59,7 @@ func newRootCommand(env *cli.Env) *cobra.Command {
 		verbs.NewVerify(env),
 		newSQLCommand(env),
 		newEnvCommand(env),
+		newPromiseCommand(env),
 		newTCBCommand(env),
 		env.Group("collateral", newCollateralFetchCommand(env), newCollateralShowCommand(env), newCollateralExportCommand(env)),
 		env.Group("policy", newPolicyCheckCommand(env), newPolicyExampleCommand(env)),

@@ -1,24 +1,22 @@
 package confidb
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	xterm "golang.org/x/term"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/kubectl/pkg/util/term"
 
+	"github.com/confidb/confidb/pkg/console"
 	"github.com/confidb/confidb/pkg/kube"
 	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/printers"
 	"github.com/confidb/confidb/plugin/internal/verbs"
 )
 
@@ -90,90 +88,18 @@ func (o *sqlShell) run(ctx context.Context, arguments []string) error {
 	defer cancel()
 	if tty := (term.TTY{In: streams.In, Out: streams.Out, Raw: true}); !given && tty.IsTerminalIn() && tty.IsTerminalOut() {
 		d.Environment["SCONE_CONFIG_ID"] += topology.ServiceSQL
-		return tty.Safe(func() error { return converse(ctx, known.Cluster, d, tty) })
+		shell := console.Terminal{In: tty.In, Out: tty.Out}
+		if size := tty.GetSize(); size != nil {
+			shell.Width, shell.Height = int(size.Width), int(size.Height)
+		}
+		return tty.Safe(func() error {
+			return console.Talk(ctx, shell, func(ctx context.Context, typed io.Reader, show io.Writer) error {
+				d.Tell = func(text string) { fmt.Fprintln(show, text) }
+				return kube.Exec(ctx, known.Cluster, d, remotecommand.StreamOptions{Stdin: typed, Stdout: show, Stderr: show})
+			})
+		})
 	}
 	d.Environment["SCONE_CONFIG_ID"] += topology.ServiceSQLBatch
+	d.Tell = func(text string) { printers.Warn(o.env.ErrOut, text) }
 	return kube.Exec(ctx, known.Cluster, d, remotecommand.StreamOptions{Stdin: streams.In, Stdout: streams.Out, Stderr: streams.ErrOut})
-}
-
-// converse lets somebody at a terminal talk to the client. The line is edited here, in
-// the user's program: the client gets whole lines and never a terminal, since what
-// serves a terminal (editor, pager, history) reads files and runs programs.
-func converse(ctx context.Context, c *kube.Cluster, d kube.Client, tty term.TTY) error {
-	ctx, interrupt := context.WithCancel(ctx)
-	defer interrupt()
-	typed, lines := io.Pipe()
-	defer typed.Close()
-	keys := &keyboard{Reader: tty.In, Writer: tty.Out}
-	editor := xterm.NewTerminal(keys, "sql> ")
-	if size := tty.GetSize(); size != nil && size.Width >= 20 { // some terminals say 0; 80 is assumed then
-		_ = editor.SetSize(int(size.Width), int(size.Height)) // of a width that it has not, lines only wrap badly
-	}
-	fmt.Fprintln(editor, "Statements end with ; and may go on over lines. Ctrl-D ends the shell, Ctrl-C breaks it off.")
-	go func() {
-		if keys.pass(editor, lines); keys.interrupted {
-			interrupt()
-		}
-	}()
-	screen, show := io.Pipe()
-	shown := make(chan struct{})
-	go func() { defer close(shown); showLines(editor, screen) }()
-	err := kube.Exec(ctx, c, d, remotecommand.StreamOptions{Stdin: typed, Stdout: show, Stderr: show})
-	show.Close()
-	<-shown
-	return err
-}
-
-// interruptKey is Ctrl-C at a terminal that makes no signal of it.
-const interruptKey = 3
-
-// keyboard remembers Ctrl-C, which the line editor does not tell from other ends.
-type keyboard struct {
-	io.Reader
-	io.Writer
-	interrupted bool
-}
-
-// Read reads keys.
-func (k *keyboard) Read(p []byte) (int, error) {
-	n, err := k.Reader.Read(p)
-	k.interrupted = k.interrupted || bytes.IndexByte(p[:n], interruptKey) >= 0
-	return n, err
-}
-
-// pass passes lines on until the user ends them or nobody reads them.
-func (k *keyboard) pass(editor *xterm.Terminal, lines *io.PipeWriter) {
-	defer lines.Close()
-	for {
-		line, err := editor.ReadLine()
-		if err != nil {
-			return
-		}
-		if _, err := io.WriteString(lines, line+"\n"); err != nil {
-			return
-		}
-	}
-}
-
-// showLines shows what the client says, line by line, with nothing in it that a
-// terminal obeys.
-func showLines(editor io.Writer, said io.Reader) {
-	lines := bufio.NewReader(said)
-	for {
-		line, err := lines.ReadString('\n')
-		if line != "" {
-			fmt.Fprintln(editor, strings.Map(visible, strings.TrimSuffix(line, "\n")))
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// visible leaves rows as they are but for what moves a terminal.
-func visible(r rune) rune {
-	if r != '\t' && !unicode.IsPrint(r) {
-		return '?'
-	}
-	return r
 }

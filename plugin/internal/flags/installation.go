@@ -36,6 +36,7 @@ type Installation struct {
 	bootstrapSQL, host   string
 	image                string
 	command, environment []string
+	auditors             []string
 }
 
 // AddFlags registers the flags.
@@ -59,6 +60,8 @@ func (f *Installation) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&f.client, "client-session", "", "name for the client session (default $DBCLIENT, else one that nobody can guess)")
 	flags.StringVar(&f.databaseTemplate, "database-template", "", "file that replaces our template of the database session (kubectl confidb session template database prints ours)")
 	flags.StringVar(&f.clientTemplate, "client-template", "", "file that replaces our template of the client session")
+
+	flags.StringArrayVar(&f.auditors, "auditor", nil, "who may read the sessions to verify them: a file with a certificate (kubectl confidb promise signer), or the fingerprint of its key; may be repeated (default: as at the first run)")
 
 	flags.StringVar(&f.bootstrapSQL, "bootstrap-sql", "", "file with the SQL of the database's system tables, from whoever builds the image")
 	flags.StringVar(&f.host, "database-host", "", "name under which pods reach the database (default NAME-mariadb.NAMESPACE.svc)")
@@ -144,6 +147,20 @@ func (f *Installation) addSessions(in *deploy.Inputs, earlier *topology.Release)
 	p.Templates = map[string]string{}
 	if earlier != nil {
 		maps.Copy(p.Templates, earlier.Templates)
+		p.Auditors = earlier.Auditors
+	}
+	if len(f.auditors) > 0 {
+		p.Auditors = nil
+	}
+	for _, text := range f.auditors {
+		if content, err := files.Read(text); err == nil {
+			text = string(content)
+		}
+		auditor, err := topology.ParseAuditor(text)
+		if err != nil {
+			return fmt.Errorf("--auditor: %w", err)
+		}
+		p.Auditors = append(p.Auditors, auditor)
 	}
 	for name, file := range map[string]string{"database": f.databaseTemplate, "client": f.clientTemplate} {
 		if file == "" {

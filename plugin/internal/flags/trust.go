@@ -37,6 +37,31 @@ func (t *Trust) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&t.RootCA, "sgx-root-ca", "", "PEM root certificate to use instead of Intel's; everything becomes simulated (labs only)")
 }
 
+// AddJudgeFlags registers those by which a release that runs is judged otherwise than by
+// its record.
+func (t *Trust) AddJudgeFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&t.Policy, "policy", "", "judge by this policy (kind "+policy.Kind+") instead of the recorded one")
+	flags.StringVar(&t.Collateral, "collateral", "", "judge by the collateral in this folder or bundle.json instead of the recorded one, which grows old")
+	flags.StringVar(&t.RootCA, "sgx-root-ca", "", "PEM root certificate to use instead of Intel's; everything becomes simulated (labs only)")
+}
+
+// Judge returns what was promised, with what is believed now: what the flags say, and what
+// was recorded where they say nothing. The environment has no say.
+func (t *Trust) Judge(promised *topology.Release) (*topology.Release, error) {
+	if t.Policy+t.Collateral+t.RootCA == "" {
+		return promised, nil
+	}
+	now := *t
+	now.LookupEnv = func(string) (string, bool) { return "", false }
+	plan, err := now.Resolve(promised)
+	if err != nil {
+		return nil, err
+	}
+	judged := *promised
+	judged.Trust, judged.Enclaves, judged.Settings, judged.Origins = plan.Trust, plan.Enclaves, plan.Settings, plan.Origins
+	return &judged, nil
+}
+
 // Resolve returns a plan of which all is set that is about trust: the CAS and its address,
 // the measurements of enclaves, and the origins. It reads the flags, the files that they
 // name and the environment. earlier is what a former run recorded, or nil; it is used where

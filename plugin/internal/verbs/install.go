@@ -94,7 +94,7 @@ func (o *Install) site(arguments []string, progress *cli.Progress) (string, *dep
 	if err != nil {
 		return "", nil, err
 	}
-	proof := verification{o.env, o.platforms, o.result}
+	proof := verification{env: o.env, platforms: o.platforms, result: o.result}
 	return name, &deploy.Site{
 		Cluster: p.Cluster, Helm: p.Helm, Store: p.Store, Progress: progress, Random: rand.Reader, Now: o.env.Now,
 		Owner: func() (string, error) { return p.Store.Owner(o.env.Now()) },

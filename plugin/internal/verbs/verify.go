@@ -28,10 +28,13 @@ func NewVerify(env *cli.Env) *cobra.Command {
 type verification struct {
 	env       *cli.Env
 	platforms *flags.Platforms
-	result    cli.Result
+	// trust is zero for a release that was installed right now: its record says it all.
+	trust  flags.Trust
+	result cli.Result
 }
 
 func (o *verification) addFlags(set *pflag.FlagSet) {
+	o.trust.AddJudgeFlags(set)
 	o.platforms.AddFlags(set)
 	o.result.AddFlags(set)
 }
@@ -46,6 +49,9 @@ func (o *verification) run(ctx context.Context, arguments []string) error {
 func (o *verification) prove(ctx context.Context, name string, progress *cli.Progress) error {
 	known, err := OpenRelease(o.env, name)
 	if err != nil {
+		return err
+	}
+	if known.Promised, err = o.trust.Judge(known.Promised); err != nil {
 		return err
 	}
 	memory, err := known.Store.Memory() // before this run adds to it

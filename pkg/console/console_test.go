@@ -1,4 +1,4 @@
-package confidb
+package console
 
 import (
 	"io"
