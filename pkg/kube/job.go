@@ -74,6 +74,9 @@ func (d Client) podSpec() corev1.PodSpec {
 		secrets = append(secrets, corev1.LocalObjectReference{Name: s})
 	}
 	placed := d.How.Placement
+	if len(d.Nodes) > 0 { // they are chosen already, such as one that the chart has left
+		placed.NodeSelector = nil
+	}
 	return corev1.PodSpec{
 		RestartPolicy:                corev1.RestartPolicyNever,
 		Affinity:                     onNodes(d.Nodes, placed.NodeAffinity),

@@ -163,6 +163,9 @@ func TestJobIsPlacedAsTheDatabase(t *testing.T) {
 	if a := d.podSpec().Affinity.NodeAffinity; a == zone || a.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms[0].MatchFields == nil {
 		t.Errorf("got %+v, want the node by name", a)
 	}
+	if got := d.podSpec().NodeSelector; got != nil {
+		t.Errorf("got the selector %v, which may keep the client from that node", got)
+	}
 }
 
 func TestJobWithoutSettings(t *testing.T) {

@@ -165,10 +165,7 @@ func TestAnotherPlatformIsRefused(t *testing.T) {
 	}
 	remove(t, "placed")
 	installed(t, "placed2", "--platform", id, "--set", "nodeSelector.kubernetes\\.io/hostname=n2", "--values", filepath.Join(absolute(t, lab), "values.yaml"))
-	// the cluster has more machines than the sessions admit, and verify says so
-	if code, report := verify(t, "placed2"); code != 3 || !slices.Equal(report.failed(), []string{"platforms-current"}) {
-		t.Errorf("exit %d, failed: %v", code, report.failed())
-	}
+	onlyOutdated(t, "placed2") // the cluster has more machines than the sessions admit
 	remove(t, "placed2")
 }
 
