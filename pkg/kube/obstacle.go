@@ -25,9 +25,11 @@ type obstacle struct {
 }
 
 // forever is for what passes by itself. aWhile is about ten seconds: a quota is freed by
-// a pod that ends, and a node is found when another pod moves.
+// a pod that ends, and a node is found when another pod moves. aMinute is for what may be
+// either.
 const (
 	forever = math.MaxInt
+	aMinute = 120
 	aWhile  = 20
 )
 
@@ -222,10 +224,10 @@ func unstartable() map[string]string {
 // with what mends it.
 func lasting() map[*regexp.Regexp]string {
 	return map[*regexp.Regexp]string{
-		regexp.MustCompile(`had untolerated taint`):                                 "Set tolerations in the chart's values, or remove the taint (kubectl describe nodes)" + then,
-		regexp.MustCompile(`didn't match (?:Pod's )?node (?:affinity|selector)`):    "Change nodeSelector or affinity in the chart's values, or label a node (kubectl get nodes --show-labels)" + then,
-		regexp.MustCompile(`volume node affinity conflict`):                         "The volume is on another node (kubectl get persistentvolumes -o wide): make that node usable" + then,
-		regexp.MustCompile(`didn't match (?:Pod's )?anti-affinity|anti-affinity r`): "Change the affinity in the chart's values, or add a node" + then,
+		regexp.MustCompile(`had untolerated taint`): "Set tolerations in the chart's values, or remove the taint (kubectl describe nodes)" + then,
+		regexp.MustCompile(`didn't match (?:Pod's )?node (?:affinity|selector)|didn't satisfy plugin\(s\) \[NodeAffinity\]`): "Change nodeSelector or affinity in the chart's values, or label a node (kubectl get nodes --show-labels)" + then,
+		regexp.MustCompile(`volume node affinity conflict`):                                                                  "The volume is on another node (kubectl get persistentvolumes -o wide): make that node usable" + then,
+		regexp.MustCompile(`didn't match (?:Pod's )?anti-affinity|anti-affinity r`):                                          "Change the affinity in the chart's values, or add a node" + then,
 	}
 }
 
@@ -255,6 +257,9 @@ func unscheduled(reason, message string) obstacle {
 		o.hint = hint
 	}
 	o.bears = aWhile
+	if strings.Contains(nodes, "untolerated taint(s)") { // newer schedulers do not say whose
+		o.bears = aMinute
+	}
 	return o
 }
 

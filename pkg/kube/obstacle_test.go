@@ -61,6 +61,10 @@ func TestUnscheduled(t *testing.T) {
 	}{
 		none + "3 node(s) had untolerated taint {sgx: only}. preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.": {aWhile, "toleration"},
 		none + "1 node(s) had untolerated taint {a: }, 2 node(s) didn't match Pod's node affinity/selector. preemption: x":                     {aWhile, "nodeSelector"},
+		none + "3 node(s) didn't satisfy plugin(s) [NodeAffinity]. preemption: x":                                                              {aWhile, "nodeSelector"},
+		none + "1 node(s) had untolerated taint(s), 2 node(s) didn't satisfy plugin(s) [NodeAffinity]. preemption: x":                          {aMinute, "nodeSelector"},
+		none + "3 node(s) had untolerated taint(s).":                                                                                           {aMinute, "toleration"},
+		none + "1 node(s) were unschedulable, 2 node(s) didn't satisfy plugin(s) [NodeAffinity]. preemption: x":                                {forever, "what is free"},
 		none + "3 node(s) had volume node affinity conflict. preemption: x":                                                                    {aWhile, "volume"},
 		none + "3 Insufficient sgx.intel.com/enclave. preemption: x":                                                                           {forever, "what is free"},
 		none + "1 Insufficient memory, 2 node(s) had untolerated taint {a: }.":                                                                 {forever, "what is free"},
