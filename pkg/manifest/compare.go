@@ -101,7 +101,9 @@ func (c *comparison) compare(at place, want, got any) {
 	}
 }
 
-// empty reports whether a value says nothing: the API leaves such out.
+// empty reports whether a value says nothing. The API's types leave out the zero of what
+// cannot be unset; where false or 0 is written, it may differ from nothing at all, as in
+// automountServiceAccountToken and runAsUser.
 func empty(value any) bool {
 	switch v := value.(type) {
 	case nil:
@@ -110,12 +112,6 @@ func empty(value any) bool {
 		return len(v) == 0
 	case []any:
 		return len(v) == 0
-	case string:
-		return v == ""
-	case bool:
-		return !v
-	case float64:
-		return v == 0
 	}
 	return false
 }
@@ -322,7 +318,7 @@ func objectAdditions(kind string) map[string]func(any) bool {
 	}
 	if kind == kindCronJob {
 		within("spec.jobTemplate.spec.template.spec.", podAdditions())
-		within("spec.", map[string]func(any) bool{"concurrencyPolicy": is("Allow"), "successfulJobsHistoryLimit": is(3.0), "failedJobsHistoryLimit": is(1.0)})
+		within("spec.", map[string]func(any) bool{"suspend": is(false), "concurrencyPolicy": is("Allow"), "successfulJobsHistoryLimit": is(3.0), "failedJobsHistoryLimit": is(1.0)})
 		return all
 	}
 	within("spec.template.spec.", podAdditions())

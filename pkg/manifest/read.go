@@ -309,7 +309,7 @@ func Workloads(manifests []byte) ([]topology.Workload, error) {
 func (o Object) canonical() []byte {
 	text, err := json.Marshal(o.Content)
 	if err != nil {
-		panic(err) // what was decoded can be encoded
+		return []byte(err.Error()) // not possible: what was decoded can be encoded
 	}
 	return text
 }

@@ -1,0 +1,55 @@
+package manifest_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/confidb/confidb/pkg/manifest"
+)
+
+// set is a StatefulSet whose pods, and whose container, have some fields in JSON.
+func set(pod, container string) string {
+	return fmt.Sprintf(`{"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": {"replicas": 1, "serviceName": "db", "selector": {"matchLabels": {"a": "b"}},
+		"template": {"metadata": {"labels": {"a": "b"}}, "spec": {%s"containers": [{%s"name": "db", "image": "i"}]}}}}`, pod, container)
+}
+
+// TestZeroIsNotNothing: where false and 0 can be told from what is not written, they are,
+// in both directions; elsewhere both mean the same.
+func TestZeroIsNotNothing(t *testing.T) {
+	for _, c := range []struct {
+		pod, container string
+		same           bool
+	}{
+		{`"automountServiceAccountToken": false, `, "", false},
+		{`"enableServiceLinks": false, `, "", false},
+		{`"hostUsers": false, `, "", false},
+		{`"terminationGracePeriodSeconds": 0, `, "", false},
+		{`"securityContext": {"runAsUser": 0}, `, "", false},
+		{`"securityContext": {"runAsNonRoot": false}, `, "", false},
+		{"", `"securityContext": {"allowPrivilegeEscalation": false}, `, false},
+		{"", `"securityContext": {"readOnlyRootFilesystem": false}, `, false},
+		{"", `"securityContext": {"runAsGroup": 0}, `, false},
+		{`"hostNetwork": false, `, "", true},
+		{`"hostPID": false, `, "", true},
+		{`"securityContext": {}, `, "", true},
+		{`"nodeSelector": {}, `, "", true},
+		{"", `"stdin": false, `, true},
+		{"", `"args": [], `, true},
+	} {
+		with, without := set(c.pod, c.container), set("", "")
+		for _, pair := range [][2]string{{with, without}, {without, with}} {
+			installed, err := manifest.Read([]byte(pair[0]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := manifest.Compare(installed[0], json.RawMessage(pair[1]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if (len(found) == 0) != c.same {
+				t.Errorf("%s%s installed %v: got %v, want it to be the same: %v", c.pod, c.container, pair[0] == with, found, c.same)
+			}
+		}
+	}
+}
