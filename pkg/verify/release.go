@@ -66,8 +66,8 @@ func judgeManifest(a *appraisal, l link, _ topology.Session) check.Report {
 		return check.Report{skipped(l.ID, l.Title, "the manifest that Helm keeps cannot be read", "helm get manifest shows it.")}
 	}
 	f := compare(l.ID, l.Title, seen.Value.Digest, a.promised.InstalledAs(a.seen.Release.Value.Digest).Digest, reinstall)
-	if f.Outcome == check.Pass && f.Got != a.promised.Installed.Digest {
-		f.Reason = "it is one that was installed before the last: somebody went back to it"
+	if f.Outcome == check.Pass && seen.Value.Digest != a.promised.Installed.Digest {
+		f.Outcome, f.Reason, f.Hint = check.Warn, "it is one that was installed before the last: somebody went back to it", reinstall
 	}
 	return check.Report{f}
 }
@@ -173,6 +173,9 @@ func judgeEndpoints(a *appraisal, l link, _ topology.Session) check.Report {
 	pods := slices.Concat(a.seen.Pods.Value, a.seen.PodsBefore.Value)
 	f := check.Finding{ID: l.ID, Title: l.Title, Outcome: check.Pass, Reason: claim}
 	host, _, _ := strings.Cut(a.promised.Host, ".")
+	if !slices.Contains(installed.Selecting(), host) {
+		f = skipped(l.ID, l.Title, fmt.Sprintf("the database is reached as %s, which is no Service of the release that selects pods, so it is not known who else is behind that name", a.promised.Host), "Install the release with the name of a Service of its chart.")
+	}
 	var failed []string
 	for _, service := range installed.Selecting() {
 		ends := a.seen.Endpoints[service]

@@ -294,6 +294,11 @@ func TestBrokenLinks(t *testing.T) {
 		"no machine promised, and none seen": {func(_ *testing.T, s *scene) {
 			s.promised.Platforms, s.seen.Platforms = nil, evidence.Got([]attest.PlatformID(nil), nil)
 		}, "platforms-current", check.None},
+		"reached by a name that is no Service of the chart": {func(_ *testing.T, s *scene) { s.promised.Host = "elsewhere.shop.svc" }, "release-endpoints", check.None},
+		"Helm went back to an earlier manifest": {func(_ *testing.T, s *scene) {
+			before := s.promised.Installed
+			s.promised.Earlier, s.promised.Installed.Digest = []topology.Installed{before}, strings.Repeat("0", 64)
+		}, "release-manifest", check.Warning},
 		"nodes unreadable": {func(_ *testing.T, s *scene) { s.seen.Platforms = evidence.Missing[[]attest.PlatformID]("unreachable") }, "platforms-current", check.None},
 		"CAS unreachable":  {func(_ *testing.T, s *scene) { s.seen.CAS = evidence.Missing[evidence.CAS]("unreachable") }, "cas-attested", check.None},
 		"CAS refused":      {func(_ *testing.T, s *scene) { s.promised.Trust.CAS.ReferenceValues.MRENCLAVEs[0][0]++ }, "session-database", check.Contraindicated},
