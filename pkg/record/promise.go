@@ -12,10 +12,12 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 	"time"
 
+	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/topology"
 )
@@ -53,6 +55,14 @@ func (s Store) ExportPromise(r *topology.Release, now time.Time) ([]byte, error)
 	promised := *r
 	promised.Kind, promised.Values, promised.Templates = releaseKind, nil, nil
 	promised.HelmStarted, promised.HelmPending = time.Time{}, false
+	promised.Chart.Repo, promised.Chart.Name = check.WithoutSecrets(r.Chart.Repo), check.WithoutSecrets(r.Chart.Name)
+	promised.Origins = maps.Clone(r.Origins)
+	for input, origin := range promised.Origins {
+		promised.Origins[input] = check.WithoutSecrets(origin)
+	}
+	if r.Pod.Environment["SCONE_SERVICE_ACCESS_TOKEN"] != "" {
+		return nil, errors.New("exporting a promise: a service access token is among the settings of the chart: whoever has the file would have it")
+	}
 	for _, m := range promised.Members {
 		if m.Session.Hash == "" {
 			return nil, fmt.Errorf("exporting a promise: it is not known that session %s was created", m.Session.Name)
@@ -111,12 +121,16 @@ type Imported struct {
 // fingerprint of the key that must have signed it; empty believes any the first time, and
 // later only the same.
 func (s Store) ImportPromise(cluster string, text []byte, signer string) (*Imported, error) {
+	wanted := plainFingerprint(signer)
+	if signer != "" && !regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(wanted) {
+		return nil, fmt.Errorf("importing a promise: signer: got %.80q, want a fingerprint of 64 hexadecimal digits", signer)
+	}
 	payload, fingerprint, err := openPromise(text)
 	if err != nil {
 		return nil, fmt.Errorf("importing a promise: %w", err)
 	}
 	r := payload.Release
-	if wanted := plainFingerprint(signer); wanted != "" && wanted != fingerprint {
+	if wanted != "" && wanted != fingerprint {
 		return nil, &SignerError{Got: fingerprint, Want: wanted}
 	}
 	unlock, err := s.LockRelease(cluster, r.Namespace, r.Name)
@@ -128,7 +142,7 @@ func (s Store) ImportPromise(cluster string, text []byte, signer string) (*Impor
 	if err != nil {
 		return nil, err
 	}
-	known := signer != ""
+	known := wanted != ""
 	if earlier != nil {
 		if err := replaceable(earlier, payload.Signed, fingerprint, known); err != nil {
 			return nil, err

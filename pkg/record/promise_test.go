@@ -211,6 +211,40 @@ func TestASecretIsNotHandedOn(t *testing.T) {
 	}
 }
 
+// TestCredentialsOfAChartStay: what opens its repository, or a session, is not handed on.
+func TestCredentialsOfAChartStay(t *testing.T) {
+	s, r := record.Store{Dir: t.TempDir()}, promised()
+	r.Chart = topology.Chart{Name: "https://canary@charts.example/db.tgz", Repo: "https://user:canary@charts.example"}
+	r.Origins = map[string]string{"chart": "--repo https://user:canary@charts.example"}
+	payload, err := base64.StdEncoding.DecodeString(member(t, export(t, s, r, day), "payload"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(payload, []byte("canary")) || !bytes.Contains(payload, []byte("charts.example")) {
+		t.Errorf("got %s, want the repository without credentials", payload)
+	}
+	if r.Chart.Repo != "https://user:canary@charts.example" || !strings.Contains(r.Origins["chart"], "canary") {
+		t.Errorf("the record itself was changed: %+v", r.Chart)
+	}
+	r.Pod.Environment = map[string]string{"SCONE_SERVICE_ACCESS_TOKEN": "canary"}
+	if text, err := s.ExportPromise(r, day); err == nil || strings.Contains(err.Error(), "canary") {
+		t.Errorf("got %s, %v, want a refusal", text, err)
+	}
+}
+
+// TestAFingerprintIsWhole: what is left of one that says nothing names no key.
+func TestAFingerprintIsWhole(t *testing.T) {
+	owner, stranger, other := record.Store{Dir: t.TempDir()}, record.Store{Dir: t.TempDir()}, record.Store{Dir: t.TempDir()}
+	if _, err := other.ImportPromise("c", export(t, owner, promised(), day), ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, signer := range []string{" ", ":", " : ", "ab", fingerprint(t, stranger) + "0", "sha256:" + fingerprint(t, stranger), strings.Repeat("g", 64)} {
+		if got, err := other.ImportPromise("c", export(t, stranger, promised(), day.Add(time.Hour)), signer); err == nil {
+			t.Errorf("%q: got %+v, want a refusal", signer, got)
+		}
+	}
+}
+
 func FuzzImportPromise(f *testing.F) {
 	owner := record.Store{Dir: f.TempDir()}
 	good, err := owner.ExportPromise(promised(), day)
