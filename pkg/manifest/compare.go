@@ -11,6 +11,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/confidb/confidb/pkg/check"
 )
 
 // Difference is one place in which what exists is not what was installed.
@@ -35,17 +37,49 @@ func (d Difference) String() string {
 // maxShown bounds what a difference shows of a value, in bytes.
 const maxShown = 200
 
-// shown is a value as JSON, shortened.
+// shown is a value as JSON, shortened, without what variables and arguments may hold in
+// secret.
 func shown(value any) string {
-	text, err := json.Marshal(value)
+	text, err := json.Marshal(concealed(value))
 	if err != nil {
 		return "?"
 	}
 	if len(text) > maxShown {
-		return strings.ToValidUTF8(string(text[:maxShown]), "") + "…"
+		text = append([]byte(strings.ToValidUTF8(string(text[:maxShown]), "")), "…"...)
 	}
-	return string(text)
+	return check.WithoutSecrets(string(text))
 }
+
+// open reports whether the value of a variable is no secret: it says under what a program
+// runs.
+func open(variable string) bool {
+	return strings.Contains(variable, "SCONE_") && variable != "SCONE_SERVICE_ACCESS_TOKEN" || loaderVariable(variable)
+}
+
+// concealed takes the values of variables out of a part of an object.
+func concealed(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for name, member := range v {
+			out[name] = concealed(member)
+		}
+		if name, isName := v["name"].(string); isName && v["value"] != nil && !open(name) {
+			out["value"] = hidden
+		}
+		return out
+	case []any:
+		var out []any
+		for _, item := range v {
+			out = append(out, concealed(item))
+		}
+		return out
+	}
+	return value
+}
+
+// hidden stands for the value of a variable.
+const hidden = "(not shown)"
 
 // place is where a comparison is: as it is shown, and as it is looked up in the table
 // of what a cluster adds.
@@ -69,6 +103,9 @@ type comparison struct {
 
 func (c *comparison) different(at place, want, got any) {
 	d := Difference{Path: at.path}
+	if variable, of := strings.CutSuffix(at.path, "].value"); of && strings.HasSuffix(at.pattern, "env[].value") && !open(variable[strings.LastIndexByte(variable, '[')+1:]) {
+		want, got = conceal(want, hidden), conceal(got, "another, "+hidden)
+	}
 	if want != nil {
 		d.Want = shown(want)
 	}
@@ -76,6 +113,14 @@ func (c *comparison) different(at place, want, got any) {
 		d.Got = shown(got)
 	}
 	c.found = append(c.found, d)
+}
+
+// conceal puts words in the place of a value; nothing stays nothing.
+func conceal(value any, words string) any {
+	if value == nil {
+		return nil
+	}
+	return words
 }
 
 // compare goes through two values.

@@ -3,6 +3,7 @@ package manifest_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/confidb/confidb/pkg/manifest"
@@ -50,6 +51,38 @@ func TestZeroIsNotNothing(t *testing.T) {
 			if (len(found) == 0) != c.same {
 				t.Errorf("%s%s installed %v: got %v, want it to be the same: %v", c.pod, c.container, pair[0] == with, found, c.same)
 			}
+		}
+	}
+}
+
+// TestDifferencesKeepSecrets: a difference is named, and no value of a variable is shown,
+// but of those that say under what a program runs.
+func TestDifferencesKeepSecrets(t *testing.T) {
+	none, one := set("", ""), set("", `"env": [{"name": "MARIADB_ROOT_PASSWORD", "value": "canary-1"}], `)
+	other := set("", `"env": [{"name": "MARIADB_ROOT_PASSWORD", "value": "canary-2"}], `)
+	sidecar := strings.Replace(none, `"image": "i"}`, `"image": "i"}, {"name": "x", "image": "y", "env": [{"name": "TOKEN", "value": "canary-3"}]}`, 1)
+	session := func(name string) string {
+		return set("", `"env": [{"name": "SCONE_CONFIG_ID", "value": "`+name+`"}], `)
+	}
+	token := set("", `"env": [{"name": "SCONE_SERVICE_ACCESS_TOKEN", "value": "canary-4"}], `)
+	for name, c := range map[string]struct{ installed, live, says string }{
+		"another value":   {one, other, "MARIADB_ROOT_PASSWORD"},
+		"a variable more": {none, one, "MARIADB_ROOT_PASSWORD"},
+		"a variable less": {one, none, "MARIADB_ROOT_PASSWORD"},
+		"a sidecar":       {none, sidecar, "containers[x]"},
+		"a token":         {none, token, "SCONE_SERVICE_ACCESS_TOKEN"},
+		"a session":       {session("ns/db"), session("ns/evil"), `got "ns/evil", want "ns/db"`},
+	} {
+		installed, err := manifest.Read([]byte(c.installed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := manifest.Compare(installed[0], json.RawMessage(c.live))
+		if err != nil || len(found) == 0 {
+			t.Errorf("%s: got %v, %v, want a difference", name, found, err)
+		}
+		if text := fmt.Sprint(found); strings.Contains(text, "canary") || !strings.Contains(text, c.says) {
+			t.Errorf("%s: got %s, want it to say %s and no value", name, text, c.says)
 		}
 	}
 }
