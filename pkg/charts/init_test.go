@@ -231,10 +231,14 @@ func (s *stage) secrets(authority *mariadbtest.Authority) *strings.Replacer {
 	rand.Read(atRest)
 	bootstrap, err := mariadbtest.BootstrapSQL()
 	s.must(err)
-	return strings.NewReplacer("$$SCONE::at_rest_key:hex$$", hex.EncodeToString(atRest), "$$SCONE::ca:crt$$", string(authority.PEM()),
+	known := []string{"$$SCONE::at_rest_key:hex$$", hex.EncodeToString(atRest), "$$SCONE::ca:crt$$", string(authority.PEM()),
 		"$$SCONE::server:crt$$", string(certificate), "$$SCONE::server:privatekey:pem$$", string(key),
 		"$$SCONE::verify_password:hex$$", mariadbtest.Password, "$$SCONE::app_password:hex$$", mariadbtest.Password,
-		"$BOOTSTRAP_SQL", bootstrap)
+		"$$SCONE::start_secret:hex$$", mariadbtest.StartSecret, "$BOOTSTRAP_SQL", bootstrap}
+	for name, definition := range topology.TableVariables(bootstrap) {
+		known = append(known, "$"+name+";", definition+";")
+	}
+	return strings.NewReplacer(known...)
 }
 
 // The chart and the session together, on a real mariadbd that is not in an enclave:
@@ -304,7 +308,7 @@ func (s *stage) checkDatabase(authority *mariadbtest.Authority, address string, 
 	s.must(err)
 	target := mariadb.Target{Address: address, ServerName: mariadbtest.ServerName, CA: authority.Certificate,
 		Account: mariadbtest.Account, Password: mariadbtest.Password, Certificate: certificate, Subject: mariadbtest.Subject,
-		Issuer: mariadbtest.Issuer, KeyDirectory: s.path("enclave") + "/", Now: time.Now, Random: rand.Reader, Promise: promised}
+		Issuer: mariadbtest.Issuer, KeyDirectory: s.path("enclave") + "/", Now: time.Now, Random: rand.Reader, Promise: promised, StartSecret: mariadbtest.StartSecret}
 	s.await(address)
 	report := mariadb.Observe(s.t.Context(), target, mariadb.Impostors{}).Report()
 	for _, finding := range report {

@@ -328,7 +328,7 @@ func (w *world) inputs(change ...func(*deploy.Inputs)) func(*topology.Release) (
 		in := &deploy.Inputs{Plan: topology.Plan{
 			CASAddress: "cas.scone-system.svc", Chart: topology.Chart{Name: w.chart}, Values: map[string]any{"image": "example/mariadb:2"},
 			Enclaves: map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}},
-			Trust:    attest.Trust{RequireProvenance: attest.Declared}, BootstrapSQL: "SELECT 1;", Origins: map[string]string{"cas": "default"},
+			Trust:    attest.Trust{RequireProvenance: attest.Declared}, BootstrapSQL: systemTables(), Origins: map[string]string{"cas": "default"},
 		}}
 		for _, c := range change {
 			c(in)
@@ -392,4 +392,13 @@ func hashes(r *topology.Release) map[string]string {
 		all[m.Session.Name] = m.Session.Hash
 	}
 	return maps.Clone(all)
+}
+
+// systemTables is SQL that makes the tables that a session of ours names.
+func systemTables() string {
+	sql := ""
+	for _, name := range topology.SystemTables() {
+		sql += "CREATE TABLE IF NOT EXISTS " + name + " (a int);\n"
+	}
+	return sql
 }

@@ -32,6 +32,7 @@ func ask[T any](ctx context.Context, server Querier, statement string, read func
 // answers are everything the server said about itself.
 type answers struct {
 	session     answer[sessionFacts]
+	started     answer[started]
 	status      answer[map[string]string] // of this session, by name
 	variables   answer[map[string]variable]
 	plugins     answer[[]plugin]
@@ -78,6 +79,7 @@ const (
 func collect(ctx context.Context, server Querier, promised *promise.Promise) answers {
 	seen := answers{
 		session:     ask(ctx, server, sessionQuery, readSession), // first: it is about this connection
+		started:     ask(ctx, server, startedQuery, readStarted),
 		status:      ask(ctx, server, statusQuery, readStatus),
 		variables:   askVariables(ctx, server),
 		plugins:     askPlugins(ctx, server),
@@ -119,6 +121,7 @@ func (a *answers) again(ctx context.Context, server Querier) {
 func unanswered(reason error) answers {
 	return answers{
 		session:     answer[sessionFacts]{err: reason},
+		started:     answer[started]{err: reason},
 		status:      answer[map[string]string]{err: reason},
 		variables:   answer[map[string]variable]{err: reason},
 		plugins:     answer[[]plugin]{err: reason},

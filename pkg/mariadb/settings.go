@@ -34,6 +34,8 @@ func settingQuestions() []question {
 		{"obj-02", "the server replicates with nobody, and only accounts of the session are connected", "Find out who is connected, then restart the database.", decideNeighbours},
 		{"obj-03", "what runs with somebody's rights was made by the version or by an account that may", "Drop it, and find out who made it.", decideObjects},
 		{"acc-04", "accounts and rights are exactly those of the session, now and after a restart", account, decideRights},
+		{"boot-01", "the session's init file ran to its end at this start",
+			"Read the pod's log, and restart the database. If it stays so, the volume was tampered with.", decideStart},
 		{"file-01", "files of clients and of the server cannot be read by statements", config, decideFiles},
 	}
 }
@@ -71,7 +73,7 @@ func decideOrigins(o *Observation) conclusion {
 		configured = append(configured, s.name)
 	}
 	// these are as secure when nobody set them
-	untouched := o.origins([]string{"read_only", "proxy_protocol_networks", "log_bin", "init_connect"}, originConfig, originDefault)
+	untouched := o.origins([]string{"read_only", "proxy_protocol_networks", "log_bin"}, originConfig, originDefault)
 	fromFile := o.origins(configured, originConfig)
 	if untouched.outcome == check.Fail || fromFile.outcome == check.Pass {
 		return untouched

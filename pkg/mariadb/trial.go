@@ -33,6 +33,9 @@ type Target struct {
 	// promise.Method.Secret.
 	Promise   *promise.Promise
 	Passwords map[string]string
+	// StartSecret is what the init file hashes with the time of the start; empty if the
+	// session has none.
+	StartSecret string
 	// KeyDirectory is where the key file of the database must lie, with a trailing slash.
 	KeyDirectory string
 	// Now tells the time at which certificates must be valid.

@@ -49,6 +49,8 @@ type input struct {
 	promise *promise.Promise
 	// passwords are those of the promised accounts that CAS gave, by promise.Method.Secret.
 	passwords map[string]string
+	// startSecret is what the database's init file knows; empty if the session has none.
+	startSecret string
 }
 
 // readInput reads the injected files. The nonce comes from the untrusted host.
@@ -70,6 +72,9 @@ func readInput(files fs.FS, nonce string) (*input, error) {
 	read.target("target.json", &in.target)
 	in.promise = read.promise("promise.json")
 	in.passwords = read.passwords(in.promise)
+	if read.has("start.secret") {
+		in.startSecret = string(read.file("start.secret"))
+	}
 	if read.err != nil {
 		return nil, read.err
 	}

@@ -81,7 +81,7 @@ func (r run) statement(ctx context.Context) ([]byte, error) {
 		Address: in.target.Address, ServerName: in.target.ServerName, CA: in.ca,
 		Account: in.target.Account, Password: in.password, Certificate: in.verify,
 		Subject: in.target.Subject, Issuer: in.target.Issuer,
-		KeyDirectory: r.keyDirectory, Now: r.now, Wait: r.wait, Random: r.random, Promise: in.promise, Passwords: in.passwords,
+		KeyDirectory: r.keyDirectory, Now: r.now, Wait: r.wait, Random: r.random, Promise: in.promise, Passwords: in.passwords, StartSecret: in.startSecret,
 	}, impostors)
 	line, err := evidence.SignStatement(predicate(in, began, seen), in.statementKey)
 	if err != nil {

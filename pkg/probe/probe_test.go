@@ -62,6 +62,7 @@ func injected(t *testing.T) (files fstest.MapFS, public []byte) {
 	wrongRole, err := db.CA.Server("confidb-verify", "wrong-role.invalid")
 	add("wrongrole", wrongRole, err)
 	files["app.password"] = &fstest.MapFile{Data: []byte(mariadbtest.Password)}
+	files["start.secret"] = &fstest.MapFile{Data: []byte(mariadbtest.StartSecret)}
 	promised, err := db.Promise.Document()
 	if err != nil {
 		t.Fatal(err)

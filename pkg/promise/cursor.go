@@ -1,6 +1,9 @@
 package promise
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // cursor takes tokens off the front of a statement. After the first that is not as it
 // must be, failed is set: whoever uses what it returned looks at that before.
@@ -103,3 +106,18 @@ func (c *cursor) account() (n Name, hosted bool) {
 
 // number takes a number, as it is written.
 func (c *cursor) number() string { return c.take(number).value }
+
+// sentinel is the value by which an init file says that it ran to its end: a secret of the
+// session, hashed with the time of this start.
+const sentinel = `SHA2(CONCAT('$$SCONE::start_secret:hex$$', ':', (SELECT UNIX_TIMESTAMP() - VARIABLE_VALUE
+	FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'UPTIME')), 256)`
+
+// acceptSentinel takes the sentinel if nothing else follows.
+func (c *cursor) acceptSentinel() bool {
+	want, err := cut(sentinel)
+	if err != nil || !slices.EqualFunc(c.tokens, want[:len(want)-1], func(a, b token) bool { return a.kind == b.kind && a.value == b.value }) {
+		return false
+	}
+	c.tokens = nil
+	return true
+}

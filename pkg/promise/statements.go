@@ -222,7 +222,7 @@ func (r *reader) other(c *cursor) error {
 		return r.onTable(c)
 	case c.accept("INSERT", "INTO"), c.accept("INSERT", "IGNORE", "INTO"), c.accept("REPLACE", "INTO"), c.accept("DELETE", "FROM"), c.accept("UPDATE"):
 		return r.onTable(c)
-	case c.accept("FLUSH", "PRIVILEGES"), c.accept("COMMIT"), c.accept("SHUTDOWN"), c.accept("END", "IF"), c.accept("END"):
+	case c.accept("FLUSH", "PRIVILEGES"), c.accept("COMMIT"), c.accept("SHUTDOWN"), c.accept("RESIGNAL"), c.accept("END", "IF"), c.accept("END"):
 	case c.accept("DECLARE", "EXIT", "HANDLER", "FOR"):
 		return stopping(c)
 	case c.accept("IF"):
@@ -290,6 +290,10 @@ func (r *reader) set(c *cursor) error {
 	c.mark(":")
 	if !c.mark("=") {
 		return errNotUnderstood
+	}
+	if global && c.acceptSentinel() {
+		r.promise.Settings = append(r.promise.Settings, Setting{Name: name, Secret: true, Origin: FromStatement})
+		return nil
 	}
 	value, negative := c.literal()
 	if c.failed {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -261,6 +262,10 @@ func sessionVariables(r *Release, plan Plan) (map[string]string, error) {
 	if strings.TrimSpace(plan.BootstrapSQL) == "" {
 		return nil, errors.New("no SQL for the system tables: the database could not be made")
 	}
+	if err := checkTables(plan.BootstrapSQL); err != nil && plan.Templates[string(Database)] == "" {
+		return nil, err
+	}
+	maps.Copy(variables, TableVariables(plan.BootstrapSQL))
 	if len(plan.Platforms) == 0 {
 		return nil, errors.New("no platform ID: a session without platforms could be used on any machine")
 	}

@@ -101,7 +101,7 @@ func newScene(t *testing.T) *scene {
 	id := must[attest.PlatformID](t)(attest.ParsePlatformID("INTEL_QE_ID:" + nonce))
 	at := time.Now()
 	cas, trust := minted(t, at)
-	promised := must[*topology.Release](t)(topology.Prepare(topology.Plan{BootstrapSQL: "SELECT 1;",
+	promised := must[*topology.Release](t)(topology.Prepare(topology.Plan{BootstrapSQL: systemTables(),
 		Name: "db1", Namespace: "shop", CASAddress: "cas.scone-system.svc", Platforms: []attest.PlatformID{id}, Trust: trust,
 		Enclaves: map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}},
 	}, nil))
@@ -367,4 +367,13 @@ func TestBrokenLinks(t *testing.T) {
 			}
 		})
 	}
+}
+
+// systemTables is SQL that makes the tables that a session of ours names.
+func systemTables() string {
+	sql := ""
+	for _, name := range topology.SystemTables() {
+		sql += "CREATE TABLE IF NOT EXISTS " + name + " (a int);\n"
+	}
+	return sql
 }

@@ -74,7 +74,7 @@ func install(t *testing.T, l *lab) installation {
 	release, err := topology.Prepare(topology.Plan{
 		Name: "db1", Namespace: "shop", CASAddress: "cas", Platforms: []attest.PlatformID{attest.PlatformIDFromQEID(l.platform.QEID)},
 		Enclaves:     map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}},
-		BootstrapSQL: "CREATE TABLE db (Host char(255));",
+		BootstrapSQL: systemTables(),
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -325,4 +325,13 @@ func TestStatementKeyOfEachVersion(t *testing.T) {
 			t.Errorf("what version %d signed is accepted after an update: %v", version, err)
 		}
 	}
+}
+
+// systemTables is SQL that makes the tables that a session of ours names.
+func systemTables() string {
+	sql := ""
+	for _, name := range topology.SystemTables() {
+		sql += "CREATE TABLE IF NOT EXISTS " + name + " (a int);\n"
+	}
+	return sql
 }

@@ -30,7 +30,9 @@ const (
 	Account  = "confidb_verify"
 	Password = "5d41402abc4b2a76b9719d911017c592"
 	Subject  = "/CN=confidb-verify"
-	Issuer   = "/CN=confidb-ca"
+	// StartSecret is the session's, for the mark of a start.
+	StartSecret = "0e4d8a3f3b1c4f6d9a2b7c5e1f0a8d6b"
+	Issuer      = "/CN=confidb-ca"
 	// ServerName is in the server's certificate.
 	ServerName = "db-mariadb.default.svc"
 )
@@ -55,9 +57,11 @@ type Server struct {
 
 	directory string
 	owner     *syscall.SysProcAttr
+	initial   []string
 	command   []string
 	files     map[string]string
 	process   *exec.Cmd
+	ended     <-chan struct{} // of a process for which somebody waits already
 	log       *bytes.Buffer
 }
 
@@ -97,10 +101,13 @@ func (s *Server) start() (err error) {
 	if err := s.writeFiles(); err != nil {
 		return err
 	}
-	install := exec.Command("mariadb-install-db", "--defaults-file="+s.path("enclave/my.cnf"), "--auth-root-authentication-method=normal", "--skip-test-db")
+	install := exec.Command(s.initial[0], s.initial[1:]...)
 	install.SysProcAttr, install.Dir = s.owner, s.directory
 	if output, err := install.CombinedOutput(); err != nil {
 		return fmt.Errorf("initialising: %w: %s", err, output)
+	}
+	if err := os.Rename(s.path("new"), s.path("data")); err != nil {
+		return fmt.Errorf("initialising: %w", err)
 	}
 	return s.run()
 }
@@ -120,12 +127,8 @@ func (s *Server) run() error {
 // Restart stops the server as a user would, and starts it again with further lines in its
 // configuration, which are not of the session. The next Restart leaves them out again.
 func (s *Server) Restart(lines ...string) error {
-	s.Admin.Close()
-	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
-		return fmt.Errorf("stopping mariadbd: %w", err)
-	}
-	if err := s.process.Wait(); err != nil {
-		return fmt.Errorf("stopping mariadbd: %w; its log: %s", err, s.log)
+	if err := s.Shut(); err != nil {
+		return err
 	}
 	if err := os.WriteFile(s.path("enclave/my.cnf"), []byte(s.files[s.path("enclave/my.cnf")]+strings.Join(append(lines, ""), "\n")), 0o600); err != nil {
 		return fmt.Errorf("configuring mariadbd: %w", err)
@@ -197,12 +200,12 @@ func (s *Server) writeFiles() error {
 	if err != nil {
 		return err
 	}
-	s.command, s.files, s.Promise = made.command, made.files, made.promise
+	s.initial, s.command, s.files, s.Promise = made.initial, made.command, made.files, made.promise
 	s.Passwords = map[string]string{"SCONE::verify_password:hex": Password, "SCONE::app_password:hex": Password}
 	once := sha1.Sum([]byte(Password))
 	s.Hash = fmt.Sprintf("*%X", sha1.Sum(once[:]))
 	s.files[s.path("enclave/accounts.sql")] += admin
-	for _, name := range []string{"tmp", "data"} {
+	for _, name := range []string{"tmp", "new"} {
 		if err := os.Mkdir(s.path(name), 0o700); err != nil {
 			return err
 		}
@@ -229,7 +232,7 @@ func (s *Server) secrets() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{"$$SCONE::verify_password:hex$$": Password, "$$SCONE::app_password:hex$$": Password, "$$SCONE::ca:crt$$": string(s.CA.PEM()),
+	return map[string]string{"$$SCONE::start_secret:hex$$": StartSecret, "$$SCONE::verify_password:hex$$": Password, "$$SCONE::app_password:hex$$": Password, "$$SCONE::ca:crt$$": string(s.CA.PEM()),
 		"$$SCONE::server:crt$$": string(certificate), "$$SCONE::server:privatekey:pem$$": string(key)}, nil
 }
 

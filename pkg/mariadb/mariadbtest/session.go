@@ -25,9 +25,9 @@ const quick = `          innodb_buffer_pool_size = 16M
 // configured is what the project's own session of a database gives the service db, with
 // paths below a directory, and what it promises.
 type configured struct {
-	command []string
-	files   map[string]string
-	promise *promise.Promise
+	initial, command []string // make the database, and run it
+	files            map[string]string
+	promise          *promise.Promise
 }
 
 // configure renders the project's sessions as an installation does, with the paths of the
@@ -53,10 +53,14 @@ func configure(directory, port string, secrets map[string]string) (*configured, 
 	}
 	made := &configured{files: map[string]string{}}
 	for _, s := range database.Services {
-		if s.Name != topology.ServiceDatabase {
+		switch s.Name {
+		case "init":
+			made.initial = s.Command
+		case topology.ServiceDatabase:
+			made.command = s.Command
+		default:
 			continue
 		}
-		made.command = s.Command
 		if err := made.inject(database, s.ImageName, secrets); err != nil {
 			return nil, err
 		}
