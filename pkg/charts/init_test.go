@@ -316,7 +316,7 @@ func (s *stage) checkDatabase(authority *mariadbtest.Authority, address string, 
 			s.t.Errorf("%s: got %v (%s; %s), want %s", finding.ID, finding.Outcome, finding.Got, finding.Reason, finding.Want)
 		}
 	}
-	s.wantDatabases("app", "mysql", "performance_schema", "sys")
+	s.wantDatabases("app", "confidb", "mysql", "performance_schema", "sys")
 }
 
 // await waits until the database listens.

@@ -6,6 +6,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/confidb/confidb/pkg/charts"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/mariadb"
 	"github.com/confidb/confidb/pkg/mariadb/mariadbtest"
@@ -205,21 +208,53 @@ const (
 	ends  = "ends"  // before anybody can log in
 	heals = "heals" // what was planted is gone, and every check passes
 	named = "named" // a check does not pass
+	hangs = "hangs" // before anybody can log in, so that it never becomes ready
 )
 
-// boot starts the database and demands one of some outcomes, and what the log or a check says.
-func (h *host) boot(name, mention string, outcomes ...string) {
+// ready asks the server as the chart's startup probe does.
+func (h *host) ready(ctx context.Context) bool {
+	h.t.Helper()
+	script, err := fs.ReadFile(charts.MariaDB(), "files/ready.sh")
+	h.must(err)
+	_, port, err := net.SplitHostPort(h.server.Address)
+	h.must(err)
+	return exec.CommandContext(ctx, "sh", "-c", strings.ReplaceAll(string(script), "3306", port)).Run() == nil
+}
+
+// readied asks until it is told to stop, and says how often the server was ready.
+func (h *host) readied(ctx context.Context) <-chan int {
+	times := make(chan int, 1)
+	go func() {
+		n := 0
+		for ctx.Err() == nil {
+			if h.ready(ctx) {
+				n++
+			}
+		}
+		times <- n
+	}()
+	return times
+}
+
+// boot starts the database and demands one of some outcomes, and what the log or a check
+// says. It reports whether the database is ready.
+func (h *host) boot(name, mention string, outcomes ...string) (ready bool) {
 	h.t.Helper()
 	ctx, stop := context.WithCancel(h.t.Context())
-	logins := h.stormed(ctx)
+	logins, readied := h.stormed(ctx), h.readied(ctx)
 	serves, log, err := h.server.Begin()
-	h.must(err)
 	stop()
 	if n := <-logins; n > 0 {
 		h.t.Errorf("%s: %d logins of strangers", name, n)
 	}
+	times := <-readied
 	got, said := ends, log
-	if serves {
+	switch {
+	case errors.Is(err, mariadbtest.ErrHangs):
+		got = hangs
+	case err != nil:
+		h.t.Fatal(err)
+	case serves:
 		got = heals
 		if all := problems(h.t); len(all) > 0 {
 			got, said = named, strings.Join(all, "\n")
@@ -233,6 +268,11 @@ func (h *host) boot(name, mention string, outcomes ...string) {
 			h.t.Errorf("%s: a secret is in the log", name)
 		}
 	}
+	ready = serves && h.ready(h.t.Context())
+	if got == heals && !ready || !serves && times > 0 {
+		h.t.Errorf("%s: it %s, and was ready %d times", name, got, times)
+	}
+	return ready || times > 0
 }
 
 const notOurs = "was not made under this session"
@@ -330,8 +370,8 @@ func TestPlantedFiles(t *testing.T) {
 	h.boot("H6: the second start", "", heals)
 }
 
-// Each system table is broken in each way. A table that the server needs before the init
-// file may make it end; nothing else may.
+// Each system table is broken in each way: no stranger logs in, and what does not serve
+// is never ready. (A folder in the place of a definition makes the server hang.)
 func TestBrokenSystemTables(t *testing.T) {
 	h := newHost(t)
 	tables := append(topology.SystemTables(), "time_zone", "table_stats")
@@ -350,7 +390,7 @@ func TestBrokenSystemTables(t *testing.T) {
 		} {
 			h.clean()
 			plant()
-			h.boot(table+": "+name, "", ends, heals, named)
+			h.boot(table+": "+name, "", ends, heals, named, hangs)
 		}
 	}
 }
@@ -383,7 +423,9 @@ func TestInitFileThatStops(t *testing.T) {
 			if name != "fails" || strings.HasPrefix(line, "SET SESSION") {
 				want = []string{named}
 			}
-			h.boot(fmt.Sprintf("line %d %s: %.60s", i+1, name, line), "", want...)
+			if h.boot(fmt.Sprintf("line %d %s: %.60s", i+1, name, line), "", want...) {
+				t.Errorf("line %d %s: %.60s: it becomes ready", i+1, name, line)
+			}
 		}
 	}
 }
@@ -447,7 +489,7 @@ func TestKilledAtTheStart(t *testing.T) {
 		h.must(h.server.Killed(h.server.Path("confidb/reached.frm")))
 		h.must(os.WriteFile(h.server.Path("enclave/accounts.sql"), []byte(h.server.File("accounts.sql")), 0o600))
 		h.boot(fmt.Sprintf("killed after statement %d", at), "", heals)
-		h.must(h.server.Shut(), os.Remove(h.server.Path("confidb/reached.frm")))
+		h.must(h.server.Shut(), os.RemoveAll(h.server.Path("confidb/reached.frm"))) // a table that was half made is gone
 	}
 }
 

@@ -67,8 +67,12 @@ func (s *Server) Program(name string, arguments ...string) *exec.Cmd {
 	return command
 }
 
+// ErrHangs means that a server listens and greets nobody, for longer than a start takes.
+var ErrHangs = errors.New("it neither serves nor ends")
+
 // Begin starts the program of a service, and waits until it serves or has ended. The
-// administrator is not connected. The log is that of this start.
+// administrator is not connected. The log is that of this start. A server that does neither
+// is killed, which is ErrHangs.
 func (s *Server) Begin() (serves bool, log string, err error) {
 	s.log.Reset()
 	output, err := os.CreateTemp(s.directory, "log")
@@ -86,7 +90,7 @@ func (s *Server) Begin() (serves bool, log string, err error) {
 		process.Wait() // the exit code of SHUTDOWN is 0
 		close(ended)
 	}()
-	for begun := time.Now(); time.Since(begun) < startTimeout; {
+	for begun := time.Now(); time.Since(begun) < startTimeout/2; {
 		select {
 		case <-ended:
 			text, err := os.ReadFile(output.Name())
@@ -103,7 +107,9 @@ func (s *Server) Begin() (serves bool, log string, err error) {
 		}
 	}
 	text, err := os.ReadFile(output.Name())
-	return false, "", errors.Join(fmt.Errorf("it neither serves nor ends; its log: %s", text), err, process.Process.Kill())
+	err = errors.Join(err, process.Process.Kill())
+	<-ended
+	return false, string(text), errors.Join(ErrHangs, err)
 }
 
 // settled reports whether a program goes on that says that it is ready: one that was told
