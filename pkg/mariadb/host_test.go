@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -476,13 +477,10 @@ func TestKilledAtTheStart(t *testing.T) {
 	for i := range n {
 		// the file is cut after some of its statements, as if the server was killed there
 		lines := strings.SplitAfter(h.server.File("accounts.sql"), ";\n")
-		var until int
-		for at, line := range lines {
-			if strings.Contains(line, "DELETE FROM mysql.global_priv") {
-				until = at
-			}
+		first := func(text string) int {
+			return slices.IndexFunc(lines, func(line string) bool { return strings.Contains(line, text) })
 		}
-		begin := 12
+		begin, until := first("SET @loaded")+1, first("DELETE FROM mysql.global_priv")
 		at := begin + i*(until-begin)/n
 		text := strings.Join(lines[:at], "") + "CREATE TABLE confidb.reached (a int);\nDO SLEEP(60);\nEND//\n"
 		h.must(os.WriteFile(h.server.Path("enclave/accounts.sql"), []byte(text), 0o600), h.server.Own(h.server.Path("enclave/accounts.sql")))
