@@ -527,8 +527,7 @@ innodb_encryption_threads = 0
 aria_encrypt_tables = OFF
 encrypt_tmp_files = OFF
 encrypt_binlog = OFF
-general_log = ON
-log_output = TABLE
+log_output = FILE
 unix_socket = ON
 `
 

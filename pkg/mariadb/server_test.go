@@ -246,7 +246,7 @@ func TestChanges(t *testing.T) {
 		{"system versioned MyISAM", "enc-05", []string{"CREATE TABLE app.old (a int) ENGINE=MyISAM WITH SYSTEM VERSIONING"}, []string{"DROP TABLE app.old"}, check.Fail, "app.old"},
 		{"Aria in clear from now on", "enc-02", []string{"SET GLOBAL aria_encrypt_tables=OFF"}, []string{"SET GLOBAL aria_encrypt_tables=ON"}, check.Fail, "aria_encrypt_tables=OFF"},
 		{"no threads", "enc-02", []string{"SET GLOBAL innodb_encryption_threads=0"}, []string{"SET GLOBAL innodb_encryption_threads=1"}, check.Fail, "=0"},
-		{"general log", "log-01", []string{"SET GLOBAL general_log=ON"}, []string{"SET GLOBAL general_log=OFF"}, check.Fail, "general_log=ON"},
+		{"general log", "log-01", []string{logTable, "SET GLOBAL general_log=ON"}, []string{"SET GLOBAL general_log=OFF", "DROP TABLE mysql.general_log"}, check.Fail, "general_log=ON"},
 		{"log output", "log-01", []string{"SET GLOBAL log_output='FILE'"}, []string{"SET GLOBAL log_output='NONE'"}, check.Fail, "log_output=FILE"},
 		{"error log plugin", "log-01", []string{"INSTALL SONAME 'sql_errlog'"}, []string{"UNINSTALL SONAME 'sql_errlog'"}, check.Fail, "sql_error_log"},
 		{"local files", "file-01", []string{"SET GLOBAL local_infile=ON"}, []string{"SET GLOBAL local_infile=OFF"}, check.Fail, "local_infile=ON"},
@@ -261,6 +261,10 @@ func TestChanges(t *testing.T) {
 		})
 	}
 }
+
+// logTable is one that the init file has dropped: without it the log cannot be switched on.
+const logTable = `CREATE TABLE mysql.general_log (event_time TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6), user_host MEDIUMTEXT NOT NULL,
+	thread_id BIGINT(21) UNSIGNED NOT NULL, server_id INTEGER UNSIGNED NOT NULL, command_type VARCHAR(64) NOT NULL, argument MEDIUMTEXT NOT NULL) ENGINE=CSV CHARACTER SET utf8`
 
 func TestKeysFromElsewhere(t *testing.T) {
 	target := goodTarget()
