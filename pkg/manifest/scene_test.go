@@ -97,7 +97,7 @@ var prepared = sync.OnceValues(func() (*topology.Release, error) {
 		return nil, err
 	}
 	return topology.Prepare(topology.Plan{
-		Name: "db1", Namespace: "shop", CASAddress: "cas", Platforms: []attest.PlatformID{id}, BootstrapSQL: "SELECT 1;",
+		Name: "db1", Namespace: "shop", CASAddress: "cas", Platforms: []attest.PlatformID{id}, BootstrapSQL: systemTables(),
 		Enclaves: map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}},
 		Settings: map[string]policy.Settings{topology.EnclaveServer: {Heap: "1G", Dlopen: "0"}},
 	}, nil)
@@ -321,3 +321,12 @@ func (l *live) problems(t *testing.T) []string {
 // db is the pod of the database, and mariadb its container.
 func (l *live) db() *evidence.Pod          { return &l.pods[0] }
 func (l *live) mariadb() *corev1.Container { return &l.pods[0].Spec.Containers[0] }
+
+// systemTables is SQL that makes the tables that a session of ours names.
+func systemTables() string {
+	sql := ""
+	for _, name := range topology.SystemTables() {
+		sql += "CREATE TABLE IF NOT EXISTS " + name + " (a int);\n"
+	}
+	return sql
+}

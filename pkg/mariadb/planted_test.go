@@ -64,9 +64,9 @@ func TestPlantedObjects(t *testing.T) {
 		row("a trigger of the attested client", `cannot have made it`, "CREATE DEFINER=confidb_verify@'%' TRIGGER app.g BEFORE INSERT ON app.t FOR EACH ROW SET NEW.a=1", "DROP TRIGGER app.g"),
 		row("a procedure of the application", `cannot have made it`, "CREATE DEFINER=confidb_app@'%' PROCEDURE app.p() SELECT 1", "DROP PROCEDURE app.p"),
 		row("a function", `FUNCTION "app"."f"`, "CREATE DEFINER=nobody@'%' FUNCTION app.f() RETURNS int DETERMINISTIC RETURN 1", "DROP FUNCTION app.f"),
-		{name: "an event", do: []string{"INSERT INTO mysql.event (db, name, body, definer, interval_value, interval_field, created, body_utf8, status) VALUES ('app', 'e', 'SELECT 1', 'confidb_app@%', 1, 'DAY', now(), 'SELECT 1', 'ENABLED')"},
+		{name: "an event", do: []string{"INSERT IGNORE INTO mysql.event (db, name, body, definer, interval_value, interval_field, created, body_utf8, status) VALUES ('app', 'e', 'SELECT 1', 'confidb_app@%', 1, 'DAY', now(), 'SELECT 1', 'ENABLED')"},
 			undo: []string{"DELETE FROM mysql.event"}, id: "obj-03", mention: `EVENT "app"."e"`},
-		{name: "an event that sleeps", do: []string{"INSERT INTO mysql.event (db, name, body, definer, interval_value, interval_field, created, body_utf8, status) VALUES ('app', 'e', 'SELECT 1', 'root@localhost', 1, 'DAY', now(), 'SELECT 1', 'DISABLED')"},
+		{name: "an event that sleeps", do: []string{"INSERT IGNORE INTO mysql.event (db, name, body, definer, interval_value, interval_field, created, body_utf8, status) VALUES ('app', 'e', 'SELECT 1', 'root@localhost', 1, 'DAY', now(), 'SELECT 1', 'DISABLED')"},
 			undo: []string{"DELETE FROM mysql.event"}, id: "obj-03", mention: `EVENT "app"."e"`},
 		// databases of the server's own
 		row("a table in mysql", `TABLE "mysql"."x" is not of`, "CREATE TABLE mysql.x (a int)", "DROP TABLE mysql.x"),

@@ -182,7 +182,7 @@ func (i *insider) object() change {
 		change{do: []string{"CREATE DEFINER=" + definer + " SQL SECURITY INVOKER VIEW app." + name + " AS SELECT * FROM mysql.db"}, undo: []string{"DROP VIEW app." + name}},
 		change{do: []string{"CREATE DEFINER=" + definer + " TRIGGER app." + name + " AFTER DELETE ON app.kept_db FOR EACH ROW SET @a=1"}, undo: []string{"DROP TRIGGER app." + name}},
 		change{do: []string{"CREATE DEFINER=" + pick(i, definer, "confidb_app@'%'") + " PROCEDURE app." + name + "() SELECT 1"}, undo: []string{"DROP PROCEDURE app." + name}},
-		change{do: []string{"INSERT INTO mysql.event (db, name, body, definer, interval_value, interval_field, created, body_utf8, status) VALUES ('app', '" + name + "', 'SELECT 1', '" + pick(i, "root@localhost", "confidb_app@%") + "', 1, 'DAY', now(), 'SELECT 1', 'ENABLED')"}, undo: []string{"DELETE FROM mysql.event"}},
+		change{do: []string{"INSERT IGNORE INTO mysql.event (db, name, body, definer, interval_value, interval_field, created, body_utf8, status) VALUES ('app', '" + name + "', 'SELECT 1', '" + pick(i, "root@localhost", "confidb_app@%") + "', 1, 'DAY', now(), 'SELECT 1', 'ENABLED')"}, undo: []string{"DELETE FROM mysql.event"}},
 		change{do: []string{"CREATE TABLE " + pick(i, "mysql.", "sys.") + name + " (a int)"}, undo: []string{"DROP TABLE IF EXISTS mysql." + name + ", sys." + name}},
 		change{do: []string{"CREATE VIEW " + pick(i, "mysql.", "sys.") + name + " AS SELECT 1 AS a"}, undo: []string{"DROP VIEW IF EXISTS mysql." + name + ", sys." + name}},
 		change{do: []string{"CREATE PROCEDURE sys." + name + "() SELECT 1"}, undo: []string{"DROP PROCEDURE sys." + name}},
