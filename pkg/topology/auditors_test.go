@@ -27,7 +27,7 @@ func planWith(t *testing.T, change func(*topology.Plan)) (*topology.Release, err
 		t.Fatal(err)
 	}
 	plan := topology.Plan{
-		Name: "db1", Namespace: "shop", CASAddress: "cas", Platforms: []attest.PlatformID{id}, BootstrapSQL: "SELECT 1;",
+		Name: "db1", Namespace: "shop", CASAddress: "cas", Platforms: []attest.PlatformID{id}, BootstrapSQL: systemTables(),
 		Enclaves: map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}},
 	}
 	change(&plan)
