@@ -68,6 +68,7 @@ bench: build ## measure: quotes, start of the program, lab up, install to verifi
 bench-lab: build ## the part of bench that needs the lab
 	$(GOTEST) -tags e2e -run '^$$' -bench Start -benchtime 20x ./test/e2e
 	$(GOTEST) -tags e2e -run '^$$' -bench InstallToVerified -benchtime 3x ./test/e2e
+	$(GOTEST) -tags e2e -run '^$$' -bench Verify -benchtime 5x ./test/e2e
 	$(GOTEST) -tags e2e -run '^$$' -bench LabUp -benchtime 1x -timeout 40m ./test/e2e
 
 modules: ## fetch the Go modules, and say nothing unless that fails

@@ -195,14 +195,27 @@ func (found *neighbours) ask(ctx context.Context, server Querier) (err error) {
 		return err
 	}
 	for _, r := range threads.Values {
-		if r[1].Text == "Connect" && r[3].Text == "login" {
-			continue // nobody yet: a login that is refused says any name, and ours does
+		if notYetSomebody(r[0].Text, r[1].Text, r[3].Text) {
+			continue
 		}
 		if found.users = append(found.users, r[0].Text); strings.HasPrefix(r[1].Text, "Binlog Dump") {
 			found.replicas = append(found.replicas, fmt.Sprintf("%q from %s", r[0].Text, r[2].Text))
 		}
 	}
 	return nil
+}
+
+// notYetSomebody says that a thread has not logged in: a login that is refused says any name,
+// and ours does. Measured under load: until its end it is Connect in any state, and for a
+// moment Busy or Killed. Who logs in again from a session, to hide, is "Change user".
+func notYetSomebody(user, command, state string) bool {
+	switch command {
+	case "Connect":
+		return user != "system user" // which older versions call Connect, and which replicates
+	case "Busy", "Killed":
+		return state == "login"
+	}
+	return false
 }
 
 // texts joins columns of each row.

@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"os/exec"
+	"syscall"
 	"testing"
 )
 
@@ -17,6 +18,31 @@ func BenchmarkInstallToVerified(b *testing.B) {
 		run(b, "helm", "uninstall", name, "--wait")
 		run(b, "kubectl", "delete", "pvc", "-l", "app.kubernetes.io/instance="+name, "--wait=false")
 		b.StartTimer()
+	}
+}
+
+// A verification against a pod that does nothing but start MariaDB's client, in one run:
+// what a verification takes that no pod does. MB is what our program needs in memory.
+func BenchmarkVerify(b *testing.B) {
+	installed(b, "bench-verify")
+	for _, c := range []struct {
+		name string
+		run  []string
+	}{
+		{"pod", []string{"bash", "-c", "kubectl run pod-$RANDOM$RANDOM --restart=Never --image=lab.local/mariadb:10.11 --image-pull-policy=IfNotPresent --attach --rm --quiet --command -- mariadb --version"}},
+		{"verify", confidb("verify", "bench-verify", "--accept-simulated")},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			var memory int64
+			for range b.N {
+				program := command(b, b.Context(), c.run...)
+				if out, err := program.CombinedOutput(); err != nil {
+					b.Fatalf("%v: %s", err, out)
+				}
+				memory = max(memory, program.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)
+			}
+			b.ReportMetric(float64(memory)/1024, "MB")
+		})
 	}
 }
 

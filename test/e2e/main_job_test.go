@@ -3,12 +3,15 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -215,4 +218,33 @@ func TestBadInput(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Twenty verifications of one release, four at a time, while the attested client writes: the
+// machine has more to do than it can, and nothing is wrong.
+func TestNoFalseAlarmUnderLoad(t *testing.T) {
+	installed(t, "busy")
+	load, enough := context.WithCancel(t.Context())
+	var others sync.WaitGroup
+	others.Go(func() {
+		for n := 0; load.Err() == nil; n++ {
+			if r := sql(t, "busy", fmt.Sprintf("create or replace table app.busy%d as select seq from seq_1_to_20000", n%3)); r.code != 0 {
+				t.Errorf("a client beside it: %v", r)
+				return
+			}
+		}
+	})
+	var verifications sync.WaitGroup
+	for range 4 {
+		verifications.Go(func() {
+			for range 5 {
+				if r := try(t, confidb("verify", "busy", "--accept-simulated")...); r.code != 0 {
+					t.Errorf("a verification among others: %v", r)
+				}
+			}
+		})
+	}
+	verifications.Wait()
+	enough()
+	others.Wait()
 }
