@@ -46,9 +46,9 @@ type room struct {
 // one floor do not import each other.
 func floors() [][]room {
 	return [][]room{
-		{{words, "pkg/check", ""}, {words, "pkg/document", "strict YAML with positions"}, {words, "pkg/files", ""}},
+		{{words, "pkg/check", ""}, {words, "pkg/document", "strict YAML with positions"}, {words, "pkg/files", ""}, {words, "pkg/forms", ""}},
 		{{judge, "pkg/sgx", "a quote and what Intel signs about its platform, verified"}, {judge, "pkg/promise", "what a session promises of its database, and the SQL that says so"}},
-		{{aside, "internal/sgxmint", ""}, {aside, "internal/realquotes", ""}, {judge, "pkg/attest", "evidence of a CAS against a policy (RFC 9334)"}},
+		{{aside, "internal/sgxmint", ""}, {aside, "internal/realquotes", ""}, {aside, "internal/realinputs", ""}, {judge, "pkg/attest", "evidence of a CAS against a policy (RFC 9334)"}},
 		{{judge, "pkg/session", "the session language of SCONE"}, {judge, "pkg/policy", "the user's policy as a document"}, {judge, "pkg/collateral", ""}, {judge, "pkg/baseline", "what a version of MariaDB is by itself, and what a server is beside that"}},
 		{{judge, "pkg/diff", "what a change of a session means"}, {judge, "pkg/lint", "what is dangerous in sessions, rule by rule"}, {judge, "pkg/platform", "a machine's facts, and what they say together"}},
 		{{judge, "pkg/topology", "what is to run, and what was promised of it"}, {judge, "pkg/explain", ""}, {judge, "pkg/inventory", "the machines over time"}},
@@ -85,6 +85,7 @@ func owners() map[string][]string {
 		"os/exec":                               {"pkg/contact", "pkg/lab"},
 		module + "/plugin/internal/scripttest":  {},
 		module + "/internal/realquotes":         {},
+		module + "/internal/realinputs":         {},
 		module + "/pkg/mariadb/mariadbtest":     {},
 		module + "/pkg/machines/machinestest":   {},
 		module + "/pkg/lab":                     {"pkg/lab", "cmd/confidb-lab"},

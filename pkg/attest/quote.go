@@ -2,6 +2,8 @@ package attest
 
 import (
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/confidb/confidb/pkg/check"
@@ -93,22 +95,43 @@ type QuoteAppraisal struct {
 	Simulated bool
 }
 
-// AppraiseQuote judges one quote with the collateral in files, which are what
-// sgx.CollateralFromFiles takes; without any, nothing is known of the TCB. A quote or
-// collateral that is forged or cannot be read is a finding, and then nothing is claimed.
-func AppraiseQuote(raw []byte, files map[string][]byte, o sgx.Options, p Policy) *QuoteAppraisal {
-	a := &QuoteAppraisal{Claims: &Claims{}, Simulated: !o.Roots.Intel()}
+// QuoteInputs are what an appraisal of a quote depends on.
+type QuoteInputs struct {
+	// Text is the file with the quote, in a form that sgx.ReadQuote takes.
+	Text []byte
+	// Collateral is what sgx.CollateralFromFiles takes; without any, nothing is known of
+	// the TCB.
+	Collateral map[string][]byte
+	Options    sgx.Options
+	Policy     Policy
+}
+
+// AppraiseQuote judges one quote. A quote or collateral that is forged is a finding, and
+// then nothing is claimed. What is in no form that is read, or no SGX quote, is a
+// *sgx.FormError.
+func AppraiseQuote(in QuoteInputs) (*QuoteAppraisal, error) {
+	raw, as, err := sgx.ReadQuote(in.Text)
+	if err != nil {
+		return nil, err
+	}
+	a := &QuoteAppraisal{Claims: &Claims{}, Simulated: !in.Options.Roots.Intel()}
 	genuine := check.Finding{ID: "quote", Title: "the quote is genuine: an SGX platform under the trusted root made it", Outcome: check.Pass}
-	result, err := verify(raw, files, o)
+	if as != "" {
+		genuine.Title += "; it was read as " + as
+	}
+	result, err := verify(raw, in.Collateral, in.Options)
+	if _, unread := errors.AsType[*sgx.FormError](err); unread {
+		return nil, fmt.Errorf("the collateral: %w", err)
+	}
 	if err != nil {
 		genuine.Outcome, genuine.Reason = check.Fail, err.Error()
 		genuine.Hint = "Do not believe this quote; {explain} says what the code means."
 		a.Findings = check.Report{genuine}
-		return a
+		return a, nil
 	}
 	a.Claims = ClaimsOf(result)
-	a.Findings = append(check.Report{genuine}, Appraise(result, p)...)
-	return a
+	a.Findings = append(check.Report{genuine}, Appraise(result, in.Policy)...)
+	return a, nil
 }
 
 func verify(raw []byte, files map[string][]byte, o sgx.Options) (*sgx.Result, error) {

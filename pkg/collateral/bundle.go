@@ -6,6 +6,7 @@ package collateral
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/confidb/confidb/pkg/check"
@@ -67,10 +68,34 @@ func (b Bundle) Findings() check.Report {
 	if errors.As(b.Err, &refusal) {
 		code = refusal.Code
 	}
+	hint := "Throw it away, and fetch it again with {collateral fetch}."
+	if form := b.unread(); form != nil {
+		hint = form.Hint()
+	}
 	return check.Report{{
 		ID: string(code), Title: "everything in the collateral is readable, and signed under the trusted root",
-		Outcome: check.Fail, Reason: b.Err.Error(), Hint: "Throw it away, and fetch it again with {collateral fetch}.",
+		Outcome: check.Fail, Reason: b.Err.Error(), Hint: hint,
 	}}
+}
+
+// unread is why a bundle is in no form that is read, or nil.
+func (b Bundle) unread() *sgx.FormError {
+	form, _ := errors.AsType[*sgx.FormError](b.Err)
+	return form
+}
+
+// Readable returns an error that says what is wrong with the form of bundles, if none of
+// them is in one that is read. What can be read of others is worth saying.
+func Readable(all []Bundle) error {
+	var problems []error
+	for _, b := range all {
+		form := b.unread()
+		if form == nil {
+			return nil
+		}
+		problems = append(problems, fmt.Errorf("%s: %w", b.File, b.Err))
+	}
+	return errors.Join(problems...)
 }
 
 // Problems are the findings that are neither a pass nor accepted, in one line, or nil.

@@ -326,7 +326,7 @@ func TestRefreshLooksAtWhatIsThere(t *testing.T) {
 	i, other := newIntel(t), newIntel(t)
 	for want, had := range map[string][]byte{
 		"collateral-unreadable: ":                     []byte("{"),
-		"collateral-unreadable: unexpected end":       {},
+		"collateral-unreadable: EOF":                  {},
 		"root-untrusted: ":                            other.bundle(now),
 		"got FMSPC c0ffee000001 and CA \"platform\"":  i.bundle(now, i.tcbInfo("fmspc", "c0ffee000001")),
 		"and CA \"\", want c0ffee000000 and \"platfo": i.bundle(now, func(all map[string][]byte) { delete(all, "pckSignChain.pem") }),

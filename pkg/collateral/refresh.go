@@ -185,3 +185,7 @@ func (e *Error) Unwrap() error { return e.err }
 
 // Hint says what to do.
 func (e *Error) Hint() string { return e.hint }
+
+// ExitCode is that of work that could not be done, also where a bundle is in no form that
+// is read: it is not what the user gave.
+func (e *Error) ExitCode() int { return 1 }

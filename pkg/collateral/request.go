@@ -48,10 +48,15 @@ func (r Request) Name() string {
 	return c.Name()
 }
 
-// RequestFor reads which collateral a quote needs. Nothing is verified: it only
+// RequestFor reads which collateral the quote in a file needs, in any form that
+// sgx.ReadQuote takes. Nothing is verified: it only
 // chooses, and what does not fit is found when the quote is appraised.
-func RequestFor(quote []byte) (Request, error) {
-	q, err := sgx.ParseQuote(quote)
+func RequestFor(text []byte) (Request, error) {
+	raw, _, err := sgx.ReadQuote(text)
+	if err != nil {
+		return Request{}, err
+	}
+	q, err := sgx.ParseQuote(raw)
 	if err != nil {
 		return Request{}, err
 	}

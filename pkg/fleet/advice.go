@@ -170,6 +170,8 @@ func whyUnknown(reason string) string {
 		return "Several nodes show the quote of one machine. It says nothing of the others, and nobody knows which they are."
 	case anotherMachine:
 		return "The quote is genuine, and of a machine that is not the one of this name."
+	case notRead:
+		return "The file is something else than a quote of an SGX enclave, or is cut off. It says nothing of the node, good or bad."
 	case notGenuine:
 		return "Nothing in the file counts: whoever made it was no SGX platform under the trusted root, or the collateral is forged."
 	}

@@ -28,6 +28,7 @@ const Unknown = "unknown"
 const (
 	noEvidence     = "no evidence"
 	notGenuine     = "the evidence is not genuine"
+	notRead        = "the evidence is no SGX quote"
 	cloned         = "cloned evidence"
 	anotherMachine = "evidence of another machine"
 	notSaid        = "the collateral does not say it"
@@ -37,7 +38,7 @@ const (
 type Machine struct {
 	// Node is the node's name.
 	Node string
-	// Quote is its evidence; empty without any.
+	// Quote is its evidence, in a form that sgx.ReadQuote takes; empty without any.
 	Quote []byte
 	// Origin says where the quote is from, for messages.
 	Origin string
@@ -192,7 +193,16 @@ func (a *Appraiser) node(m Machine) Node {
 		n.Findings = check.Report{genuine}
 		return n
 	}
-	result, err := a.verify(m.Quote)
+	raw, as, err := sgx.ReadQuote(m.Quote)
+	if err != nil {
+		n.Reason, genuine.Reason, genuine.Hint = notRead, err.Error(), hintOf(err)
+		n.Findings = check.Report{genuine}
+		return n
+	}
+	if as != "" {
+		genuine.Title += "; it was read as " + as
+	}
+	result, err := a.verify(raw)
 	if err != nil {
 		n.Reason, genuine.Outcome, genuine.Reason = notGenuine, check.Fail, err.Error()
 		genuine.Hint = "Do not believe this quote; {explain} says what the code means."
@@ -204,6 +214,14 @@ func (a *Appraiser) node(m Machine) Node {
 	n.claim(result)
 	n.compareID(result, m.ID)
 	return n
+}
+
+func hintOf(err error) string {
+	form, ok := errors.AsType[*sgx.FormError](err)
+	if !ok {
+		return "Get a new quote from this node."
+	}
+	return form.Hint()
 }
 
 // platformFindings leaves out what is asked of the enclave.

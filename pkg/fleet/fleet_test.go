@@ -144,7 +144,11 @@ func TestStatusOfOneMachine(t *testing.T) {
 	}
 }
 
-// Whatever is no genuine quote is unknown, and never a pass.
+// tdxQuote begins as quotes of TDX do: version 4, ECDSA, type 0x81.
+func tdxQuote() []byte { return append([]byte{4, 0, 2, 0, 0x81}, make([]byte, 1000)...) }
+
+// Whatever is no genuine quote is unknown, and never a pass. It is forged only if it can
+// be read.
 func TestWhatIsNotGenuine(t *testing.T) {
 	f, stranger := newFactory(t), newFactory(t)
 	good := f.machine("n")
@@ -158,11 +162,12 @@ func TestWhatIsNotGenuine(t *testing.T) {
 		want, code string
 	}{
 		"no evidence":    {Machine{Node: "n"}, "unknown, no evidence, skip", "unknown"},
-		"an empty file":  {Machine{Node: "n", Origin: "n.bin"}, "unknown, the evidence is not genuine, fail", "quote-unreadable"},
-		"text":           {Machine{Node: "n", Quote: []byte("hello"), Origin: "n.bin"}, "unknown, the evidence is not genuine, fail", "quote-unreadable"},
+		"an empty file":  {Machine{Node: "n", Origin: "n.bin"}, "unknown, the evidence is no SGX quote, skip", "quote-unreadable"},
+		"text":           {Machine{Node: "n", Quote: []byte("hello"), Origin: "n.bin"}, "unknown, the evidence is no SGX quote, skip", "quote-unreadable"},
 		"a changed body": {changed(200), "unknown, the evidence is not genuine, fail", "quote-signature-invalid"},
 		"another root":   {stranger.machine("n"), "unknown, the evidence is not genuine, fail", "root-untrusted"},
-		"half a quote":   {Machine{Node: "n", Quote: good.Quote[:600], Origin: "n.bin"}, "unknown, the evidence is not genuine, fail", "quote-unreadable"},
+		"a TDX quote":    {Machine{Node: "n", Quote: tdxQuote(), Origin: "n.bin"}, "unknown, the evidence is no SGX quote, skip", "quote-unsupported"},
+		"half a quote":   {Machine{Node: "n", Quote: good.Quote[:600], Origin: "n.bin"}, "unknown, the evidence is no SGX quote, skip", "quote-unreadable"},
 	} {
 		t.Run(title, func(t *testing.T) {
 			n := f.nodes(attest.Policy{}, c.machine)[0]

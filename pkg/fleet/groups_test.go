@@ -138,14 +138,16 @@ func TestGroups(t *testing.T) {
 	f.Status, f.Advisories, f.QEStatus = sgx.SWHardeningNeeded, []string{advisory, "INTEL-DOC-10001"}, sgx.OutOfDate
 	p := f.platform()
 	a, b := f.machine("a"), f.machine("b")
-	r := f.report(attest.Policy{}, a, Machine{Node: "none"}, b, Machine{Node: "nothing"}, Machine{Node: "c1", Quote: f.quote(p, 1), Origin: "x"}, Machine{Node: "c2", Quote: f.quote(p, 2), Origin: "x"}, Machine{Node: "forged", Quote: []byte("x"), Origin: "x"})
+	forged := f.quote(f.platform(), 3)
+	forged[200] ^= 1
+	r := f.report(attest.Policy{}, a, Machine{Node: "none"}, b, Machine{Node: "nothing"}, Machine{Node: "c1", Quote: f.quote(p, 1), Origin: "x"}, Machine{Node: "c2", Quote: f.quote(p, 2), Origin: "x"}, Machine{Node: "forged", Quote: forged, Origin: "x"}, Machine{Node: "unread", Quote: []byte("x"), Origin: "x"})
 	var got []string
 	for _, g := range r.Groups {
 		got = append(got, strings.Join([]string{g.Outcome.String(), g.Status, g.Reason, strings.Join(g.Nodes, " ")}, ", "))
 	}
 	want := []string{
 		"fail, OutOfDate, , a b", "fail, unknown, cloned evidence, c1 c2", "fail, unknown, the evidence is not genuine, forged",
-		"skip, unknown, no evidence, none nothing",
+		"skip, unknown, no evidence, none nothing", "skip, unknown, the evidence is no SGX quote, unread",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -24,16 +24,19 @@ func ReadFiles(path string) (map[string][]byte, error) {
 	return texts, err
 }
 
-// ReadBundles reads what ReadFiles reads, and verifies each bundle on its own.
+// ReadBundles reads what ReadFiles reads, and verifies each bundle on its own. It is an
+// error if none is in a form that is read.
 func ReadBundles(path string, o sgx.Options) ([]collateral.Bundle, error) {
 	texts, folder, err := readFiles(path)
 	if err != nil {
 		return nil, err
 	}
 	if folder {
-		return collateral.ParseFolder(path, texts, o), nil
+		all := collateral.ParseFolder(path, texts, o)
+		return all, collateral.Readable(all)
 	}
-	return []collateral.Bundle{collateral.Parse(path, texts[single], o)}, nil
+	all := []collateral.Bundle{collateral.Parse(path, texts[single], o)}
+	return all, collateral.Readable(all)
 }
 
 func readFiles(path string) (texts map[string][]byte, folder bool, err error) {

@@ -1,6 +1,7 @@
 package pcs_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,7 +43,8 @@ func TestReadFiles(t *testing.T) {
 	}
 }
 
-// TestReadBundles: what is no collateral is a bundle that says so, never nothing.
+// TestReadBundles: what is no collateral is a bundle that says so, never nothing; and an
+// error if there is nothing else.
 func TestReadBundles(t *testing.T) {
 	folder := t.TempDir()
 	file := filepath.Join(folder, "one.json")
@@ -52,7 +54,8 @@ func TestReadBundles(t *testing.T) {
 	empty := t.TempDir()
 	for path, want := range map[string]string{folder: file, file: file, empty: empty} {
 		all, err := pcs.ReadBundles(path, sgx.Options{})
-		if err != nil || len(all) != 1 {
+		var form *sgx.FormError
+		if !errors.As(err, &form) || form.ExitCode() != 2 || len(all) != 1 {
 			t.Fatalf("%s: got %v and %v", path, all, err)
 		}
 		if all[0].Err == nil {

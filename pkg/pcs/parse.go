@@ -3,11 +3,12 @@ package pcs
 import (
 	"bytes"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/url"
+
+	"github.com/confidb/confidb/pkg/forms"
 )
 
 // maxHeader bounds the text of one chain: two certificates are 3 KB.
@@ -61,14 +62,12 @@ func parseIssuerChain(text string) ([]byte, error) {
 // parseCRL returns the DER of a revocation list, which PCS serves as DER or PEM and
 // a PCCS also as hexadecimal digits.
 func parseCRL(body []byte) ([]byte, error) {
-	der := body
-	if block, _ := pem.Decode(body); block != nil {
-		der = block.Bytes
-	} else if digits, err := hex.DecodeString(string(bytes.TrimSpace(body))); err == nil {
-		der = digits // never DER as well: that begins with the digit 0 and a byte above the letters
+	one, _, ok := forms.One(body, func(der []byte) bool {
+		_, err := x509.ParseRevocationList(der)
+		return err == nil
+	})
+	if !ok {
+		return nil, fmt.Errorf("got %d bytes that are no revocation list, want it as one of: %s", len(body), forms.Known)
 	}
-	if _, err := x509.ParseRevocationList(der); err != nil {
-		return nil, fmt.Errorf("got %d bytes that are no revocation list in DER, PEM or hexadecimal digits: %w", len(body), err)
-	}
-	return der, nil
+	return one.Bytes, nil
 }

@@ -58,14 +58,14 @@ func TestParseCRL(t *testing.T) {
 	_, list := material(t)
 	digits := hex.EncodeToString(list)
 	for name, body := range map[string]string{
-		"DER": string(list), "hexadecimal": digits, "upper case": strings.ToUpper(digits) + "\r\n",
+		"DER": string(list), "hexadecimal": digits, "upper case": strings.ToUpper(digits) + "\r\n", "quoted": `"` + digits + `"`,
 		"PEM": string(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: list})),
 	} {
 		if got, err := parseCRL([]byte(body)); err != nil || !bytes.Equal(got, list) {
 			t.Errorf("%s: got %x and error %v", name, got, err)
 		}
 	}
-	for name, body := range map[string]string{"nothing": "", "half": digits[:100], "an odd digit": digits + "0", "quoted": `"` + digits + `"`, "a page": "<html>"} {
+	for name, body := range map[string]string{"nothing": "", "half": digits[:100], "an odd digit": digits + "0", "a page": "<html>"} {
 		if got, err := parseCRL([]byte(body)); err == nil || got != nil {
 			t.Errorf("%s: got %x, want an error", name, got)
 		}

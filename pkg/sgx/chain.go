@@ -32,6 +32,9 @@ func IntelRoot() Roots {
 // RootFromPEM trusts the public key of one self-signed certificate. Unless that
 // is Intel's, whatever is verified under it is simulated.
 func RootFromPEM(text []byte) (Roots, error) {
+	if found, _, err := readChain(text); err == nil {
+		text = found
+	}
 	chain, err := parseChain(text)
 	if err != nil {
 		return Roots{}, refuse(RootCertificateUnusable, "%w", err)

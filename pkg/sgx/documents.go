@@ -25,7 +25,7 @@ type documents struct {
 // openDocuments verifies the documents. What is missing or out of date is a
 // finding; what is forged or unreadable is an error.
 func openDocuments(c *Collateral, o Options) (*documents, error) {
-	d := &documents{}
+	d := &documents{findings: c.formFinding()}
 	if len(c.TCBSigningChain) == 0 {
 		d.findings = append(d.findings, missing("tcb-signing-chain-validity", "the TCB signing chain is valid at the time of verification", NoTCBSigningChain, "the TCB signing chain is missing, so neither the TCB info nor the QE identity can be verified"))
 		return d, nil

@@ -200,6 +200,10 @@ func decodedBundle(content []byte) []byte {
 		return content
 	}
 	var all []byte
+	for name, value := range bundle { // languages differ in how they write a name
+		delete(bundle, name)
+		bundle[strings.ToLower(name)] = value
+	}
 	for _, key := range slices.Sorted(maps.Keys(bundle)) {
 		text, _ := bundle[key].(string)
 		switch {

@@ -663,7 +663,7 @@ func refusedSigningChains() map[string]refused {
 		"signer of the PCK CA, hidden":  {by(underCA, root), sgx.TCBSigningChainInvalid},
 		"signer that signed itself":     {by(func(m *minted) sgxmint.Issuer { return m.issuer(name, nil, false) }, root), sgx.TCBSigningChainInvalid},
 		"signer alone":                  {by(func(m *minted) sgxmint.Issuer { return m.authority.TCBSigner }, func(*minted) [][]byte { return nil }), sgx.TCBSigningChainInvalid},
-		"signing chain that is none":    {func(m *minted) { m.files["tcbSignChain.pem"] = []byte("chain") }, sgx.TCBSigningChainInvalid},
+		"signing chain that is none":    {func(m *minted) { m.files["tcbSignChain.pem"] = []byte("chain") }, sgx.CollateralUnreadable},
 	}
 }
 
@@ -681,7 +681,9 @@ func refusedDocuments() map[string]refused {
 		"QE identity of another authority": {foreign(qeFile), sgx.QEIdentityInvalid},
 		"TCB info changed":                 {replace(tcbFile, `"pcesvn":7`, `"pcesvn":6`), sgx.TCBInfoInvalid},
 		"QE identity changed":              {replace(qeFile, `"isvsvn":8`, `"isvsvn":7`), sgx.QEIdentityInvalid},
-		"white space in what is signed":    {replace(tcbFile, `"pcesvn":7`, `"pcesvn": 7`), sgx.TCBInfoInvalid},
+		"a blank in a string":              {replace(tcbFile, `"tcbStatus":"`, `"tcbStatus":" `), sgx.TCBInfoInvalid},
+		"a number written otherwise":       {replace(tcbFile, `"pcesvn":7`, `"pcesvn":7.0`), sgx.TCBInfoInvalid},
+		"an escape in a string":            {replace(tcbFile, `"UpToDate"`, `"\u0055pToDate"`), sgx.TCBInfoInvalid},
 		"another member":                   {replace(tcbFile, `{"tcbInfo"`, `{"note":1,"tcbInfo"`), sgx.TCBInfoInvalid},
 		"no signature":                     {replace(tcbFile, `"signature"`, `"Signature"`), sgx.TCBInfoInvalid},
 		"short signature":                  {replace(qeFile, `"signature":"`, `"signature":"","x":"`), sgx.QEIdentityInvalid},
@@ -712,7 +714,7 @@ func refusedLists() map[string]refused {
 		cases[file+" of another key"] = refused{func(m *minted) { m.files[file] = mint(m.t, nil).files[file] }, code}
 		cases[file+" with a byte after"] = refused{func(m *minted) { m.files[file] = append(m.files[file], 0) }, code}
 		cases[file+" changed"] = refused{func(m *minted) { m.files[file][len(m.files[file])-1] ^= 1 }, code}
-		cases[file+" that is none"] = refused{func(m *minted) { m.files[file] = []byte("list") }, code}
+		cases[file+" that is none"] = refused{func(m *minted) { m.files[file] = []byte("list") }, sgx.CollateralUnreadable}
 		cases[file+" of a stranger"] = refused{func(m *minted) {
 			stranger := *m.authority
 			stranger.PCKCA, stranger.Root = m.issuer("Another", nil, true), m.issuer("Another", nil, true)

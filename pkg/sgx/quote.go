@@ -174,13 +174,15 @@ func (q *Quote) parseHeader(h []byte) error {
 	return nil
 }
 
+// teeTDX is the type of TDX in headers of quotes and in collateral.
+const teeTDX = 0x81
+
 // bodyKind names what a quote of version 4 or 5 is about.
 func bodyKind(tee uint32) string {
-	const tdx = 0x81
 	switch tee {
 	case 0:
 		return "of an SGX enclave"
-	case tdx:
+	case teeTDX:
 		return "of a TDX virtual machine"
 	}
 	return "of an unknown TEE"

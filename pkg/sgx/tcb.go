@@ -226,16 +226,27 @@ func (q *qeIdentity) match(svn uint16) (level, bool) {
 const maxDocument = 1 << 20
 
 // openSigned verifies the signature over the exact bytes of the member body of a
-// wrapper object, and reads them.
+// wrapper object, and reads them. Intel signs JSON without blanks, and its library writes
+// it so again before it verifies; what a tool has put onto several lines is therefore
+// genuine if it is without the blanks between its tokens, which mean nothing.
 func openSigned(wrapper []byte, member string, key *ecdsa.PublicKey, into any) error {
 	body, signature, err := splitSigned(wrapper, member)
 	if err != nil {
 		return err
 	}
-	if !verifyRaw(key, body, signature) {
+	if !verifyRaw(key, body, signature) && !verifyRaw(key, compact(body), signature) {
 		return errors.New("the signature does not match")
 	}
 	return json.Unmarshal(body, into)
+}
+
+// compact leaves out blanks that are in no string. What is no JSON is returned empty.
+func compact(body []byte) []byte {
+	var without bytes.Buffer
+	if json.Compact(&without, body) != nil {
+		return nil
+	}
+	return without.Bytes()
 }
 
 // splitSigned returns the exact bytes of the member body, and the signature.

@@ -10,7 +10,6 @@ import (
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/files"
 	"github.com/confidb/confidb/pkg/pcs"
-	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/flags"
 	"github.com/confidb/confidb/plugin/internal/printers"
@@ -44,7 +43,10 @@ func (o *attestQuote) run(_ context.Context, arguments []string) error {
 	if err != nil {
 		return err
 	}
-	a := attest.AppraiseQuote(in.quote, in.collateral, in.options, in.policy)
+	a, err := attest.AppraiseQuote(in)
+	if err != nil {
+		return fmt.Errorf("%s: %w", arguments[0], err)
+	}
 	verdict := a.Findings.Verdict()
 	return printers.Conclude(o.env.Out, o.result, printers.Result{
 		Head: printers.Head{Kind: "confidb.appraisal/v1", Simulated: a.Simulated}, Subject: "quote " + arguments[0], Verdict: verdict,
@@ -52,25 +54,17 @@ func (o *attestQuote) run(_ context.Context, arguments []string) error {
 	}, verdict)
 }
 
-// quoteInputs are what an appraisal of a quote depends on.
-type quoteInputs struct {
-	quote      []byte
-	collateral map[string][]byte
-	options    sgx.Options
-	policy     attest.Policy
-}
-
-func (o *attestQuote) resolve(path string) (in quoteInputs, err error) {
-	if in.options, err = o.when.Resolve(o.env.Now()); err != nil {
+func (o *attestQuote) resolve(path string) (in attest.QuoteInputs, err error) {
+	if in.Options, err = o.when.Resolve(o.env.Now()); err != nil {
 		return in, err
 	}
-	if in.policy, err = o.enclave.Resolve(); err != nil {
+	if in.Policy, err = o.enclave.Resolve(); err != nil {
 		return in, err
 	}
-	if in.quote, _, err = files.ReadInput(path, o.env.In); err != nil || o.collateral == "" {
+	if in.Text, _, err = files.ReadInput(path, o.env.In); err != nil || o.collateral == "" {
 		return in, err
 	}
-	if in.collateral, err = pcs.ReadFiles(o.collateral); err != nil {
+	if in.Collateral, err = pcs.ReadFiles(o.collateral); err != nil {
 		return in, fmt.Errorf("--collateral: %w", err)
 	}
 	return in, nil

@@ -243,7 +243,7 @@ func TestSessionWantsAnAttestedCAS(t *testing.T) {
 	})
 	t.Run("no collateral", func(t *testing.T) {
 		edit(t, func(pin map[string]any) { delete(pin["trust"].(map[string]any), "collateral") })
-		both(t, 1, "error: appraising the evidence of CAS")
+		both(t, 2, "error: appraising the evidence of CAS")
 	})
 	t.Run("another address", func(t *testing.T) {
 		edit(t, func(pin map[string]any) { pin["address"] = "cas.example.org" })

@@ -648,7 +648,7 @@ func TestTCBForgedEvidence(t *testing.T) {
 			t.Errorf("%s claims %+v", n.Node, n.Claims)
 		}
 	}
-	want := map[string]string{"node-1": "UpToDate pass ", "node-2": "unknown fail quote-signature-invalid", "node-3": "unknown fail quote-unreadable"}
+	want := map[string]string{"node-1": "UpToDate pass ", "node-2": "unknown fail quote-signature-invalid", "node-3": "unknown skip quote-unreadable"}
 	if diff := cmp.Diff(want, reasons); diff != "" {
 		t.Error(diff)
 	}

@@ -1,0 +1,68 @@
+package confidb_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/confidb/confidb/internal/realinputs"
+	"github.com/confidb/confidb/plugin/confidb"
+)
+
+// said is what a case of real inputs must say. Files of the case begin with @ among the
+// arguments.
+type said struct {
+	arguments []string
+	code      int
+	want, not []string
+}
+
+func realInput(t *testing.T, id string, s said) {
+	t.Helper()
+	folder := realinputs.Case(t, id)
+	var arguments []string
+	for _, a := range s.arguments {
+		if name, ok := strings.CutPrefix(a, "@"); ok {
+			a = filepath.Join(folder, name)
+		}
+		arguments = append(arguments, a)
+	}
+	streams, _, stdout, stderr := genericiooptions.NewTestIOStreams()
+	code := confidb.Main(arguments, streams)
+	all := strings.Join(strings.Fields(stdout.String()+stderr.String()), " ")
+	if code != s.code {
+		t.Errorf("%s: exit %d, want %d\n%s", arguments, code, s.code, all)
+	}
+	for _, text := range s.want {
+		if !strings.Contains(all, text) {
+			t.Errorf("%s: want %q in:\n%s", arguments, text, all)
+		}
+	}
+	for _, text := range s.not {
+		if strings.Contains(all, text) {
+			t.Errorf("%s: got %q in:\n%s", arguments, text, all)
+		}
+	}
+}
+
+// Quotes and collateral as tools print and send them.
+func TestRealInputsOfForms(t *testing.T) {
+	at := []string{"--at", "2025-07-01T00:00:00Z"}
+	show := func(name string) []string { return append([]string{"collateral", "show", name}, at...) }
+	genuine := []string{"PASS tcb-info ", "PASS qe-identity ", "PASS root-crl", "PASS pck-crl", "FMSPC 00a067110000"}
+	realInput(t, "collateral-intel-struct", said{show("@j-ql.json"), 0, genuine, nil})
+	realInput(t, "crl-hex-file", said{show("@c-crlhex"), 0, append(genuine, "rootCaCrl.der as hexadecimal text"), nil})
+	realInput(t, "pretty-identity", said{show("@c-prettyqe"), 0, genuine, nil})
+	for file, as := range map[string]string{"b64w0.txt": "read as Base64", "hex1.txt": "read as hexadecimal text", "ccf.json": "read as the member quote of JSON, Base64"} {
+		quote := []string{"attest", "quote", "@" + file, "--mrenclave", "33d8736db756ed4997e04ba358d27833188f1932ff7b1d156904d3f560452fbb"}
+		realInput(t, "quote-as-text", said{quote, 4, []string{"PASS quote ", as}, []string{"do not believe"}})
+	}
+	bundle := filepath.Join(realinputs.Case(t, "collateral-intel-struct"), "j-ql.json")
+	if _, err := os.Stat(bundle); err != nil {
+		t.Fatal(err)
+	}
+	realInput(t, "quote-as-text", said{append([]string{"tcb", "--offline", "n=" + filepath.Join(realinputs.Case(t, "quote-as-text"), "hex1.txt"), "--collateral", bundle}, at...), 3, []string{"SWHardeningNeeded", "1 node"}, []string{"no SGX platform"}})
+}
