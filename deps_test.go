@@ -47,7 +47,7 @@ type room struct {
 func floors() [][]room {
 	return [][]room{
 		{{words, "pkg/check", ""}, {words, "pkg/document", "strict YAML with positions"}, {words, "pkg/files", ""}, {words, "pkg/forms", ""}},
-		{{judge, "pkg/sgx", "a quote and what Intel signs about its platform, verified"}, {judge, "pkg/promise", "what a session promises of its database, and the SQL that says so"}},
+		{{judge, "pkg/sgx", "a quote and what Intel signs about its platform, verified"}, {judge, "pkg/promise", "what a session promises of its database, and the SQL that says so"}, {judge, "pkg/witness", ""}},
 		{{aside, "internal/sgxmint", ""}, {aside, "internal/realquotes", ""}, {aside, "internal/realinputs", ""}, {judge, "pkg/attest", "evidence of a CAS against a policy (RFC 9334)"}},
 		{{judge, "pkg/session", "the session language of SCONE"}, {judge, "pkg/policy", "the user's policy as a document"}, {judge, "pkg/collateral", ""}, {judge, "pkg/baseline", "what a version of MariaDB is by itself, and what a server is beside that"}},
 		{{judge, "pkg/diff", "what a change of a session means"}, {judge, "pkg/lint", "what is dangerous in sessions, rule by rule"}, {judge, "pkg/platform", "a machine's facts, and what they say together"}},
@@ -55,7 +55,7 @@ func floors() [][]room {
 		{{judge, "pkg/evidence", ""}},
 		{{judge, "pkg/manifest", "what the objects of a chart run, judged and compared with what exists"}, {judge, "pkg/change", "an update of sessions: what it does, and whether it may be done"}, {judge, "pkg/fleet", "many machines, judged and compared"}},
 		{{judge, "pkg/verify", "the chain of a proof, judged link by link"}, {judge, "pkg/report", ""}},
-		{{reach, "pkg/record", ""}, {reach, "pkg/pcs", ""}, {reach, "pkg/cas", ""}, {reach, "pkg/kube", "Services, workloads and Jobs of a cluster"},
+		{{reach, "pkg/record", "what a user keeps: who they are, what they were promised and what earlier runs have seen"}, {reach, "pkg/pcs", ""}, {reach, "pkg/cas", ""}, {reach, "pkg/kube", "Services, workloads and Jobs of a cluster"},
 			{reach, "pkg/machines", "what a cluster says of its machines"}, {reach, "pkg/charts", ""}, {reach, "pkg/release", "a Helm release, by Helm's SDK"}, {reach, "pkg/console", ""}, {reach, "pkg/mysql", "the MySQL protocol for logins that must be refused"}},
 		{{reach, "pkg/mariadb", "a database, asked and tried"}, {aside, "pkg/mariadb/mariadbtest", ""}, {aside, "internal/castest", ""}, {aside, "pkg/machines/machinestest", ""}},
 		{{story, "pkg/contact", ""}, {story, "pkg/deploy", "an installation, from nothing to a running release and back"}, {story, "pkg/rollout", ""}, {story, "pkg/watch", ""}, {story, "pkg/probe", ""}},

@@ -308,7 +308,7 @@ func (s *stage) checkDatabase(authority *mariadbtest.Authority, address string, 
 	s.must(err)
 	target := mariadb.Target{Address: address, ServerName: mariadbtest.ServerName, CA: authority.Certificate,
 		Account: mariadbtest.Account, Password: mariadbtest.Password, Certificate: certificate, Subject: mariadbtest.Subject,
-		Issuer: mariadbtest.Issuer, KeyDirectory: s.path("enclave") + "/", Now: time.Now, Random: rand.Reader, Promise: promised, StartSecret: mariadbtest.StartSecret}
+		Issuer: mariadbtest.Issuer, KeyDirectory: s.path("enclave") + "/", Now: time.Now, Random: rand.Reader, Promise: promised, StartSecret: mariadbtest.StartSecret, Verifier: strings.Repeat("1a", 16)}
 	s.await(address)
 	report := mariadb.Observe(s.t.Context(), target, mariadb.Impostors{}).Report()
 	for _, finding := range report {
@@ -316,7 +316,7 @@ func (s *stage) checkDatabase(authority *mariadbtest.Authority, address string, 
 			s.t.Errorf("%s: got %v (%s; %s), want %s", finding.ID, finding.Outcome, finding.Got, finding.Reason, finding.Want)
 		}
 	}
-	s.wantDatabases("app", "confidb", "mysql", "performance_schema", "sys")
+	s.wantDatabases("app", "confidb", "confidb_verify", "mysql", "performance_schema", "sys")
 }
 
 // await waits until the database listens.

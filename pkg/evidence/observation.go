@@ -9,6 +9,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/session"
+	"github.com/confidb/confidb/pkg/witness"
 )
 
 // Fetched is a value, or why it could not be fetched. The zero value was never asked
@@ -110,6 +111,8 @@ type CAS struct {
 type Observation struct {
 	// Nonce was given to the probe of this run.
 	Nonce string `json:"nonce"`
+	// Demand is for which mark the probe was told to look.
+	Demand witness.Demand `json:"demand"`
 	// At is when the fetching ended.
 	At time.Time `json:"at"`
 

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/witness"
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 )
 
@@ -57,6 +58,9 @@ type Predicate struct {
 	Connections Connections `json:"connections"`
 	// Findings are the checks; there is at least one.
 	Findings check.Report `json:"findings"`
+	// Witness is what was found of the marks of earlier verifications; nil if nobody was
+	// named whose marks to look for.
+	Witness *witness.Seen `json:"witness,omitempty"`
 	// Limitations are what no check can show, because MariaDB does not do it.
 	Limitations []Limitation `json:"limitations"`
 }
@@ -270,6 +274,11 @@ func (p *Predicate) validate() error {
 	}
 	if err := validateFindings(p.Findings); err != nil {
 		return err
+	}
+	if p.Witness != nil {
+		if err := p.Witness.Validate(); err != nil {
+			return err
+		}
 	}
 	if p.Server == nil {
 		return nil

@@ -81,6 +81,15 @@ func Find(ctx context.Context, getter genericclioptions.RESTClientGetter, o Opti
 	return found, nil
 }
 
+// Identify is Find, with the platform IDs, and the names of the nodes whose ID is not known.
+func Identify(ctx context.Context, getter genericclioptions.RESTClientGetter, o Options) (ids []attest.PlatformID, unidentified []string, err error) {
+	found, err := Find(ctx, getter, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	return found.IDs(), found.Unidentified(), nil
+}
+
 // FindNodes returns the nodes of the cluster behind getter. Sources that contradict each
 // other are in the Problems of the inventory; that no node has SGX is an error.
 func FindNodes(ctx context.Context, getter genericclioptions.RESTClientGetter) (*platform.Inventory, error) {

@@ -8,6 +8,7 @@ import (
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/mysql"
 	"github.com/confidb/confidb/pkg/promise"
+	"github.com/confidb/confidb/pkg/witness"
 )
 
 // Ask asks a server what it is, without trying what must be refused.
@@ -52,4 +53,13 @@ func (o *Observation) Promised(p *promise.Promise) *Observation {
 	other := *o
 	other.target.Promise = p
 	return &other
+}
+
+// Connect makes a connection as a mark is left and looked for.
+func Connect(ctx context.Context, t Target) (witness.Connection, error) {
+	conn, attempt := mysql.Connect(ctx, t.login(&t.Certificate, tls.VersionTLS12, tls.VersionTLS13))
+	if conn == nil {
+		return nil, attempt.Err
+	}
+	return marker{conn}, prepare(ctx, conn)
 }

@@ -6,10 +6,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/mysql"
+	"github.com/confidb/confidb/pkg/witness"
 )
 
 // Observation is everything that was seen of a server at one time.
@@ -18,6 +20,7 @@ type Observation struct {
 	login   mysql.Attempt // the login over which the server was asked
 	trials  trials
 	answers answers
+	marks   witness.Left
 }
 
 // Observe tries what must work and what must not, and asks the server what it is.
@@ -31,9 +34,13 @@ func Observe(ctx context.Context, target Target, impostors Impostors) *Observati
 		trying.Go(func() { seen.trials = target.try(ctx, impostors) })
 	}
 	if conn == nil {
-		seen.answers = unanswered(fmt.Errorf("the attested client is not logged in: %w", attempt.Err))
+		reason := fmt.Errorf("the attested client is not logged in: %w", attempt.Err)
+		seen.answers, seen.marks = unanswered(reason), target.unmarked(reason)
 	} else {
 		seen.answers = target.ask(ctx, conn, attempt)
+		if target.Verifier != "" {
+			seen.marks = target.leaveMark(ctx, attempt)
+		}
 	}
 	trying.Wait()
 	return seen
@@ -47,18 +54,23 @@ func (t Target) ask(ctx context.Context, first connection, asked mysql.Attempt) 
 			first = nil
 			return conn, nil
 		}
-		conn, attempt := mysql.Connect(ctx, t.login(&t.Certificate, tls.VersionTLS12, tls.VersionTLS13))
-		if conn == nil {
-			return nil, fmt.Errorf("the attested client is not logged in again: %w", attempt.Err)
-		}
-		if !sameLeaf(asked, attempt) {
-			conn.Close()
-			return nil, errors.New("after the connection broke, another certificate of the server answered")
-		}
-		return conn, nil
+		return t.connectAgain(ctx, asked)
 	}}
 	defer server.Close()
 	return collect(ctx, server, t.Promise)
+}
+
+// connectAgain makes a further connection to the server that was asked.
+func (t Target) connectAgain(ctx context.Context, asked mysql.Attempt) (connection, error) {
+	conn, attempt := mysql.Connect(ctx, t.login(&t.Certificate, tls.VersionTLS12, tls.VersionTLS13))
+	if conn == nil {
+		return nil, fmt.Errorf("the attested client is not logged in again: %w", attempt.Err)
+	}
+	if !sameLeaf(asked, attempt) {
+		conn.Close()
+		return nil, errors.New("over a further connection, another certificate of the server answered")
+	}
+	return conn, nil
 }
 
 // TLS is the state of the connection over which the server was asked, or nil if
@@ -166,5 +178,5 @@ func Checks() []string {
 }
 
 func questions() []question {
-	return append(connectionQuestions(), settingQuestions()...)
+	return slices.Concat(connectionQuestions(), settingQuestions(), markQuestions())
 }

@@ -38,7 +38,7 @@ func targetOf(server *mariadbtest.Server) mariadb.Target {
 	return mariadb.Target{Address: server.Address, ServerName: mariadbtest.ServerName, CA: server.CA.Certificate,
 		Account: mariadbtest.Account, Password: mariadbtest.Password, Certificate: server.Verify,
 		Subject: mariadbtest.Subject, Issuer: mariadbtest.Issuer, KeyDirectory: server.KeyDirectory, Now: time.Now, Wait: wait, Random: rand.Reader,
-		Promise: server.Promise, Passwords: server.Passwords, StartSecret: mariadbtest.StartSecret}
+		Promise: server.Promise, Passwords: server.Passwords, StartSecret: mariadbtest.StartSecret, Verifier: strings.Repeat("1a", 16)}
 }
 
 func wait(ctx context.Context, d time.Duration) error {

@@ -14,8 +14,8 @@ import (
 	"github.com/confidb/confidb/pkg/promise"
 )
 
-// Target is the server that is asked, and who asks. Every field but the promise and
-// Patience is needed.
+// Target is the server that is asked, and who asks. Every field but the promise,
+// the verifier and Patience is needed.
 type Target struct {
 	Address    string            // host:port
 	ServerName string            // the name that the server's certificate must hold
@@ -36,13 +36,18 @@ type Target struct {
 	// StartSecret is what the init file hashes with the time of the start; empty if the
 	// session has none.
 	StartSecret string
+	// Verifier is for whom a mark is left (witness.Demand), and Asked the digest of the one
+	// that is looked for; empty means nobody, and none.
+	Verifier string
+	Asked    string
 	// KeyDirectory is where the key file of the database must lie, with a trailing slash.
 	KeyDirectory string
 	// Now tells the time at which certificates must be valid.
 	Now func() time.Time
 	// Wait waits for so long, or until the context is done.
 	Wait func(context.Context, time.Duration) error
-	// Random is where the login in clear has its account and password from.
+	// Random is where the login in clear has its account and password from, and where
+	// marks come from.
 	Random io.Reader
 	// Patience bounds each login. Zero means ten seconds.
 	Patience time.Duration

@@ -20,6 +20,7 @@ import (
 	"github.com/confidb/confidb/pkg/manifest"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/topology"
+	"github.com/confidb/confidb/pkg/witness"
 )
 
 // Platforms says which machines there are, and the names of those whose ID is not known.
@@ -44,6 +45,8 @@ type Observer struct {
 	Desk    contact.Desk
 	Helm    Helm
 	Cluster Cluster
+	// Demand is for which mark of an earlier run the probe looks.
+	Demand witness.Demand
 	// Rand is where the nonce of the probe comes from; nil means crypto/rand.
 	Rand io.Reader
 	// Step is told what begins, in the gerund; nil means nobody is.
@@ -165,11 +168,12 @@ func (o Observer) probe(ctx context.Context, promised *topology.Release, nodes [
 		seen.Statement = evidence.Missing[[]byte](err.Error())
 		return
 	}
-	seen.Nonce = nonce
+	seen.Nonce, seen.Demand = nonce, o.Demand
 	output, err := o.Cluster.Run(ctx, kube.Client{
 		Name: "confidb-probe", Namespace: promised.Namespace, How: promised.Pod, Nodes: nodes, Program: topology.ProgramProbe, Lifetime: probeLifetime,
-		Tell:        func(text string) { o.step("the attested client does not start yet: %s", text) },
-		Environment: map[string]string{"SCONE_CONFIG_ID": promised.Session(topology.Client).Name + "/" + topology.ServiceProbe, "CONFIDB_NONCE": nonce},
+		Tell: func(text string) { o.step("the attested client does not start yet: %s", text) },
+		Environment: map[string]string{"SCONE_CONFIG_ID": promised.Session(topology.Client).Name + "/" + topology.ServiceProbe, "CONFIDB_NONCE": nonce,
+			"CONFIDB_VERIFIER": o.Demand.Verifier, "CONFIDB_MARK": o.Demand.Line.Last.Digest},
 	})
 	seen.Statement = got(evidence.StatementIn(output), err)
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/confidb/confidb/pkg/manifest"
 	"github.com/confidb/confidb/pkg/observe"
 	"github.com/confidb/confidb/pkg/topology"
+	"github.com/confidb/confidb/pkg/witness"
 )
 
 var errAway = errors.New("it is away")
@@ -197,12 +198,21 @@ func TestEverythingIsFetched(t *testing.T) {
 	}
 }
 
+// demand is that of somebody who has verified before.
+var demand = witness.Demand{Verifier: hash[:32], Line: witness.Line{Last: witness.Mark{Number: 3, Digest: hash}}}
+
 // TestTheProbe: what is run comes from what was promised, and the nonce is fresh.
 func TestTheProbe(t *testing.T) {
 	s := newScene(t)
-	first := s.observer().Observe(t.Context(), s.promised)
+	o := s.observer()
+	o.Demand = demand
+	first := o.Observe(t.Context(), s.promised)
+	if diff := cmp.Diff(demand, first.Demand); diff != "" {
+		t.Errorf("what was demanded (-want +got):\n%s", diff)
+	}
 	ran := s.cluster.ran
-	if diff := cmp.Diff(map[string]string{"SCONE_CONFIG_ID": "c/" + topology.ServiceProbe, "CONFIDB_NONCE": first.Nonce}, ran.Environment); diff != "" {
+	if diff := cmp.Diff(map[string]string{"SCONE_CONFIG_ID": "c/" + topology.ServiceProbe, "CONFIDB_NONCE": first.Nonce,
+		"CONFIDB_VERIFIER": demand.Verifier, "CONFIDB_MARK": demand.Line.Last.Digest}, ran.Environment); diff != "" {
 		t.Errorf("the environment (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"node-1"}, ran.Nodes); diff != "" {

@@ -17,6 +17,7 @@ import (
 	"regexp"
 
 	"github.com/confidb/confidb/pkg/promise"
+	"github.com/confidb/confidb/pkg/witness"
 )
 
 // InjectedDirectory is where CAS puts the files of the probe, and of the database.
@@ -37,7 +38,7 @@ type targetFile struct {
 // input is everything that CAS injected. It holds secrets and is never printed.
 type input struct {
 	target       targetFile
-	nonce        string
+	question     question
 	ca           *x509.Certificate
 	verify       tls.Certificate
 	stranger     tls.Certificate
@@ -53,14 +54,39 @@ type input struct {
 	startSecret string
 }
 
-// readInput reads the injected files. The nonce comes from the untrusted host.
-func readInput(files fs.FS, nonce string) (*input, error) {
-	if !regexp.MustCompile(`^[0-9a-f]{32}$`).MatchString(nonce) {
-		return nil, fmt.Errorf("CONFIDB_NONCE of %d characters: want 32 lower-case hex digits", len(nonce))
+// question is what the relying party asks, as the untrusted host hands it on: the
+// statement repeats it.
+type question struct {
+	nonce string
+	// verifier is for whom a mark is left, and mark the digest of the one to look for;
+	// both may be empty.
+	verifier, mark string
+}
+
+func readQuestion(getenv func(string) string) question {
+	return question{nonce: getenv("CONFIDB_NONCE"), verifier: getenv("CONFIDB_VERIFIER"), mark: getenv("CONFIDB_MARK")}
+}
+
+func (q question) validate() error {
+	switch {
+	case !regexp.MustCompile(`^[0-9a-f]{32}$`).MatchString(q.nonce):
+		return fmt.Errorf("CONFIDB_NONCE of %d characters: want 32 lower-case hex digits", len(q.nonce))
+	case q.verifier != "" && !witness.IsVerifier(q.verifier):
+		return fmt.Errorf("CONFIDB_VERIFIER of %d characters: want 32 lower-case hex digits", len(q.verifier))
+	case q.mark != "" && (!witness.IsDigest(q.mark) || q.verifier == ""):
+		return fmt.Errorf("CONFIDB_MARK of %d characters: want 64 lower-case hex digits, and a verifier", len(q.mark))
+	}
+	return nil
+}
+
+// readInput reads the injected files.
+func readInput(files fs.FS, asked question) (*input, error) {
+	if err := asked.validate(); err != nil {
+		return nil, err
 	}
 	read := reader{files: files}
 	in := &input{
-		nonce:        nonce,
+		question:     asked,
 		ca:           read.ca("ca.crt"),
 		verify:       read.identity("verify"),
 		stranger:     read.identity("stranger"),

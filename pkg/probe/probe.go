@@ -26,12 +26,12 @@ func Main(arguments []string, getenv func(string) string, stdout, stderr io.Writ
 		return prepareVolume(arguments[1], arguments[2], stdout, stderr)
 	}
 	if len(arguments) > 0 {
-		fmt.Fprintf(stderr, "error: %d arguments: want none\nhint: Set CONFIDB_NONCE; everything else comes from CAS.\n", len(arguments))
+		fmt.Fprintf(stderr, "error: %d arguments: want none\nhint: Set CONFIDB_NONCE, CONFIDB_VERIFIER and CONFIDB_MARK; everything else comes from CAS.\n", len(arguments))
 		return 2
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
 	defer cancel()
-	run := run{files: os.DirFS(InjectedDirectory), keyDirectory: InjectedDirectory, nonce: getenv("CONFIDB_NONCE"),
+	run := run{files: os.DirFS(InjectedDirectory), keyDirectory: InjectedDirectory, question: readQuestion(getenv),
 		now: time.Now, wait: wait, random: rand.Reader}
 	line, err := run.statement(ctx)
 	if err == nil {
@@ -48,7 +48,7 @@ func Main(arguments []string, getenv func(string) string, stdout, stderr io.Writ
 type run struct {
 	files        fs.FS
 	keyDirectory string
-	nonce        string
+	question     question
 	now          func() time.Time
 	wait         func(context.Context, time.Duration) error
 	random       io.Reader
@@ -68,7 +68,7 @@ func wait(ctx context.Context, d time.Duration) error {
 
 // statement looks at the database and returns the signed statement.
 func (r run) statement(ctx context.Context) ([]byte, error) {
-	in, err := readInput(r.files, r.nonce)
+	in, err := readInput(r.files, r.question)
 	if err != nil {
 		return nil, fmt.Errorf("probing: %w", err)
 	}
@@ -82,6 +82,7 @@ func (r run) statement(ctx context.Context) ([]byte, error) {
 		Account: in.target.Account, Password: in.password, Certificate: in.verify,
 		Subject: in.target.Subject, Issuer: in.target.Issuer,
 		KeyDirectory: r.keyDirectory, Now: r.now, Wait: r.wait, Random: r.random, Promise: in.promise, Passwords: in.passwords, StartSecret: in.startSecret,
+		Verifier: in.question.verifier, Asked: in.question.mark,
 	}, impostors)
 	line, err := evidence.SignStatement(predicate(in, began, seen), in.statementKey)
 	if err != nil {
@@ -101,13 +102,14 @@ func (r run) impostors(in *input) (mariadb.Impostors, error) {
 func predicate(in *input, began time.Time, seen *mariadb.Observation) *evidence.Predicate {
 	greeting, session := seen.ConnectionIDs()
 	return &evidence.Predicate{
-		Nonce: in.nonce, Time: began.UTC().Truncate(time.Second),
+		Nonce: in.question.nonce, Time: began.UTC().Truncate(time.Second),
 		Session: in.target.Session, Address: in.target.Address, ServerName: in.target.ServerName, Account: in.target.Account,
 		ClientLeafSHA256: evidence.SHA256(in.verify.Leaf.Raw),
 		Server:           server(seen.TLS()),
 		ServerVersion:    seen.ServerVersion(),
 		Connections:      evidence.Connections{Greeting: greeting, Session: session},
 		Findings:         seen.Report(),
+		Witness:          seen.Witness(),
 		Limitations:      limitations(),
 	}
 }
@@ -143,7 +145,7 @@ func limitations() []evidence.Limitation {
 		{ID: "stale-memory", Text: "Unused parts of Aria index pages (mysql/event.MAI) can hold stale memory of the server, with data of encrypted tables."},
 		{ID: "clear-metadata", Text: "The error log, the indexes of binary logs and the list of cached pages are in clear."},
 		{ID: "no-integrity", Text: "Encrypted pages carry no integrity protection: whoever can write the volume can change data without notice (AES_CTR and an unkeyed CRC-32C)."},
-		{ID: "no-rollback-protection", Text: "The database does not notice when its volume is put back to an earlier state."},
+		{ID: "no-rollback-protection", Text: "The database does not notice when its volume is put back to an earlier state. A verification notices one from before the last verification (data-01)."},
 		{ID: "self-report", Text: "What the server says of itself by SQL is worth what the attestation of its enclave is worth."},
 	}
 }

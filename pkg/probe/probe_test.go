@@ -91,7 +91,7 @@ func injected(t *testing.T) (files fstest.MapFS, public []byte) {
 }
 
 func newRun(files fstest.MapFS) run {
-	return run{files: files, keyDirectory: db.KeyDirectory, nonce: nonce, now: time.Now, random: rand.Reader,
+	return run{files: files, keyDirectory: db.KeyDirectory, question: question{nonce: nonce, verifier: strings.Repeat("1b", 16)}, now: time.Now, random: rand.Reader,
 		wait: func(context.Context, time.Duration) error { return context.Canceled }}
 }
 

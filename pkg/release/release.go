@@ -22,6 +22,8 @@ import (
 	"helm.sh/helm/v3/pkg/storage"
 	"helm.sh/helm/v3/pkg/storage/driver"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
+
+	"github.com/confidb/confidb/pkg/evidence"
 )
 
 // ErrNotFound means that the namespace has no release of that name.
@@ -221,6 +223,15 @@ func (h *Helm) Get(ctx context.Context, name string) (*Release, error) {
 		return nil, err
 	}
 	return newRelease(last), nil
+}
+
+// Observed is what Helm says of a release, for a proof, and its manifest.
+func (h *Helm) Observed(ctx context.Context, name string) (evidence.HelmRelease, []byte, error) {
+	r, err := h.Get(ctx, name)
+	if err != nil {
+		return evidence.HelmRelease{}, nil, err
+	}
+	return evidence.HelmRelease{Status: r.Status, Revision: r.Revision}, []byte(r.Manifest), nil
 }
 
 // Uninstall removes a release, its resources and its history, and waits until

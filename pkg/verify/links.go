@@ -111,5 +111,9 @@ func links() []link {
 			ID: "database-seen", Level: LevelDatabase, Needs: []string{probeStatement}, Judge: judgeDatabase,
 			Title: "the database is set up as promised",
 		},
+		{
+			ID: "data-01", Level: LevelDatabase, Needs: []string{probeStatement}, Judge: judgeMark,
+			Title: "the database holds the mark that your last verification left in it",
+		},
 	}
 }

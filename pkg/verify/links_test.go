@@ -104,6 +104,10 @@ func howLinksEnd() map[string]ends {
 			fail: func(t *testing.T, s *scene) { s.said.Findings[0].Outcome = check.Fail; s.sign(t) },
 			skip: func(t *testing.T, s *scene) { s.said.Findings = s.said.Findings[1:]; s.sign(t) },
 		},
+		"data-01": {
+			fail: func(t *testing.T, s *scene) { s.said.Witness.Found = false; s.sign(t) },
+			skip: func(t *testing.T, s *scene) { s.said.Witness = nil; s.sign(t) },
+		},
 	}
 }
 
@@ -163,6 +167,7 @@ func TestTheReportHasItsOrder(t *testing.T) {
 	for _, f := range s.said.Findings {
 		want = append(want, f.ID)
 	}
+	want = append(want, "data-01")
 	if diff := cmp.Diff(want, ids); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -182,7 +187,7 @@ func TestWhatNothingWasFetchedOf(t *testing.T) {
 			t.Errorf("it does not say enough: %+v", f)
 		}
 	}
-	want := []string{"platforms-current", "cas-attested", "session-namespace", "session-client", "session-database", "release-deployed", "release-manifest", "release-session", "release-objects", "release-endpoints", "probe-statement", "database-seen"}
+	want := []string{"platforms-current", "cas-attested", "session-namespace", "session-client", "session-database", "release-deployed", "release-manifest", "release-session", "release-objects", "release-endpoints", "probe-statement", "database-seen", "data-01"}
 	if diff := cmp.Diff(want, ids); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

@@ -130,7 +130,7 @@ func required() []string {
 	return []string{
 		"tls-01", "tls-02", "tls-03", "tls-05", "mtls-01", "mtls-02", "mtls-06", "net-01", "mtls-03", "mtls-04",
 		"enc-01", "enc-02", "enc-03", "enc-04", "enc-05", "enc-06", "log-01", "acc-01", "acc-02", "acc-03",
-		"set-01", "set-02", "obj-01", "obj-02", "obj-03", "acc-04", "boot-01", "file-01",
+		"set-01", "set-02", "obj-01", "obj-02", "obj-03", "acc-04", "boot-01", "file-01", "data-02",
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/evidence"
 	"github.com/confidb/confidb/pkg/topology"
+	"github.com/confidb/confidb/pkg/witness"
 )
 
 // Result is the appraisal of an Observation.
@@ -21,8 +22,11 @@ type Result struct {
 	Simulated bool
 	// Limitations are what the database does not protect, whatever the findings say.
 	Limitations []evidence.Limitation
+	// Line is what the user knows of the marks in the database from now on; nil means that
+	// nothing new was learned.
+	Line *witness.Line
 	// Origins says where the inputs of the installation came from, and of which day the
-	// collateral is.
+	// collateral is. It is never nil.
 	Origins map[string]string
 }
 
@@ -34,14 +38,12 @@ func Appraise(promised *topology.Release, memory attest.Memory, seen evidence.Ob
 	for _, l := range links() {
 		findings = append(findings, a.follow(l)...)
 	}
-	origins := maps.Clone(promised.Origins)
+	origins := map[string]string{}
+	maps.Copy(origins, promised.Origins)
 	if a.collateral != "" {
-		if origins == nil {
-			origins = map[string]string{}
-		}
 		origins["collateral of"] = a.collateral
 	}
-	return Result{Findings: findings, Simulated: a.simulated, Limitations: a.limits(), Origins: origins}
+	return Result{Findings: findings, Simulated: a.simulated, Limitations: a.limits(), Line: a.line, Origins: origins}
 }
 
 // appraisal is what the judges of one run look at, and what they leave for later ones.
@@ -55,9 +57,10 @@ type appraisal struct {
 	simulated   bool                // set by the CAS
 	predicate   *evidence.Predicate // set by a statement that counts
 	limitations []evidence.Limitation
-	volumes     []bool   // of each session of a database, whether its files are protected
-	objects     *objects // read once
-	collateral  string   // when Intel issued it; set by the CAS
+	line        *witness.Line // what is known of marks from now on
+	volumes     []bool        // of each session of a database, whether its files are protected
+	objects     *objects      // read once
+	collateral  string        // when Intel issued it; set by the CAS
 }
 
 // follow judges a link, for each of its members if it is about members.

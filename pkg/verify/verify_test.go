@@ -29,9 +29,13 @@ import (
 	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/pkg/verify"
+	"github.com/confidb/confidb/pkg/witness"
 )
 
 const nonce = "00112233445566778899aabbccddeeff"
+
+// lastMark is what the user's last verification has left.
+var lastMark = witness.Mark{Number: 7, Digest: strings.Repeat("7", 64)}
 
 // scene is a release where everything is as promised, and what is needed to sign
 // another statement.
@@ -123,13 +127,14 @@ func newScene(t *testing.T) *scene {
 		Nonce: nonce, Time: at.UTC().Truncate(time.Second), Session: database, Address: "db1-mariadb.shop.svc:3306", ServerName: "db1-mariadb.shop.svc", Account: "confidb_verify",
 		ClientLeafSHA256: evidence.SHA256([]byte("leaf")), ServerVersion: "10.11",
 		Server:      &evidence.Server{LeafPEM: encode("CERTIFICATE", leaf.Raw), LeafSHA256: evidence.SHA256(leaf.Raw), CASPKISHA256: evidence.SHA256(ca.RawSubjectPublicKeyInfo), TLSVersion: "TLS 1.3", CipherSuite: "x"},
+		Witness:     &witness.Seen{Verifier: nonce, Asked: lastMark.Digest, Read: true, Found: true, Oldest: 1, Written: witness.Mark{Number: 8, Digest: strings.Repeat("8", 64)}},
 		Limitations: []evidence.Limitation{{ID: "clear-aria-log", Text: "not encrypted"}, {ID: "no-integrity", Text: "none"}, {ID: "self-report", Text: "its own word"}},
 	}
 	for _, id := range verify.Required() {
 		s.said.Findings = append(s.said.Findings, check.Finding{ID: id, Title: id, Outcome: check.Pass})
 	}
 	s.seen = evidence.Observation{
-		Nonce: nonce, At: at, Platforms: evidence.Got([]attest.PlatformID{id}, nil), CAS: evidence.Got(cas, nil), Sessions: stored,
+		Nonce: nonce, At: at, Demand: witness.Demand{Verifier: nonce, Line: witness.Line{Last: lastMark, At: at.Add(-time.Hour)}}, Platforms: evidence.Got([]attest.PlatformID{id}, nil), CAS: evidence.Got(cas, nil), Sessions: stored,
 		DatabaseCA:   evidence.Got(encode("CERTIFICATE", ca.Raw), nil),
 		StatementKey: evidence.Got(encode("PUBLIC KEY", must[[]byte](t)(x509.MarshalPKIXPublicKey(public))), nil),
 		Release:      evidence.Got(evidence.HelmRelease{Status: "deployed", Revision: 1, Digest: promised.Installed.Digest}, nil),

@@ -40,9 +40,15 @@ func onVolume() []string {
 	return []string{"clear-aria-log", "clear-temporary-tables", "clear-definitions", "clear-master-info", "stale-memory", "clear-metadata", "no-integrity", "no-rollback-protection"}
 }
 
-// limits are what the database does not protect: of what the probe says, that which is
-// true with the volumes of the session.
+// limits are what is not claimed: restores that were accepted, and what the database does
+// not protect.
 func (a *appraisal) limits() []evidence.Limitation {
+	return append(a.restores(), a.unprotected()...)
+}
+
+// unprotected is what the database does not protect: of what the probe says, that which is
+// true with the volumes of the session.
+func (a *appraisal) unprotected() []evidence.Limitation {
 	if a.predicate == nil {
 		return a.limitations
 	}
@@ -51,7 +57,7 @@ func (a *appraisal) limits() []evidence.Limitation {
 	}
 	left := slices.DeleteFunc(slices.Clone(a.limitations), func(l evidence.Limitation) bool { return slices.Contains(onVolume(), l.ID) })
 	return append([]evidence.Limitation{
-		{ID: "rollback-after-kill", Text: "After a kill, the volume can be put back unnoticed to what it held at an earlier moment since the last tag that CAS has of it."},
+		{ID: "rollback-after-kill", Text: "After a kill, the volume can be put back unnoticed to what it held at an earlier moment since the last tag that CAS has of it. If that was before your last verification, the next one notices (data-01)."},
 		{ID: "clear-error-log", Text: "The error log is in the pod's output, in clear."},
 	}, left...)
 }

@@ -2,17 +2,17 @@ package verbs
 
 import (
 	"context"
-	"maps"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/confidb/confidb/pkg/attest"
-	"github.com/confidb/confidb/pkg/evidence"
 	"github.com/confidb/confidb/pkg/machines"
 	"github.com/confidb/confidb/pkg/observe"
+	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/pkg/verify"
+	"github.com/confidb/confidb/pkg/witness"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/flags"
 	"github.com/confidb/confidb/plugin/internal/printers"
@@ -31,12 +31,17 @@ type verification struct {
 	// trust is zero for a release that was installed right now: its record says it all.
 	trust  flags.Trust
 	result cli.Result
+	accept string // why the last mark need not be there
 }
 
 func (o *verification) addFlags(set *pflag.FlagSet) {
 	o.trust.AddJudgeFlags(set)
 	o.platforms.AddFlags(set)
 	o.result.AddFlags(set)
+	set.Func("accept-restore", "the database is an older one or another, as you wanted it: the `REASON`, which each later result says", func(text string) (err error) {
+		o.accept, err = witness.ParseReason(text)
+		return err
+	})
 }
 
 // run proves the release link by link and prints what was found.
@@ -62,15 +67,21 @@ func (o *verification) prove(ctx context.Context, name string, progress *cli.Pro
 	if err != nil {
 		return err
 	}
+	database := known.Promised.Session(topology.Database).Name
+	if observer.Demand, err = known.Store.Demand(database, o.accept, o.env.Now()); err != nil {
+		return err
+	}
 	observer.Step = progress.Step
 	result := verify.Appraise(known.Promised, memory, observer.Observe(ctx, known.Promised))
 	progress.Done()
-	origins := map[string]string{"platforms now": origin}
-	maps.Copy(origins, result.Origins)
+	if err := known.Store.Advance(database, result.Line); err != nil {
+		return err
+	}
+	result.Origins["platforms now"] = origin
 	verdict := result.Findings.Verdict()
 	return printers.Conclude(o.env.Out, o.result, printers.Result{
 		Head: printers.Head{Kind: "confidb.verification/v1", Simulated: result.Simulated}, Subject: "release " + known.Promised.Namespace + "/" + name, Verdict: verdict,
-		Findings: o.env.Program.Findings(result.Findings), Origins: origins, Limitations: result.Limitations,
+		Findings: o.env.Program.Findings(result.Findings), Origins: result.Origins, Limitations: result.Limitations,
 	}, verdict)
 }
 
@@ -84,20 +95,10 @@ func (o *verification) observer(known *OpenedRelease) (observe.Observer, string,
 			if wrong != nil {
 				return nil, nil, wrong
 			}
-			found, err := machines.Find(ctx, o.env.Getter, options)
-			if err != nil {
-				return nil, nil, err
-			}
-			return found.IDs(), found.Unidentified(), nil
+			return machines.Identify(ctx, o.env.Getter, options)
 		},
 		Desk:    desk,
 		Cluster: known.Cluster,
-		Helm: func(ctx context.Context, name string) (evidence.HelmRelease, []byte, error) {
-			r, err := known.Helm.Get(ctx, name)
-			if err != nil {
-				return evidence.HelmRelease{}, nil, err
-			}
-			return evidence.HelmRelease{Status: r.Status, Revision: r.Revision}, []byte(r.Manifest), nil
-		},
+		Helm:    known.Helm.Observed,
 	}, options.Origin, err
 }
