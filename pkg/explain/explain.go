@@ -6,9 +6,9 @@ package explain
 
 import (
 	_ "embed"
-	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 
@@ -44,17 +44,28 @@ type Page struct {
 }
 
 const (
-	// MaxText bounds what can be looked up, in bytes.
-	MaxText = 4 << 10
+	// MaxText bounds what can be looked up, in bytes: a screen or two of a log.
+	MaxText = 64 << 10
 	// maxPages bounds how many pages one line brings up.
 	maxPages = 6
 )
 
 // Errors of a text that cannot be looked up, whatever the pages are.
 var (
-	ErrEmpty   = errors.New("there is nothing to explain in an empty text")
-	ErrTooLong = fmt.Errorf("the text is longer than %d bytes", MaxText)
+	ErrEmpty   error = &TextError{"there is nothing to explain in an empty text"}
+	ErrTooLong error = &TextError{fmt.Sprintf("the text is longer than %d bytes; give the lines around the error", MaxText)}
 )
+
+// TextError means that a text cannot be looked up.
+type TextError struct{ problem string }
+
+func (e *TextError) Error() string { return e.problem }
+
+// Hint is empty: the text says it.
+func (*TextError) Hint() string { return "" }
+
+// ExitCode is that of an input that is wrong.
+func (*TextError) ExitCode() int { return 2 }
 
 // UnknownError means that no page explains a text.
 type UnknownError struct {
@@ -106,6 +117,15 @@ func Codes() []string {
 //go:embed pages.yaml
 var pagesFile string
 
+// othersFile has pages about messages of programs that are not run here, namesFile
+// other names of pages.
+//
+//go:embed others.yaml
+var othersFile string
+
+//go:embed names.yaml
+var namesFile string
+
 // book is all pages, by the order of the file and by name.
 type book struct {
 	pages []Page
@@ -128,11 +148,16 @@ func open() (book, error) {
 	return opened.book, opened.err
 }
 
-// load reads the pages of the file, then those of the rules.
+// load reads the pages of the files, then those of the rules.
 func load() (book, error) {
-	b, err := read(pagesFile)
-	if err != nil {
-		return book{}, fmt.Errorf("reading the pages: %w", err)
+	b := book{byName: map[string]int{}}
+	for _, file := range []string{pagesFile, othersFile} {
+		if err := b.read(file); err != nil {
+			return book{}, fmt.Errorf("reading the pages: %w", err)
+		}
+	}
+	if err := b.readNames(namesFile); err != nil {
+		return book{}, fmt.Errorf("reading the names of pages: %w", err)
 	}
 	rules, err := lint.Rules()
 	if err != nil {
@@ -163,23 +188,41 @@ type group struct {
 	Pages  []Page `yaml:"pages"`
 }
 
-func read(text string) (book, error) {
+func (b *book) read(text string) error {
 	var groups []group
 	decoder := yaml.NewDecoder(strings.NewReader(text))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&groups); err != nil {
-		return book{}, err
+		return err
 	}
-	b := book{byName: map[string]int{}}
 	for _, g := range groups {
 		for _, p := range g.Pages {
 			p.Group, p.Caveat = g.Title, g.Caveat
 			if err := b.add(p); err != nil {
-				return book{}, err
+				return err
 			}
 		}
 	}
-	return b, nil
+	return nil
+}
+
+// readNames gives pages further names.
+func (b *book) readNames(text string) error {
+	names := map[string][]string{}
+	if err := yaml.Unmarshal([]byte(text), &names); err != nil {
+		return err
+	}
+	for code, also := range names {
+		i, known := b.byName[strings.ToLower(code)]
+		if !known {
+			return fmt.Errorf("there is no page %q", code)
+		}
+		if err := b.name(i, also); err != nil {
+			return err
+		}
+		b.pages[i].Also = append(slices.Clip(b.pages[i].Also), also...)
+	}
+	return nil
 }
 
 func (b *book) add(p Page) error {
@@ -188,14 +231,19 @@ func (b *book) add(p Page) error {
 			return fmt.Errorf("page %q: code, group, title, meaning, attack or do is missing", p.Code)
 		}
 	}
-	for _, name := range append([]string{p.Code}, p.Also...) {
+	b.pages = append(b.pages, p)
+	return b.name(len(b.pages)-1, append([]string{p.Code}, p.Also...))
+}
+
+// name lets names find a page.
+func (b *book) name(page int, names []string) error {
+	for _, name := range names {
 		key := strings.ToLower(name)
 		if i, taken := b.byName[key]; taken {
-			return fmt.Errorf("page %q: the name %q is that of page %q", p.Code, name, b.pages[i].Code)
+			return fmt.Errorf("page %q: the name %q is that of page %q", b.pages[page].Code, name, b.pages[i].Code)
 		}
-		b.byName[key] = len(b.pages)
+		b.byName[key] = page
 	}
-	b.pages = append(b.pages, p)
 	return nil
 }
 
@@ -219,10 +267,44 @@ func (b book) lookup(text string) ([]Page, error) {
 	if i, ok := b.named(name); ok {
 		return []Page{b.pages[i]}, nil
 	}
-	if found := b.inside(line); len(found) > 0 {
-		return found[:min(len(found), maxPages)], nil
+	if found := b.insideAll(text, line); len(found) > 0 {
+		return b.some(found), nil
 	}
 	return nil, &UnknownError{Text: clip(line), Near: b.near(name)}
+}
+
+// some are the first pages of those that were found.
+func (b book) some(found []int) []Page {
+	var pages []Page
+	for _, i := range found[:min(len(found), maxPages)] {
+		pages = append(pages, b.pages[i])
+	}
+	return pages
+}
+
+// insideAll finds the pages of a text of several lines. The innermost cause that has a
+// page comes first, which is the last one: whatever is around it follows from it.
+func (b book) insideAll(text, line string) []int {
+	lines := linesOf(text)
+	if len(lines) == 1 {
+		return b.inside(line)
+	}
+	var found, all []int
+	for i := len(lines) - 1; i >= 0; i-- {
+		here := b.inside(lines[i])
+		if i+1 < len(lines) && !isCause(lines[i+1]) { // a line may have been broken in two
+			here = append(here, b.inside(lines[i]+" "+lines[i+1])...)
+		}
+		if isCause(lines[i]) {
+			found = append(found, here...)
+		}
+		all = append(all, here...)
+	}
+	if len(all) == 0 {
+		return b.inside(line)
+	}
+	sort.Ints(all) // in the order of the pages, of which the specific ones come first
+	return unique(append(found, all...))
 }
 
 // prefixes stand before the code of a page when the same is asked of something
@@ -246,10 +328,12 @@ func (b book) named(name string) (int, bool) {
 	return 0, false
 }
 
-// inside finds the pages of the codes in a line, then those whose patterns match.
-func (b book) inside(line string) []Page {
+// inside finds the pages of the codes and numbers in a line, then those whose patterns
+// match, then those of families of codes.
+func (b book) inside(line string) []int {
 	var hits []int
-	for _, word := range codeWords(line) {
+	words := append(codeWords(line), numbers(line)...)
+	for _, word := range words {
 		if i, ok := b.named(word); ok {
 			hits = append(hits, i)
 		}
@@ -260,12 +344,23 @@ func (b book) inside(line string) []Page {
 			hits = append(hits, i)
 		}
 	}
-	var found []Page
-	seen := map[int]bool{}
-	for _, i := range hits {
-		if !seen[i] {
-			seen[i], found = true, append(found, b.pages[i])
+	if len(hits) == 0 {
+		for _, word := range words {
+			if i, ok := b.byName[familyOf(word)]; ok {
+				hits = append(hits, i)
+			}
 		}
 	}
-	return found
+	return unique(hits)
+}
+
+// unique leaves out what was there before.
+func unique(all []int) []int {
+	var once []int
+	for _, i := range all {
+		if !slices.Contains(once, i) {
+			once = append(once, i)
+		}
+	}
+	return once
 }

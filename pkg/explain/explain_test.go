@@ -102,7 +102,7 @@ func TestLookupFindsAllOfAMessage(t *testing.T) {
 	for _, p := range pages {
 		got = append(got, p.Code)
 	}
-	if want := []string{"scone-mrenclave", "scone-enclave-properties"}; !slices.Equal(got, want) {
+	if want := []string{"scone-enclave-properties", "scone-mrenclave"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -1,12 +1,15 @@
 package explain
 
 import (
+	"fmt"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/document"
 )
 
@@ -32,6 +35,97 @@ func codeWords(line string) []string {
 		}
 	}
 	return codes
+}
+
+// numbers are the numbers of Intel's libraries in a line, as pages have them: 0xe019.
+// They are written with or without 0x and zeros before them, or as decimal numbers. One
+// that could be anything counts only beside a word that speaks of a result.
+func numbers(line string) []string {
+	var found []string
+	lower := strings.ToLower(line)
+	words := strings.FieldsFunc(lower, func(r rune) bool { return !isWord(r) })
+	alone := len(words) == 1
+	result := alone || containsAny(lower, "result", "error", "ret", "code", "status", "sgx", "failed")
+	enclave := alone || containsAny(lower, "sgx", "enclave", "aesm", "quote", "report", "psw", "oe_")
+	for _, word := range words {
+		word = word[strings.LastIndexByte(word, '_')+1:]
+		value, prefixed := numberOf(word)
+		switch {
+		case isDCAP(value) && (prefixed || result), isSDK(value) && prefixed && enclave:
+			found = append(found, fmt.Sprintf("0x%04x", value))
+		}
+	}
+	return found
+}
+
+func containsAny(text string, words ...string) bool {
+	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) })
+}
+
+// numberOf reads a word that is a number in one of the ways in which tools print results;
+// prefixed says that nobody takes it for anything but hexadecimal. It is 0 for others.
+func numberOf(word string) (value uint64, prefixed bool) {
+	digits, prefixed := strings.CutPrefix(word, "0x")
+	base := 16
+	if !prefixed && len(digits) == 5 {
+		base = 10
+	}
+	if !prefixed && len(digits) != 4 && len(digits) != 5 && len(digits) != 8 || len(digits) > 16 {
+		return 0, prefixed
+	}
+	value, err := strconv.ParseUint(digits, base, 64)
+	if err != nil {
+		return 0, prefixed
+	}
+	return value, prefixed
+}
+
+// isDCAP reports whether a number is in a range of Intel's quote libraries: verification
+// (0xa0…), network (0xb0…), quoting (0xe0…).
+func isDCAP(value uint64) bool {
+	return slices.Contains([]uint64{0xa0, 0xb0, 0xe0}, value>>8) && value&0xff != 0
+}
+
+// isSDK reports whether a number is in the range of sgx_status_t.
+func isSDK(value uint64) bool { return value > 0 && value <= 0xf001 }
+
+// familyOf is the page of a code of Intel's or of Open Enclave's that has none itself.
+func familyOf(word string) string {
+	upper := strings.ToUpper(word)
+	switch {
+	case strings.HasPrefix(upper, "SGX_QL_"), strings.HasPrefix(upper, "SGX_QCNL_"), strings.HasPrefix(upper, "SGX_ERROR_"), strings.HasPrefix(word, "0x"):
+		return "intel-result"
+	case strings.HasPrefix(upper, "OE_"):
+		return "oe-result"
+	}
+	return ""
+}
+
+// linesOf are the lines of a text that have something in them, each cleaned.
+func linesOf(text string) []string {
+	var lines []string
+	for line := range strings.SplitSeq(text, "\n") {
+		if line = check.Printable(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// isCause reports whether a line begins a cause of what is above it, as SCONE's programs
+// and others write them: "Caused by: …", "Error 1 of 2: …", "0: …" below "Caused by:".
+func isCause(line string) bool {
+	lower := strings.ToLower(strings.TrimLeft(line, " -*>"))
+	if strings.HasPrefix(lower, "caused by") || strings.HasPrefix(lower, "cause:") || strings.HasPrefix(lower, "because") {
+		return true
+	}
+	var n, of int
+	if _, err := fmt.Sscanf(lower, "error %d of %d", &n, &of); err == nil {
+		return true
+	}
+	number, _, colon := strings.Cut(lower, ": ")
+	_, err := strconv.Atoi(number)
+	return colon && err == nil
 }
 
 // isCamel reports whether a capital follows a small letter, as in OutOfDate.

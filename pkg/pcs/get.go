@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -37,16 +38,40 @@ type StatusError struct {
 }
 
 func (e *StatusError) Error() string {
-	text := fmt.Sprintf("fetching %s: %s answered %d %s, want 200", e.What, e.URL, e.Code, http.StatusText(e.Code))
+	text := fmt.Sprintf("fetching %s: %s answered %s, want 200", e.What, e.URL, strings.TrimSpace(fmt.Sprint(e.Code, " ", e.words())))
 	if e.RetryAfter > 0 {
 		text += ", and to come back after " + e.RetryAfter.String()
 	}
 	return text
 }
 
+// words are those of HTTP, or what a PCCS means by a number of its own.
+func (e *StatusError) words() string {
+	switch e.Code {
+	case dataDamaged:
+		return "(the PCCS cannot verify the data)"
+	case platformUnknown:
+		return "(the PCCS does not know the platform)"
+	case noCertificates:
+		return "(the PCCS has no certificates for the platform's TCB)"
+	}
+	return http.StatusText(e.Code)
+}
+
+// Statuses that only a PCCS has (Intel SGX PCCS Design Guide).
+const (
+	dataDamaged     = 460
+	platformUnknown = 461
+	noCertificates  = 462
+)
+
 // Hint says what to do.
 func (e *StatusError) Hint() string {
 	switch {
+	case e.Code == platformUnknown || e.Code == noCertificates:
+		return "Register the platform with this PCCS, or let it refresh its cache; or fetch from Intel, " + Intel + ", which asks for no platform."
+	case e.Code == dataDamaged:
+		return "Put the data into the PCCS anew, or fetch from Intel, " + Intel + "."
 	case e.Code == http.StatusBadRequest:
 		return "Check the FMSPC, the CA and the evaluation number: the service does not understand the request."
 	case e.Code == http.StatusNotFound:

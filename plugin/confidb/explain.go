@@ -2,13 +2,13 @@ package confidb
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/confidb/confidb/pkg/explain"
+	"github.com/confidb/confidb/pkg/files"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/printers"
 )
@@ -50,23 +50,26 @@ func completeCodes(_ *cobra.Command, arguments []string, begun string) ([]string
 	return offers, cobra.ShellCompDirectiveNoFileComp
 }
 
-// run looks up the arguments as one text: people forget the quotes around a line.
+// run looks up the arguments as one text, as people forget the quotes around a line, or
+// standard input when there is only a dash.
 func (o *explanation) run(_ context.Context, arguments []string) error {
 	if o.list && len(arguments) > 0 {
 		return cli.NewUsageError("got --list and something to explain, want one of them")
 	}
-	var pages []explain.Page
-	var err error
-	if len(arguments) == 0 {
-		pages, err = explain.Pages()
-	} else {
-		pages, err = explain.Lookup(strings.Join(arguments, " "))
+	text := strings.Join(arguments, " ")
+	if text == files.Dash {
+		in, _, err := files.ReadInput(text, o.env.In)
+		if err != nil {
+			return err
+		}
+		text = string(in)
 	}
-	if errors.Is(err, explain.ErrEmpty) || errors.Is(err, explain.ErrTooLong) {
-		return cli.NewUsageError("%w", err)
+	pages, err := explain.Pages()
+	if len(arguments) > 0 {
+		pages, err = explain.Lookup(text)
 	}
 	if err != nil {
 		return err
 	}
-	return printers.Print(o.env.Out, o.output, printers.NewExplanation(strings.Join(arguments, " "), pages))
+	return printers.Print(o.env.Out, o.output, printers.NewExplanation(text, pages))
 }

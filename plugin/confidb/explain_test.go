@@ -71,7 +71,7 @@ func TestExplainRefuses(t *testing.T) {
 		"a slip":                {[]string{"cas-nonse"}, cli.Failed, []string{`error: no page explains "cas-nonse"`, "\nhint: did you mean cas-nonce"}},
 		"something else":        {[]string{"xyzzy"}, cli.Failed, []string{"error: ", "\nhint: kubectl confidb explain --list"}},
 		"nothing":               {[]string{" "}, cli.Usage, []string{"error: there is nothing to explain"}},
-		"too much":              {[]string{strings.Repeat("a", explain.MaxText+1)}, cli.Usage, []string{"error: the text is longer than 4096 bytes"}},
+		"too much":              {[]string{strings.Repeat("a", explain.MaxText+1)}, cli.Usage, []string{"error: the text is longer than 65536 bytes"}},
 		"a text and the list":   {[]string{"--list", "cas-nonce"}, cli.Usage, []string{"error: got --list"}},
 		"an unknown format":     {[]string{"cas-nonce", "-o", "xml"}, cli.Usage, []string{"error: "}},
 		"what moves the cursor": {[]string{"xyzzy\x1b[2K\rerror: none\nhint: all is well\u202e"}, cli.Failed, []string{`error: no page explains "xyzzy error: none hint: all is well"` + "\n"}},
@@ -87,6 +87,26 @@ func TestExplainRefuses(t *testing.T) {
 		}
 		if strings.ContainsAny(errOut, "\x1b\r\u202e") || strings.Count(errOut, "\n") > 2 {
 			t.Errorf("%s: got %q, with control characters or lines that are not ours", name, errOut)
+		}
+	}
+}
+
+// A dash reads standard input: a log of several lines, of which the innermost cause comes
+// first.
+func TestExplainReadsStandardInput(t *testing.T) {
+	for in, want := range map[string]string{
+		"cas-nonce\n": "cas-nonce: ",
+		"Caused by: Failed to establish an encrypted channel to CAS\n  Caused by: invalid certificate: UnknownIssuer\n": "scone-peer-certificate: ",
+		"":                                "error: there is nothing to explain",
+		strings.Repeat("a line\n", 10000): "error: the text is longer than",
+	} {
+		var stdout, stderr bytes.Buffer
+		c := newExplainCommand(&cli.Env{IOStreams: genericiooptions.IOStreams{In: strings.NewReader(in), Out: &stdout, ErrOut: &stderr}})
+		c.SilenceErrors, c.SilenceUsage = true, true
+		c.SetArgs([]string{"-"})
+		code := cli.Report(cli.Kubectl, c.Execute(), &stderr)
+		if got := stdout.String() + stderr.String(); !strings.HasPrefix(got, want) || (code == cli.OK) == strings.HasPrefix(want, "error") {
+			t.Errorf("%.40q: exit %d, got %.100q, want %q", in, code, got, want)
 		}
 	}
 }

@@ -66,3 +66,27 @@ func TestRealInputsOfForms(t *testing.T) {
 	}
 	realInput(t, "quote-as-text", said{append([]string{"tcb", "--offline", "n=" + filepath.Join(realinputs.Case(t, "quote-as-text"), "hex1.txt"), "--collateral", bundle}, at...), 3, []string{"SWHardeningNeeded", "1 node"}, []string{"no SGX platform"}})
 }
+
+// Lines of logs and reports.
+func TestRealInputsOfExplain(t *testing.T) {
+	pages := map[string]string{
+		"0xe019": "dcap-pccs-unreachable:", "0xe011": "dcap-no-platform-certificate:", "result: a002": "OutOfDate:", "collateral is out of date": "dcap-collateral-expired:",
+		"SGX_QL_NO_PLATFORM": "dcap-no-platform-certificate:", "OE_TCB_LEVEL_INVALID": "OutOfDate:", "encrypted channel": "scone-cas-channel:", "UnknownIssuer": "scone-peer-certificate:",
+		"Cannot sign": "scone-no-signing-key:", "Error opening SGX": "sgx-device:", "SCONE remote attestation report": "scone-report-not-verified:",
+		"ERROR 2026": "mysql-self-signed:", "ERROR 3159": "mysql-no-tls:",
+	}
+	for _, line := range realinputs.Lines(t, "explain-missing", "lines.txt") {
+		for part, page := range pages {
+			if strings.Contains(line, part) {
+				realInput(t, "explain-missing", said{[]string{"explain", line}, 0, []string{page}, nil})
+				delete(pages, part)
+			}
+		}
+	}
+	if len(pages) > 0 {
+		t.Errorf("no line is about %v", pages)
+	}
+	for _, line := range realinputs.Lines(t, "explain-wrong-page", "lines.txt") {
+		realInput(t, "explain-wrong-page", said{[]string{"explain", line}, 0, []string{"registry-"}, []string{"scone-"}})
+	}
+}
