@@ -64,7 +64,13 @@ type question struct {
 }
 
 func readQuestion(getenv func(string) string) question {
-	return question{nonce: getenv("CONFIDB_NONCE"), verifier: getenv("CONFIDB_VERIFIER"), mark: getenv("CONFIDB_MARK")}
+	optional := func(name string) string {
+		if value := getenv(name); value != "none" { // what the session says for whoever says nothing
+			return value
+		}
+		return ""
+	}
+	return question{nonce: getenv("CONFIDB_NONCE"), verifier: optional("CONFIDB_VERIFIER"), mark: optional("CONFIDB_MARK")}
 }
 
 func (q question) validate() error {

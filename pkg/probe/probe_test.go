@@ -159,6 +159,35 @@ func TestStatementAboutThePromise(t *testing.T) {
 	}
 }
 
+// What the host hands on is of a known form, and stands in no statement of SQL otherwise.
+func TestQuestion(t *testing.T) {
+	verifier, mark := strings.Repeat("1b", 16), strings.Repeat("2c", 32)
+	for _, c := range []struct {
+		nonce, verifier, mark string
+		want                  question
+		good                  bool
+	}{
+		{nonce, verifier, mark, question{nonce, verifier, mark}, true},
+		{nonce, verifier, "", question{nonce, verifier, ""}, true},
+		{nonce, verifier, "none", question{nonce, verifier, ""}, true},
+		{nonce, "none", "none", question{nonce, "", ""}, true},
+		{nonce, "", "", question{nonce, "", ""}, true},
+		{"none", verifier, mark, question{"none", verifier, mark}, false},
+		{nonce, "", mark, question{nonce, "", mark}, false},
+		{nonce, strings.ToUpper(verifier), mark, question{nonce, strings.ToUpper(verifier), mark}, false},
+		{nonce, verifier[1:] + "'", "", question{nonce, verifier[1:] + "'", ""}, false},
+		{nonce, mark, "", question{nonce, mark, ""}, false},
+		{nonce, verifier, verifier, question{nonce, verifier, verifier}, false},
+	} {
+		got := readQuestion(func(name string) string {
+			return map[string]string{"CONFIDB_NONCE": c.nonce, "CONFIDB_VERIFIER": c.verifier, "CONFIDB_MARK": c.mark}[name]
+		})
+		if err := got.validate(); got != c.want || (err == nil) != c.good {
+			t.Errorf("got %+v, %v, want %+v", got, err, c.want)
+		}
+	}
+}
+
 func TestInputThatIsRefused(t *testing.T) {
 	for name, change := range map[string]func(fstest.MapFS){
 		"no key":         func(f fstest.MapFS) { delete(f, "statement.key") },

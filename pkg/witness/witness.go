@@ -124,7 +124,7 @@ func (d Demand) Judge(seen *Seen, at time.Time) Judgement {
 	case d.Verifier == "":
 		return Judgement{Reason: "nobody was named whose marks to look for", Hint: again}
 	case seen == nil:
-		return Judgement{Reason: "the attested client says nothing of marks", Hint: "An older version installed this release, whose probe and sessions know of no marks: with this version, install a new one and move the data."}
+		return Judgement{Reason: "the attested client says nothing of marks", Hint: "The client's session lets CONFIDB_VERIFIER and CONFIDB_MARK through, and the database session makes the table, in our templates: an older version or another template installed this release. Install a new one and move the data."}
 	case seen.Verifier != d.Verifier || seen.Asked != d.Line.Last.Digest:
 		return Judgement{Reason: "the attested client was asked for another mark: whoever starts its pod changed the question", Hint: again}
 	case !seen.Read:

@@ -156,9 +156,9 @@ func (r *report) failed() []string {
 }
 
 // verify proves a release and returns the exit code and the report.
-func verify(t testing.TB, name string) (int, *report) {
+func verify(t testing.TB, name string, more ...string) (int, *report) {
 	t.Helper()
-	r := try(t, confidb("verify", name, "-o", "json", "--accept-simulated")...)
+	r := try(t, append(confidb("verify", name, "-o", "json", "--accept-simulated"), more...)...)
 	var parsed report
 	if err := json.Unmarshal([]byte(r.out), &parsed); err != nil {
 		t.Fatalf("verify %s: %v in %v", name, err, r)

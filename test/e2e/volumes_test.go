@@ -228,16 +228,16 @@ func enclavesOf(t *testing.T, uid string) []int {
 	return all
 }
 
-// A session without volumes works with the same chart, fails enc-07, and is a warning
-// where the policy names it.
-func TestUnprotectedVolume(t *testing.T) {
+// bareSession is our template without volumes, and a policy that accepts that.
+func bareSession(t *testing.T) (file, policy string) {
+	t.Helper()
 	template := run(t, confidb("session", "template", "database")...)
 	bare := regexp.MustCompile(`(?m)^(volumes:\n(  .*\n)+|    volumes:\n(      .*\n)+?)((?:images|    [a-z_]+):)`).ReplaceAllString(template, "$4")
 	if strings.Contains(bare, "volumes:") {
 		t.Fatalf("the template has another form:\n%s", bare)
 	}
 	folder := t.TempDir()
-	file, policy := filepath.Join(folder, "database.yml"), filepath.Join(folder, "policy.yaml")
+	file, policy = filepath.Join(folder, "database.yml"), filepath.Join(folder, "policy.yaml")
 	text, err := os.ReadFile(filepath.Join(lab, "policy.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -248,6 +248,13 @@ func TestUnprotectedVolume(t *testing.T) {
 	if err := os.WriteFile(policy, append(text, "accept-deviations: [unprotected-volume]\n"...), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return file, policy
+}
+
+// A session without volumes works with the same chart, fails enc-07, and is a warning
+// where the policy names it.
+func TestUnprotectedVolume(t *testing.T) {
+	file, policy := bareSession(t)
 	if r := install(t, "bare", "--database-template", file); r.code != 3 || strings.Count(r.out, "\nFAIL ") != 1 || !strings.Contains(r.out, "FAIL enc-07") {
 		t.Fatalf("got %v", r)
 	}

@@ -117,7 +117,7 @@ func TestWholeFlow(t *testing.T) {
 	database := l.configures(t, as(1, i.Session(topology.Database).Name+"/db"))
 	got, server := files(probe), files(database)
 
-	if probe.Command[0] != "confidb-probe" || probe.Environment[`\@\@CONFIDB_NONCE`] != "none" || len(probe.Environment) != 1 {
+	if probe.Command[0] != "confidb-probe" || probe.Environment[`\@\@CONFIDB_NONCE`] != "none" || len(probe.Environment) != 3 {
 		t.Errorf("probe: command %q, environment %q", probe.Command, probe.Environment)
 	}
 	if f := probe.Files[0]; f.Permission != 0o400 || f.Path != folder+"target.json" {
