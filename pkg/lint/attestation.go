@@ -26,7 +26,7 @@ func service(i int) string { return fmt.Sprintf("services[%d]", i) }
 func findUnattested(in *input) []hit {
 	var hits []hit
 	for i, s := range in.Services {
-		if len(s.Attestation) == 0 {
+		if len(s.Attestation) == 0 && !in.Has(service(i)+".attestation") && !in.Has(service(i)+".mrenclaves") {
 			hits = append(hits, hit{path: service(i), got: "service " + s.Name + " without attestation"})
 		}
 	}
@@ -169,6 +169,18 @@ func findImportedPolicy(in *input) []hit {
 	return in.importedFragments(func(path string) bool {
 		return !strings.HasPrefix(path, "services[") || !strings.HasSuffix(path, ".attestation")
 	})
+}
+
+// findUnknownPolicy finds the references of the policy whose values are in none of the
+// documents.
+func findUnknownPolicy(in *input) []hit {
+	var hits []hit
+	for _, r := range in.applied.references {
+		if r.Problem != "" {
+			hits = append(hits, hit{path: r.Path, got: r.String()})
+		}
+	}
+	return hits
 }
 
 // importedFragments are the parts of the policy, at the paths that want chooses,

@@ -1,6 +1,10 @@
 package lint
 
-import "github.com/confidb/confidb/pkg/session"
+import (
+	"slices"
+
+	"github.com/confidb/confidb/pkg/session"
+)
 
 // finder finds the places in a session to which a rule applies. The functions that
 // make finders are not inlined, or each rule would get a copy of them.
@@ -10,6 +14,44 @@ type finder func(*input) []hit
 type input struct {
 	*session.Session
 	all []*session.Session
+	// applied is the same session as CAS applies it. In the input that it holds it is
+	// the zero value.
+	applied applied
+}
+
+// applied is a session in which references are followed, and what could not be.
+type applied struct {
+	input      *input
+	references []session.Reference
+	// err is *session.Errors: what makes no sense where it is put.
+	err error
+}
+
+// inputs follows the references of sessions that belong together.
+func inputs(sessions []*session.Session) []*input {
+	var all []*input
+	var effective []*session.Session
+	for _, s := range sessions {
+		in := &input{Session: s, all: sessions}
+		followed, references, err := s.Effective(sessions)
+		effective = append(effective, followed)
+		in.applied = applied{input: &input{Session: followed}, references: references, err: err}
+		all = append(all, in)
+	}
+	for _, in := range all {
+		in.applied.input.all = effective
+	}
+	return all
+}
+
+// followed reports whether a rule looks at what a session says once its references are
+// followed. The others are about the document, its secrets and these references.
+func followed(code string) bool {
+	switch code {
+	case "CDB1007", "CDB1016", "CDB1017", "CDB1018":
+		return false
+	}
+	return slices.Contains([]string{"CDB1", "CDB2", "CDB4", "CDB6"}, code[:4])
 }
 
 // hit is a place that a rule found.
@@ -55,6 +97,7 @@ func finders() map[string]finder {
 		"CDB1015": eachVariant(zeroMeasurement),
 		"CDB1016": findImportedMeasurement,
 		"CDB1017": findImportedPolicy,
+		"CDB1018": findUnknownPolicy,
 
 		"CDB2001":       findUnplaced,
 		codeNoPlatforms: nil,

@@ -48,6 +48,9 @@ type Problem struct {
 	// Path leads to the place, such as services[0].platforms. What it names may be
 	// missing; then the position is that of what is around it.
 	Path string `json:"path"`
+	// Written is the path in the document of File, which differs where a reference was
+	// followed.
+	Written string `json:"-"`
 	// Got is what is written there. It holds no secret.
 	Got string `json:"got"`
 	Fix string `json:"fix"`
@@ -80,9 +83,9 @@ func Check(sessions []*session.Session, now time.Time) ([]Problem, error) {
 		return nil, err
 	}
 	var all []Problem
-	for _, s := range sessions {
-		found := b.problems(&input{s, sessions}, finders)
-		found = append(found, b.suppress(s, found, now)...)
+	for _, in := range inputs(sessions) {
+		found := append(b.problems(in, finders), b.broken(in.applied.err)...)
+		found = append(found, b.suppress(in.Session, found, now)...)
 		sort.SliceStable(found, func(i, j int) bool { return inOrder(&found[i], &found[j]) < 0 })
 		all = append(all, found...)
 	}
@@ -103,9 +106,14 @@ func (b book) problems(in *input, finders map[string]finder) []Problem {
 		if find == nil {
 			continue
 		}
-		for _, h := range find(in) {
-			file, line, column := position(in.Where(h.path))
-			found = append(found, Problem{Code: r.Code, File: file, Line: line, Column: column, Path: h.path, Got: h.got, Fix: r.Fix})
+		looked := in
+		if followed(r.Code) {
+			looked = in.applied.input
+		}
+		for _, h := range find(looked) {
+			file, line, column := position(looked.Where(h.path))
+			_, written := looked.Origin(h.path)
+			found = append(found, Problem{Code: r.Code, File: file, Line: line, Column: column, Path: h.path, Got: h.got, Fix: r.Fix, Written: written})
 		}
 	}
 	return found
@@ -136,9 +144,16 @@ func inOrder(a, b *Problem) int {
 // returns nil for an error of another kind, such as that of a file that is not
 // there, and where Rules fails: then the caller has the error only.
 func Unreadable(err error) []Problem {
-	var broken *session.Errors
 	b, failed := open()
-	if failed != nil || !errors.As(err, &broken) {
+	if failed != nil {
+		return nil
+	}
+	return b.broken(err)
+}
+
+func (b book) broken(err error) []Problem {
+	var broken *session.Errors
+	if !errors.As(err, &broken) {
 		return nil
 	}
 	var all []Problem

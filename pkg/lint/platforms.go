@@ -11,7 +11,7 @@ import (
 func findUnplaced(in *input) []hit {
 	var hits []hit
 	for i, s := range in.Services {
-		if !placed(s) {
+		if !placed(s) && !in.Has(service(i)+".platforms") {
 			hits = append(hits, hit{path: service(i), got: "service " + s.Name + " without platforms"})
 		}
 	}

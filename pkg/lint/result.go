@@ -24,7 +24,8 @@ type Result struct {
 	Simulated bool
 }
 
-// Document is one that is looked at: a session, or the error of whoever read it.
+// Document is one that is looked at: a session, or the error of whoever read it, or both:
+// what could be read of a broken one.
 type Document struct {
 	// Name is what the document is called in positions.
 	Name    string
@@ -39,8 +40,10 @@ func (r *Result) Look(documents []Document, stored bool, now time.Time) error {
 	var sessions []*session.Session
 	for _, d := range documents {
 		r.Sessions = append(r.Sessions, d.Name)
-		if d.Err == nil {
+		if d.Session != nil {
 			sessions = append(sessions, d.Session)
+		}
+		if d.Err == nil {
 			continue
 		}
 		problems := Unreadable(d.Err)
@@ -54,16 +57,24 @@ func (r *Result) Look(documents []Document, stored bool, now time.Time) error {
 		check = CheckStored
 	}
 	found, err := check(sessions, now)
-	r.Problems = append(r.Problems, found...)
+	r.Problems = append(r.Problems, withoutRefused(found, r.Problems)...)
 	r.sort()
 	return err
 }
 
-// sort puts the problems in the order of the sessions; those of one are in order already.
+// withoutRefused leaves out what rules say of values that were refused already.
+func withoutRefused(found, refused []Problem) []Problem {
+	return slices.DeleteFunc(found, func(p Problem) bool {
+		return slices.ContainsFunc(refused, func(r Problem) bool { return p.File == r.File && inside(p.Path, r.Path) })
+	})
+}
+
+// sort puts the problems in the order of the sessions, and those of one in that of its lines.
 func (r *Result) sort() {
 	all := r.Problems
 	sort.SliceStable(all, func(i, j int) bool {
-		return slices.Index(r.Sessions, all[i].File) < slices.Index(r.Sessions, all[j].File)
+		a, b := slices.Index(r.Sessions, all[i].File), slices.Index(r.Sessions, all[j].File)
+		return a < b || a == b && inOrder(&all[i], &all[j]) < 0
 	})
 }
 

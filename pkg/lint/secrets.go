@@ -278,7 +278,7 @@ func (in *input) given(p session.Peer) *input {
 	name := in.Resolve(p.Session)
 	for _, s := range in.all {
 		if s.Name == name {
-			return &input{s, in.all}
+			return &input{Session: s, all: in.all}
 		}
 	}
 	return nil

@@ -27,7 +27,7 @@ type suppression struct {
 // is wrong with these comments.
 func (b book) suppress(s *session.Session, found []Problem, now time.Time) []Problem {
 	var wrong []Problem
-	_, first, _ := position(s.Where(""))
+	file, first, _ := position(s.Where(""))
 	for _, c := range s.Comments() {
 		text := strings.TrimSpace(strings.TrimLeft(c.Text, "#"))
 		if !strings.HasPrefix(text, mark) {
@@ -35,7 +35,7 @@ func (b book) suppress(s *session.Session, found []Problem, now time.Time) []Pro
 		}
 		p, code, got, fix := b.readSuppression(c, text, now)
 		p.whole = c.Line < first
-		if code == "" && !p.apply(found) {
+		if code == "" && !p.apply(file, found) {
 			code, got = codeNothing, "no "+p.code+" here"
 		}
 		if code != "" {
@@ -93,12 +93,14 @@ func (b book) suppressible() []string {
 	return codes
 }
 
-// apply marks the problems that the comment is about and reports whether there are any.
-func (p suppression) apply(found []Problem) bool {
+// apply marks the problems that the comment, of a file, is about and reports whether
+// there are any.
+func (p suppression) apply(file string, found []Problem) bool {
 	any := false
 	for i := range found {
 		f := &found[i]
-		if f.Code == p.code && (p.whole || f.Line == p.Line || inside(f.Path, p.Path)) {
+		here := f.File == file && (f.Line == p.Line || inside(f.Written, p.Path))
+		if f.Code == p.code && (p.whole || here || inside(f.Path, p.Path)) {
 			f.Suppressed, f.Reason, f.Until = true, p.reason, p.until
 			any = true
 		}

@@ -12,6 +12,17 @@ import (
 // Parse reads a document. What is wrong with it is an *Errors, whose Problems are
 // of type *Error. A byte order mark at its beginning is left out of the Source.
 func Parse(file string, text []byte) (*Session, error) {
+	s, err := Read(file, text)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Read is Parse for whoever wants to look at what could be read of a broken document:
+// with the error it returns that part, or nil where the text is not even YAML. A value
+// that was refused is missing in it.
+func Read(file string, text []byte) (*Session, error) {
 	d := newDecoder(file)
 	whole := d.Read(text, document.Gate{})
 	if whole == nil {
@@ -22,10 +33,8 @@ func Parse(file string, text []byte) (*Session, error) {
 	d.readVersion(root)
 	d.session(s).Read(root, "")
 	s.checkReferences(d)
-	if err := d.Err(); err != nil {
-		return nil, err
-	}
-	return s, nil
+	s.err = d.Err()
+	return s, s.err
 }
 
 // newest is the minor version of the newest language, 0.3.12.

@@ -37,6 +37,10 @@ type Session struct {
 	file   string
 	source []byte
 	root   *document.Node
+	// err is what is wrong with the document; nil but for what Read returns.
+	err error
+	// files are those of the values that Effective has put in.
+	files map[*document.Node]origin
 }
 
 // Service is a program that may get secrets when it attests.

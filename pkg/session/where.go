@@ -12,8 +12,15 @@ import (
 // Where is the file, line and column of a path such as services[0].platforms[1],
 // or of the nearest thing around it that is there.
 func (s *Session) Where(path string) string {
-	line, column := s.place(path)
-	return fmt.Sprintf("%s:%d:%d", s.file, line, column)
+	line, column, of := s.located(path)
+	return fmt.Sprintf("%s:%d:%d", of.file, line, column)
+}
+
+// Origin is the path of a place in the document that it is written in, and that
+// document's file. It differs from path only in what Effective has put in.
+func (s *Session) Origin(path string) (file, written string) {
+	_, _, of := s.located(path)
+	return of.file, of.path
 }
 
 // Has reports whether a path is in the document. It tells forms apart that mean
@@ -25,14 +32,43 @@ func (s *Session) Has(path string) bool {
 
 // place is that of the value, or that of its key if the value begins on a later line.
 func (s *Session) place(path string) (line, column int) {
+	line, column, _ = s.located(path)
+	return line, column
+}
+
+// located is place, with where the value is written.
+func (s *Session) located(path string) (line, column int, of origin) {
+	of = origin{file: s.file}
 	if s.root == nil {
-		return 1, 1
+		return 1, 1, origin{s.file, path}
 	}
-	key, value, _ := descend(s.root, path)
-	if key != nil && key.Line != value.Line {
-		return key.Line, key.Column
+	value, followed := s.root, false
+	var key *document.Node
+	for path != "" {
+		k, v, rest, ok := step(value, path)
+		if !ok {
+			break
+		}
+		of.path = joined(of.path, strings.TrimSuffix(path[:len(path)-len(rest)], "."))
+		key, value, path = k, v, rest
+		var put origin
+		if put, followed = s.files[value]; followed {
+			of = put
+		}
 	}
-	return value.Line, value.Column
+	of.path = joined(of.path, path)
+	if key != nil && key.Line != value.Line && !followed {
+		return key.Line, key.Column, of
+	}
+	return value.Line, value.Column, of
+}
+
+// joined puts a part, a key or an index, behind a path.
+func joined(path, part string) string {
+	if path == "" || part == "" || part[0] == '[' {
+		return path + part
+	}
+	return path + "." + part
 }
 
 // descend follows path as far as the document has it; rest is the remainder. key is nil

@@ -133,7 +133,7 @@ func stored(ctx context.Context, c *contact.Connection, names []string) ([]lint.
 			return nil, err
 		}
 		d := lint.Document{Name: name}
-		d.Session, d.Err = session.Parse(name, []byte(held.Text))
+		d.Session, d.Err = session.Read(name, []byte(held.Text))
 		all = append(all, d)
 	}
 	return all, nil

@@ -48,7 +48,7 @@ func readDocument(in io.Reader, name string, render func(file string, text []byt
 			return nil, err
 		}
 	}
-	return session.Parse(file, text)
+	return session.Read(file, text)
 }
 
 // variables say what the variables of a template stand for.
