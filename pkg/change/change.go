@@ -20,9 +20,9 @@ type Change struct {
 	Effects []diff.Effect `json:"effects"`
 }
 
-// New compares two versions.
-func New(from, to *session.Session) Change {
-	return Change{diff.Compare(from, to), append([]diff.Effect{}, diff.Impact(from, to)...)}
+// New compares two versions of a session that refers to others.
+func New(from, to *session.Session, others ...*session.Session) Change {
+	return Change{diff.Compare(from, to, others...), append([]diff.Effect{}, diff.Impact(from, to)...)}
 }
 
 // Widens reports whether somebody gains something, or may.

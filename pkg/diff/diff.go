@@ -57,24 +57,33 @@ type Diff struct {
 
 // Compare says what changes from one document to another. What it cannot weigh is a
 // change of the kind Other, so nothing is narrower by mistake.
-func Compare(from, to *session.Session) Diff {
-	c := &comparison{from: from, to: to}
+//
+// References of the policy to secrets are followed, in the document itself and in the
+// others. What one leads to that is not known may be anything: unless both documents
+// leave the same to the same secret, that is a change of the kind Other.
+func Compare(from, to *session.Session, others ...*session.Session) Diff {
+	before, openBefore := applied(from, others)
+	now, open := applied(to, others)
+	c := &comparison{from: before, to: now}
+	c.added, c.removed = without(c.to.secrets, c.from.secrets), without(c.from.secrets, c.to.secrets)
 	c.document()
+	c.unclear(openBefore, open)
 	c.security()
 	c.services()
 	c.secrets()
 	c.volumes()
 	c.images()
 	c.access()
-	if len(c.changes) == 0 && !session.Equal(from, to) {
+	if len(c.changes) == 0 && !session.Equal(from, to) && !session.Equal(before.Session, now.Session) {
 		c.add(Other, "the session", "changes in a way that is not known here", "")
 	}
 	return Diff{c.verdict(), append([]Change{}, c.changes...)}
 }
 
 type comparison struct {
-	from, to *session.Session
-	changes  []Change
+	from, to       *view
+	added, removed []string // names of secrets that only one of them has
+	changes        []Change
 }
 
 func (c *comparison) add(kind Kind, who, what, path string) {
@@ -98,16 +107,27 @@ func (c *comparison) verdict() Verdict {
 
 // set says what of two sets is only in one of them.
 func (c *comparison) set(who, path string, from, to []string, gained, lost string) {
-	for _, x := range to {
-		if !slices.Contains(from, x) {
-			c.add(Gain, who, fmt.Sprintf(gained, x), path)
+	for _, x := range without(to, from) {
+		c.add(Gain, who, fmt.Sprintf(gained, x), path)
+	}
+	for _, x := range without(from, to) {
+		c.add(Loss, who, fmt.Sprintf(lost, x), path)
+	}
+}
+
+// without are those of all that are not among the others.
+func without(all, others []string) []string {
+	among := make(map[string]bool, len(others))
+	for _, x := range others {
+		among[x] = true
+	}
+	var left []string
+	for _, x := range all {
+		if !among[x] {
+			left = append(left, x)
 		}
 	}
-	for _, x := range from {
-		if !slices.Contains(to, x) {
-			c.add(Loss, who, fmt.Sprintf(lost, x), path)
-		}
-	}
+	return left
 }
 
 // changed is for what can only be equal or not.
@@ -132,21 +152,30 @@ func (c *comparison) lock(from, to, who, what, path string) {
 
 // named pairs what has the same name in both documents.
 func named[T any](from, to []T, name func(T) string, both func(i int, old, new T), added func(i int, new T), removed func(i int, old T)) {
-	index := func(list []T, wanted string) int {
-		return slices.IndexFunc(list, func(x T) bool { return name(x) == wanted })
-	}
+	before, now := byName(from, name), byName(to, name)
 	for i, x := range to {
-		if j := index(from, name(x)); j >= 0 {
+		if j, was := before[name(x)]; was {
 			both(i, from[j], x)
 		} else {
 			added(i, x)
 		}
 	}
 	for i, x := range from {
-		if index(to, name(x)) < 0 {
+		if _, is := now[name(x)]; !is {
 			removed(i, x)
 		}
 	}
+}
+
+// byName is the index of the first of each name.
+func byName[T any](all []T, name func(T) string) map[string]int {
+	index := make(map[string]int, len(all))
+	for i, x := range all {
+		if _, twice := index[name(x)]; !twice {
+			index[name(x)] = i
+		}
+	}
+	return index
 }
 
 func (c *comparison) document() {

@@ -2,7 +2,6 @@ package diff
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/confidb/confidb/pkg/session"
 )
@@ -41,28 +40,22 @@ type Effect struct {
 // with this session, and are left out.
 func Impact(from, to *session.Session) []Effect {
 	var effects []Effect
+	before, now := look(from), look(to)
+	hit := before.readers()
 	for _, old := range from.Secrets {
 		if old.Import != nil || old.ImportAKV != nil || old.Kind == session.ConfigFragment {
 			continue
 		}
-		e := Effect{Secret: old.Name, Kind: old.Kind, Hit: users(from, old)}
-		e.Fate, e.Why = fate(from, to, old)
-		e.Breaks = (e.Fate == Replaced || e.Fate == Removed) && len(e.Hit) > 0 && !renewed(to, old)
+		e := Effect{Secret: old.Name, Kind: old.Kind, Hit: append(hit[old.Name], takers(from, old)...)}
+		e.Fate, e.Why = fate(before, now, old)
+		e.Breaks = (e.Fate == Replaced || e.Fate == Removed) && len(e.Hit) > 0 && !renewed(now, old)
 		effects = append(effects, e)
 	}
 	return effects
 }
 
-func find(s *session.Session, name string) (session.Secret, bool) {
-	i := slices.IndexFunc(s.Secrets, func(x session.Secret) bool { return x.Name == name })
-	if i < 0 {
-		return session.Secret{}, false
-	}
-	return s.Secrets[i], true
-}
-
-func fate(from, to *session.Session, old session.Secret) (Fate, string) {
-	now, ok := find(to, old.Name)
+func fate(from, to *view, old session.Secret) (Fate, string) {
+	now, ok := to.find(old.Name)
 	switch {
 	case !ok:
 		return Removed, "the new version does not have it"
@@ -121,12 +114,12 @@ func keyFate(old, now session.Secret) (Fate, string) {
 
 // certificateFate follows the keys: a new certificate of a kept key, signed by a kept
 // key, is accepted wherever its authority is trusted and not this one certificate.
-func certificateFate(from, to *session.Session, old, now session.Secret) (Fate, string) {
+func certificateFate(from, to *view, old, now session.Secret) (Fate, string) {
 	if old.PrivateKey != now.PrivateKey || old.Issuer != now.Issuer {
 		return Replaced, "it has another private key or issuer"
 	}
 	for _, name := range []string{old.PrivateKey, issuerKey(from, old)} {
-		key, ok := find(from, name)
+		key, ok := from.find(name)
 		if !ok || key.Kind != session.PrivateKey {
 			continue
 		}
@@ -139,30 +132,36 @@ func certificateFate(from, to *session.Session, old, now session.Secret) (Fate, 
 
 // renewed reports whether a new value is what the new version asks for: a key with
 // migrate: false, or the public half of one. Certificates of such a key do break.
-func renewed(to *session.Session, old session.Secret) bool {
-	now, ok := find(to, old.Name)
+func renewed(to *view, old session.Secret) bool {
+	now, ok := to.find(old.Name)
 	if !ok || now.Kind != old.Kind {
 		return false
 	}
 	if now.Kind == session.PublicKey {
-		now, _ = find(to, now.PrivateKey)
+		now, _ = to.find(now.PrivateKey)
 	}
 	return now.Kind == session.PrivateKey && now.Renews()
 }
 
-func issuerKey(s *session.Session, certificate session.Secret) string {
-	issuer, _ := find(s, certificate.Issuer)
+func issuerKey(s *view, certificate session.Secret) string {
+	issuer, _ := s.find(certificate.Issuer)
 	return issuer.PrivateKey
 }
 
-// users are the services that can read a secret, and who gets it from this session.
-func users(s *session.Session, secret session.Secret) []string {
-	var all []string
-	for _, v := range s.Services {
-		if slices.Contains(reach(s, v), secret.Name) {
-			all = append(all, "service "+v.Name)
+// readers are the services that can read each secret.
+func (d *view) readers() map[string][]string {
+	all := map[string][]string{}
+	for _, v := range d.Services {
+		for _, name := range d.reach(v) {
+			all[name] = append(all[name], "service "+v.Name)
 		}
 	}
+	return all
+}
+
+// takers are those outside the session who get a secret.
+func takers(s *session.Session, secret session.Secret) []string {
+	var all []string
 	for _, e := range exportsOf(s, secret.Exports) {
 		all = append(all, exportText(e))
 	}

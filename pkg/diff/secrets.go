@@ -31,14 +31,18 @@ func onlyShared(s session.Secret) session.Secret {
 }
 
 func (c *comparison) secret(at string, a, b session.Secret) {
-	c.exports("the secret "+a.Name, at+".export", exportsOf(c.from, a.Exports), exportsOf(c.to, b.Exports))
+	c.exports("the secret "+a.Name, at+".export", exportsOf(c.from.Session, a.Exports), exportsOf(c.to.Session, b.Exports))
 	switch who := "everybody"; {
 	case b.ExportPublic && !a.ExportPublic:
 		c.add(Gain, who, "can read the public part of "+a.Name, at+".export_public")
 	case a.ExportPublic && !b.ExportPublic:
 		c.add(Loss, who, "can no longer read the public part of "+a.Name, at+".export_public")
 	}
-	c.changed(reflect.DeepEqual(source(c.from, a), source(c.to, b)), "the secret "+a.Name, "comes from elsewhere, or is made otherwise", at)
+	x, y := source(c.from.Session, a), source(c.to.Session, b)
+	if c.followed(a, b) { // the value is compared where it is used
+		x.Value, x.Fragment, y.Value, y.Fragment = nil, nil, nil, nil
+	}
+	c.changed(reflect.DeepEqual(x, y), "the secret "+a.Name, "comes from elsewhere, or is made otherwise", at)
 }
 
 // source is how the value of a secret comes about.
@@ -148,7 +152,7 @@ func (c *comparison) volume(at string, a, b session.Volume) {
 		}
 		return exportsOf(s, all)
 	}
-	c.exports(who, at+".export", exports(c.from, a), exports(c.to, b))
+	c.exports(who, at+".export", exports(c.from.Session, a), exports(c.to.Session, b))
 	c.ranked(who, at+".files", "files", a.Files, b.Files, "authenticated-only", "", "encrypted")
 	origin := func(s *session.Session, v session.Volume) any {
 		if v.Import == nil {
@@ -157,7 +161,7 @@ func (c *comparison) volume(at string, a, b session.Volume) {
 		return [2]any{resolved(s, v.Import.Peer), v.Import.Volume}
 	}
 	c.changed(same(a.FSPFKey, b.FSPFKey) && same(a.FSPFTag, b.FSPFTag), who, "has another key or tag", at)
-	c.changed(reflect.DeepEqual(origin(c.from, a), origin(c.to, b)), who, "comes from elsewhere", at+".import")
+	c.changed(reflect.DeepEqual(origin(c.from.Session, a), origin(c.to.Session, b)), who, "comes from elsewhere", at+".import")
 	rules := func(s *session.Session, v session.Volume) map[string]string {
 		all := map[string]string{}
 		for i, e := range exports(s, v) {
@@ -165,7 +169,7 @@ func (c *comparison) volume(at string, a, b session.Volume) {
 		}
 		return all
 	}
-	from, to := rules(c.from, a), rules(c.to, b)
+	from, to := rules(c.from.Session, a), rules(c.to.Session, b)
 	for _, name := range slices.Sorted(maps.Keys(to)) {
 		old, was := from[name]
 		c.changed(!was || old == to[name], name, "gets "+who+" under another name or rule", at+".export")

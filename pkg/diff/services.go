@@ -89,7 +89,7 @@ func (c *comparison) services() {
 	named(c.from.Services, c.to.Services, func(s session.Service) string { return s.Name },
 		func(i int, old, new session.Service) { c.service(fmt.Sprintf("services[%d]", i), old, new) },
 		func(i int, new session.Service) {
-			c.add(Gain, "service "+new.Name, fmt.Sprintf("is new: enclaves %s on %s get the secrets %s", list(enclaveTexts(new)), machines(new), list(reach(c.to, new))), fmt.Sprintf("services[%d]", i))
+			c.add(Gain, "service "+new.Name, fmt.Sprintf("is new: enclaves %s on %s get the secrets %s", list(enclaveTexts(new)), machines(new), list(c.to.reach(new))), fmt.Sprintf("services[%d]", i))
 		},
 		func(i int, old session.Service) {
 			c.add(Loss, "service "+old.Name, "is gone", fmt.Sprintf("services[%d]", i))
@@ -100,7 +100,7 @@ func (c *comparison) service(at string, a, b session.Service) {
 	who := "service " + a.Name
 	c.enclaves(who, at+".attestation", a, b)
 	c.platforms(who, at+".platforms", a, b)
-	c.set(who, at, reach(c.from, a), reach(c.to, b), "can now read the secret %s", "can no longer read the secret %s")
+	c.reaches(who, at, a, b)
 	c.lock(a.OneTimePassword, b.OneTimePassword, who, "a one-time password", at)
 	c.changed(slices.Equal(a.Command, b.Command), who, fmt.Sprintf("runs %q instead of %q", b.Command, a.Command), at+".command")
 	c.changed(maps.Equal(a.Environment, b.Environment), who, "has another environment: "+names(a.Environment, b.Environment), at+".environment")
@@ -250,48 +250,4 @@ func (c *comparison) platforms(who, at string, a, b session.Service) {
 	default:
 		c.set(who, at, from, to, "may run on %s", "may no longer run on %s")
 	}
-}
-
-// reach are the secrets that a program of a service can read: those in what it is
-// given, and those that files of its image may ask for.
-func reach(s *session.Session, v session.Service) []string {
-	found := map[string]bool{}
-	look := func(text string) {
-		placeholders, err := session.Placeholders(text)
-		if err != nil {
-			return // Parse refuses such a text
-		}
-		for _, p := range placeholders {
-			found[p.Secret] = true
-		}
-	}
-	for _, text := range slices.Concat(v.Command, slices.Collect(maps.Values(v.Environment)), []string{v.FSPFKey}) {
-		look(text)
-	}
-	for _, image := range s.Images {
-		if image.Name != v.ImageName || v.ImageName == "" {
-			continue
-		}
-		for _, f := range image.InjectionFiles {
-			if f.Content != nil {
-				look(*f.Content)
-			}
-		}
-		for _, name := range provided(s, image) {
-			found[name] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(found))
-}
-
-// provided are the secrets that files which are in the image already may ask for.
-func provided(s *session.Session, image session.Image) []string {
-	if image.ProvideSecrets != nil {
-		return image.ProvideSecrets
-	}
-	var all []string
-	for _, secret := range s.Secrets {
-		all = append(all, secret.Name)
-	}
-	return all
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/confidb/confidb/pkg/inventory"
 	"github.com/confidb/confidb/pkg/platform"
 	"github.com/confidb/confidb/pkg/policy"
+	"github.com/confidb/confidb/pkg/render"
 	"github.com/confidb/confidb/pkg/session"
 )
 
@@ -35,7 +36,7 @@ func readers() map[string]reader {
 		},
 		"session template": {
 			func(text string) error {
-				_, err := session.Render("f", []byte(text), func(string) (string, bool) { return "", false }, "")
+				_, err := render.Session("f", []byte(text), func(string) (string, bool) { return "", false }, "")
 				return err
 			},
 			"version: \"0.3\"\nname: ", "ns/db", "\nservices: []\n", "name",
@@ -282,7 +283,7 @@ func TestSessionWithMark(t *testing.T) {
 	if got, want := string(s.Source()), strings.Replace(plain, "ns/db", "ns/other", 1); got != want {
 		t.Errorf("edited: got %q, want %q", got, want)
 	}
-	rendered, err := session.Render("f", []byte(bom+"version: $V\n"), func(string) (string, bool) { return "x", true }, "")
+	rendered, err := render.Session("f", []byte(bom+"version: $V\n"), func(string) (string, bool) { return "x", true }, "")
 	if err != nil || string(rendered) != "version: x\n" {
 		t.Errorf("rendered: got %q and %v", rendered, err)
 	}

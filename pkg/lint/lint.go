@@ -140,7 +140,7 @@ func inOrder(a, b *Problem) int {
 	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Path, b.Path))
 }
 
-// Unreadable turns the error of session.Parse or session.Render into problems. It
+// Unreadable turns the error of session.Parse or render.Session into problems. It
 // returns nil for an error of another kind, such as that of a file that is not
 // there, and where Rules fails: then the caller has the error only.
 func Unreadable(err error) []Problem {

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,20 +13,60 @@ import (
 // Strength asks whether a session demands what a proof rests on. Each finding
 // passes when the session is as strict as it should be, and fails otherwise. Unlike
 // the problems of Check, nothing suppresses them.
-func Strength(s *session.Session) []check.Finding {
+//
+// Where the policy names secrets, their values count: those of the session itself and of
+// the others. A finding for which one would have to be known that is not is skipped.
+func Strength(s *session.Session, others ...*session.Session) []check.Finding {
+	e, references, err := s.Effective(others)
+	open := unknown(references, err)
 	return []check.Finding{
-		ask("session-attestation", "every service demands an attested enclave of known measurement or signer", "set attestation.mrenclave or signer for each service, and mode hardware", unattested(s)),
-		ask("session-platforms", "every service demands a listed platform", "set platforms for each service", unplaced(s)),
-		ask("session-tolerations", "no weak state of a platform is tolerated", "remove tolerate and ignore_advisories", tolerated(s)),
-		ask("session-ca-key", "the keys of certificate authorities never leave CAS", "let CAS generate the key, do not export or inject it", exposedAuthorities(s)),
-		ask("session-secrets", "no secret is written in the session", "remove value: let CAS generate it", session.WrittenSecrets(s)),
-		ask("session-access", "only named keys may read or change the session", "use CREATOR, NONE or a certificate", openAccess(s)),
+		ask("session-attestation", "every service demands an attested enclave of known measurement or signer", "set attestation.mrenclave or signer for each service, and mode hardware", unattested(e), open("security", "attestation", "mrenclaves")),
+		ask("session-platforms", "every service demands a listed platform", "set platforms for each service", unplaced(e), open("security", "platforms")),
+		ask("session-tolerations", "no weak state of a platform is tolerated", "remove tolerate and ignore_advisories", tolerated(e), open("security")),
+		ask("session-ca-key", "the keys of certificate authorities never leave CAS", "let CAS generate the key, do not export or inject it", exposedAuthorities(s), nil),
+		ask("session-secrets", "no secret is written in the session", "remove value: let CAS generate it", session.WrittenSecrets(s), nil),
+		ask("session-access", "only named keys may read or change the session", "use CREATOR, NONE or a certificate", openAccess(e), open("access_policy")),
 	}
 }
 
-func ask(id, title, hint string, problems []string) check.Finding {
-	if len(problems) == 0 {
+// unknown returns which references to parts of a policy could not be followed, by the
+// keys of the document or of a service under which they stand.
+func unknown(references []session.Reference, err error) func(keys ...string) []string {
+	return func(keys ...string) (all []string) {
+		for _, r := range references {
+			if (r.Problem != "" || r.Pinned) && slices.Contains(keys, policyKey(r.Path)) {
+				all = append(all, r.Path+" is not known: "+r.String())
+			}
+		}
+		var broken *session.Errors
+		switch {
+		case errors.As(err, &broken):
+			for _, p := range broken.Problems {
+				all = append(all, p.Path+" is not known: what a secret says makes no sense there: "+p.Problem)
+			}
+		case err != nil:
+			all = append(all, err.Error())
+		}
+		return all
+	}
+}
+
+// policyKey is the key of a document, or of one of its services, under which a path is.
+func policyKey(path string) string {
+	key, rest, _ := strings.Cut(path, ".")
+	if strings.HasPrefix(key, "services[") {
+		key, _, _ = strings.Cut(rest, ".")
+	}
+	key, _, _ = strings.Cut(key, "[")
+	return key
+}
+
+func ask(id, title, hint string, problems, open []string) check.Finding {
+	switch {
+	case len(problems)+len(open) == 0:
 		return check.Finding{ID: id, Title: title, Outcome: check.Pass}
+	case len(problems) == 0:
+		return check.Finding{ID: id, Title: title, Outcome: check.Skip, Reason: strings.Join(open, "; "), Hint: "write the value in the session, or in one that is looked at with it"}
 	}
 	return check.Finding{ID: id, Title: title, Outcome: check.Fail, Reason: strings.Join(problems, "; "), Hint: hint}
 }
@@ -57,7 +98,8 @@ func unplaced(s *session.Session) []string {
 }
 
 func tolerated(s *session.Session) []string {
-	return slices.Concat(s.Security.Tolerate, s.Security.IgnoreAdvisories)
+	all := slices.Concat(s.Security.Tolerate, s.Security.IgnoreAdvisories)
+	return slices.DeleteFunc(all, func(t string) bool { return secretIn(t) != "" }) // which is not known
 }
 
 // exposedAuthorities finds keys of certificate authorities that somebody else may

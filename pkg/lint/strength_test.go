@@ -80,3 +80,49 @@ func TestStrength(t *testing.T) {
 		})
 	}
 }
+
+// What a fragment says counts; what cannot be followed is not known.
+func TestStrengthFollowsReferences(t *testing.T) {
+	parsed := func(text string) *session.Session {
+		t.Helper()
+		s, err := session.Parse("s.yml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	for id, c := range map[string]struct{ old, new, weak, strong string }{
+		"session-attestation": {"access_policy:", "security: {attestation: $$SCONE::part$$}\naccess_policy:", "{mode: none}", "{mode: hardware}"},
+		"session-platforms":   {"[" + platform + "]", "[$$SCONE::part$$]", "[]", "[" + platform + "]"},
+		"session-tolerations": {"access_policy:", "security: {attestation: {tolerate: [$$SCONE::part$$]}}\naccess_policy:", "[debug-mode]", "[]"},
+		"session-access":      {"[CREATOR]", "[$$SCONE::part$$]", "[ANY]", "[CREATOR]"},
+	} {
+		base := strings.Replace(strings.Replace(strict, "0.3.11", "0.3.12", 1), c.old, c.new, 1)
+		inline := func(value string) string {
+			return strings.Replace(base, "secrets:\n", "secrets:\n  - {name: part, kind: config-fragment, value: "+value+"}\n", 1)
+		}
+		imported := strings.Replace(base, "secrets:\n", "secrets:\n  - {name: part, import: {session: parts, secret: part}}\n", 1)
+		other := func(value string) *session.Session {
+			return parsed("version: \"0.3.12\"\nname: parts\nsecrets: [{name: part, kind: config-fragment, value: " + value + ", export: [{session: ns/db}]}]\n")
+		}
+		for name, tried := range map[string]struct {
+			got  []check.Finding
+			want check.Outcome
+		}{
+			"a strong fragment":                {lint.Strength(parsed(inline(c.strong))), check.Pass},
+			"a weak fragment":                  {lint.Strength(parsed(inline(c.weak))), check.Fail},
+			"a strong one of another session":  {lint.Strength(parsed(imported), other(c.strong)), check.Pass},
+			"a weak one of another session":    {lint.Strength(parsed(imported), other(c.weak)), check.Fail},
+			"one of a session that is unknown": {lint.Strength(parsed(imported)), check.Skip},
+			"one that is no policy":            {lint.Strength(parsed(inline("{nonsense: 1}"))), check.Skip},
+		} {
+			f, _ := check.Report(tried.got).Find(id)
+			if name == "one that is no policy" && f.Outcome == check.Fail {
+				continue // what CAS would make of it is not known either
+			}
+			if f.Outcome != tried.want || f.Outcome != check.Pass && (f.Reason == "" || f.Hint == "") {
+				t.Errorf("%s by %s: got %+v, want %s", id, name, f, tried.want)
+			}
+		}
+	}
+}

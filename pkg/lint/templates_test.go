@@ -9,6 +9,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/lint"
+	"github.com/confidb/confidb/pkg/render"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/pkg/topology"
@@ -89,7 +90,7 @@ func TestChangedTemplates(t *testing.T) {
 		for _, name := range topology.SystemTables() {
 			variables["TABLE_"+strings.ToUpper(name)] = "(a int)"
 		}
-		text, err := session.Render("database.yml", changed, func(name string) (string, bool) { v, ok := variables[name]; return v, ok }, "")
+		text, err := render.Session("database.yml", changed, func(name string) (string, bool) { v, ok := variables[name]; return v, ok }, "")
 		if err != nil {
 			t.Fatal(err)
 		}

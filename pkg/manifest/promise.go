@@ -74,16 +74,17 @@ func CheckSessions(r *topology.Release) error {
 		if m.Role == topology.Namespace {
 			continue
 		}
-		parsed, err := session.Parse(m.Session.Name, []byte(m.Session.Text))
+		parsed, others, err := r.Parsed(m.Session.Name)
 		if err != nil {
 			return err
 		}
-		for _, f := range lint.Strength(parsed) {
+		for _, f := range lint.Strength(parsed, others...) {
 			if f.ID == "session-attestation" && f.Outcome != check.Pass {
 				return &SessionError{m.Session.Name, f.Reason}
 			}
 		}
-		if slices.ContainsFunc(parsed.Security.Tolerate, func(t string) bool { return strings.EqualFold(t, "debug-mode") }) {
+		effective, _, _ := parsed.Effective(others) // what is not known of it was refused above
+		if slices.ContainsFunc(effective.Security.Tolerate, func(t string) bool { return strings.EqualFold(t, "debug-mode") }) {
 			return &SessionError{m.Session.Name, "it tolerates debug-mode: the host could read the memory of its enclaves"}
 		}
 		if m.Role == topology.Client && !hasService(parsed.Services, topology.ServiceProbe) {

@@ -35,7 +35,7 @@ func newDecoder(file string) *decoder {
 // longer than to read one, and plans read several.
 var compiled = sync.OnceValue(func() map[string]*regexp.Regexp {
 	all := map[string]*regexp.Regexp{}
-	for _, expression := range []string{hex32, hex64, name, names, version, reference, either(hex64, reference)} {
+	for _, expression := range []string{hex32, hex64, name, NamePattern, version, reference, either(hex64, reference)} {
 		all[expression] = regexp.MustCompile(expression)
 	}
 	return all

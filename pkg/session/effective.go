@@ -52,8 +52,13 @@ func (r Reference) String() string {
 // other CAS. A reference within the value that another session holds is not followed
 // either, as the reference of the language does not say whose secrets it would name.
 func (s *Session) Effective(others []*Session) (*Session, []Reference, error) {
-	f := &follower{session: s, others: others, files: map[*document.Node]origin{}, left: maxFollowed}
+	f := &follower{session: s, others: others, files: map[*document.Node]origin{}, indexes: map[*Session]map[string]int{}, left: maxFollowed}
 	root := f.root()
+	if len(f.references) == 0 && !f.expanded {
+		same := *s
+		same.Services = slices.Clone(s.Services)
+		return &same, nil, nil
+	}
 	d := newDecoder(s.file)
 	d.readVersion(root)
 	effective := &Session{file: s.file, source: s.source, root: root, files: f.files}
@@ -74,7 +79,9 @@ type follower struct {
 	session    *Session
 	others     []*Session
 	files      map[*document.Node]origin
+	indexes    map[*Session]map[string]int // of secrets, by their names
 	references []Reference
+	expanded   bool // a text has got the value of a secret
 	left       int
 }
 
@@ -201,7 +208,7 @@ func (f *follower) scalar(n *document.Node, path string, owner *Session, within 
 		return n
 	}
 	copied := *f.policy(value, path, from, append(slices.Clone(within), owner.Name+" "+name))
-	f.files[&copied] = origin{from.file, fmt.Sprintf("secrets[%d].value", from.index(r.held))}
+	f.files[&copied] = origin{from.file, fmt.Sprintf("secrets[%d].value", f.index(from, r.held))}
 	return &copied
 }
 
@@ -220,7 +227,7 @@ func (f *follower) follow(owner *Session, name string, within []string) (*docume
 		r.Problem = "it leads back to itself"
 		return nil, nil, r
 	}
-	value, problem := owner.written(name)
+	value, problem := f.written(owner, name)
 	if value != nil || problem != "" {
 		r.Problem = problem
 		return value, owner, r
@@ -230,7 +237,7 @@ func (f *follower) follow(owner *Session, name string, within []string) (*docume
 
 // imported finds the value of an imported secret in another document.
 func (f *follower) imported(owner *Session, name string, r Reference) (*document.Node, *Session, Reference) {
-	from := owner.Secrets[owner.index(name)].Import
+	from := owner.Secrets[f.index(owner, name)].Import
 	r.Pinned, r.held = from.SessionHash != "", from.Secret
 	if from.Remote() {
 		r.Problem = "another CAS holds it"
@@ -241,7 +248,7 @@ func (f *follower) imported(owner *Session, name string, r Reference) (*document
 		if other.Name != wanted || other == owner {
 			continue
 		}
-		value, problem := other.written(from.Secret)
+		value, problem := f.written(other, from.Secret)
 		if value == nil && problem == "" {
 			problem = "that session imports it, too"
 		}
@@ -254,8 +261,8 @@ func (f *follower) imported(owner *Session, name string, r Reference) (*document
 
 // written is the value of a secret that stands in the document. Both are empty for an
 // imported one.
-func (s *Session) written(name string) (value *document.Node, problem string) {
-	i := s.index(name)
+func (f *follower) written(s *Session, name string) (value *document.Node, problem string) {
+	i := f.index(s, name)
 	switch {
 	case i < 0:
 		return nil, "session " + document.Clip(s.Name) + " has no such secret"
@@ -271,9 +278,20 @@ func (s *Session) written(name string) (value *document.Node, problem string) {
 	return value, ""
 }
 
-// index is that of a secret, or -1.
-func (s *Session) index(secret string) int {
-	return slices.IndexFunc(s.Secrets, func(v Secret) bool { return v.Name == secret })
+// index is that of the first secret of a name, or -1.
+func (f *follower) index(s *Session, secret string) int {
+	known := f.indexes[s]
+	if known == nil {
+		known = map[string]int{}
+		for i, v := range slices.Backward(s.Secrets) {
+			known[v.Name] = i
+		}
+		f.indexes[s] = known
+	}
+	if i, ok := known[secret]; ok {
+		return i
+	}
+	return -1
 }
 
 // program notes a reference that decides which program runs.
@@ -314,9 +332,10 @@ func (f *follower) texts(n *document.Node, path string) *document.Node {
 		}
 		return p.Text, nil
 	})
-	if err != nil {
-		return n // reported where it is read
+	if err != nil || expanded == n.Value {
+		return n // what is wrong is reported where it is read
 	}
+	f.expanded = true
 	copied := *n
 	copied.Value = expanded
 	return &copied

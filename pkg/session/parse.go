@@ -40,11 +40,17 @@ func Read(file string, text []byte) (*Session, error) {
 // newest is the minor version of the newest language, 0.3.12.
 const newest = 12
 
+// NamePattern is the form of a session's name with its namespaces, and NameWords is that
+// form in words. Parts that are . or .. are not excluded by it.
+const (
+	NamePattern = `^(/|[A-Za-z0-9_\-.~]{1,128}(/[A-Za-z0-9_\-.~]{1,128})*)$`
+	NameWords   = nameWords + " in each part between slashes"
+)
+
 const (
 	hex32   = `^[0-9a-fA-F]{32}$`
 	hex64   = `^[0-9a-fA-F]{64}$`
 	name    = `^[A-Za-z0-9_\-.~]{1,128}$`
-	names   = `^(/|[A-Za-z0-9_\-.~]{1,128}(/[A-Za-z0-9_\-.~]{1,128})*)$`
 	version = `^0\.3(\.([0-9]|1[0-2]))?$`
 	// reference is a placeholder that is the whole value.
 	reference = `^\$\$SCONE::[A-Za-z0-9_\-~]{1,128}(:[a-z0-9\-:]+)?\$\$$`
@@ -53,7 +59,6 @@ const (
 	hex64Words     = "64 hexadecimal digits"
 	nameChars      = "A-Z, a-z, 0-9 and _-.~"
 	nameWords      = "at most 128 of " + nameChars
-	namesWords     = nameWords + " in each part between slashes"
 	referenceWords = "$$SCONE::secret$$"
 	// maxName bounds a name with its namespaces.
 	maxName = 512
@@ -76,7 +81,7 @@ func (d *decoder) session(s *Session) document.Field {
 	versionField.Missing = "it is missing: CAS would read the document as language 0.1"
 	return d.Object(document.Fields{
 		"version":        versionField,
-		"name":           document.Required(document.Then(d.Matching(&s.Name, names, namesWords), d.absolute(&s.Name))),
+		"name":           document.Required(document.Then(d.Matching(&s.Name, NamePattern, NameWords), d.absolute(&s.Name))),
 		"namespace_hash": d.since(11, d.Matching(&s.NamespaceHash, hex64, hex64Words)),
 		"predecessor":    d.predecessor(&s.Predecessor),
 		"salt":           d.since(12, d.Matching(&s.Salt, hex32, hex32Words)),

@@ -38,8 +38,8 @@ func (d *decoder) reference(into *string) document.Reader {
 		if relative {
 			d.needs(n, path, 10)
 		}
-		if !d.Matches(names, rest) {
-			d.Fail(n, path, "got %q, want %s", document.Clip(*into), namesWords)
+		if !d.Matches(NamePattern, rest) {
+			d.Fail(n, path, "got %q, want %s", document.Clip(*into), NameWords)
 			return
 		}
 		d.absolute(&rest)(n, path)
@@ -113,7 +113,7 @@ func (d *decoder) checkURL(n *document.Node, path string, words map[string]*stri
 		if !ok || *namespace == "" {
 			d.Fail(n, path, "got a URL without session")
 		}
-	case !d.Matches(names, session) || len(session) > maxName || slices.Contains(parts, ".") || slices.Contains(parts, ".."):
+	case !d.Matches(NamePattern, session) || len(session) > maxName || slices.Contains(parts, ".") || slices.Contains(parts, ".."):
 		d.Fail(n, path, "got the session %q in a URL, want its whole name", document.Clip(session))
 	case hash != "" && !d.Matches(hex64, hash):
 		d.Fail(n, path, "got the session_hash %q in a URL, want %s", document.Clip(hash), hex64Words)

@@ -87,11 +87,11 @@ func (s *Session) DropCreator() error {
 // spliceOut removes the one line of a key.
 func (s *Session) spliceOut(key string) []byte {
 	node, value := document.Lookup(s.root, key)
-	src := newSource(s.source)
-	if value == nil || value.Kind != document.Scalar || src.scalar(value, -1).endLine != node.Line-1 || s.root.Style&document.Flow != 0 {
+	src := document.NewSource(s.source)
+	if value == nil || value.Kind != document.Scalar || src.Scalar(value, -1).EndLine != node.Line-1 || s.root.Style&document.Flow != 0 {
 		return nil
 	}
-	return slices.Delete(src, node.Line-1, node.Line).text()
+	return slices.Delete(src, node.Line-1, node.Line).Text()
 }
 
 func (s *Session) graftOut(key string) []byte {
@@ -107,8 +107,8 @@ func (s *Session) graftOut(key string) []byte {
 
 // SetName writes another name.
 func (s *Session) SetName(name string) error {
-	if d := newDecoder(""); !d.Matches(names, name) {
-		return fmt.Errorf("setting the name: got %q, want %s", document.Clip(name), namesWords)
+	if d := newDecoder(""); !d.Matches(NamePattern, name) {
+		return fmt.Errorf("setting the name: got %q, want %s", document.Clip(name), NameWords)
 	}
 	want := *s
 	want.Name = name
@@ -134,28 +134,28 @@ func (s *Session) change(path string, want *Session, texts ...[]byte) error {
 
 // spliceTop changes one line of the text: that of the key, or a new one below version.
 func (s *Session) spliceTop(key, text string) []byte {
-	src := newSource(s.source)
+	src := document.NewSource(s.source)
 	if _, value := document.Lookup(s.root, key); value != nil {
-		p := src.scalar(value, -1)
-		if value.Kind != document.Scalar || p.line != p.endLine {
+		p := src.Scalar(value, -1)
+		if value.Kind != document.Scalar || p.Line != p.EndLine {
 			return nil
 		}
-		line := src[p.line]
-		if value.Value == "" && p.column == p.endColumn {
+		line := src[p.Line]
+		if value.Value == "" && p.Column == p.EndColumn {
 			text = " " + text // after the colon
 		}
-		src[p.line] = line[:p.column] + text + line[p.endColumn:]
-		return src.text()
+		src[p.Line] = line[:p.Column] + text + line[p.EndColumn:]
+		return src.Text()
 	}
 	_, value := document.Lookup(s.root, "version")
 	if value == nil {
 		return nil
 	}
-	return src.insert(value.Line, key+": "+text).text()
+	return insert(src, value.Line, key+": "+text).Text()
 }
 
 // insert adds a line below line, which counts from 1.
-func (s source) insert(line int, text string) source {
+func insert(s document.Source, line int, text string) document.Source {
 	end := "\n"
 	if strings.HasSuffix(s[0], "\r\n") {
 		end = "\r\n"
@@ -212,7 +212,7 @@ func (s *Session) SetPlatforms(service string, ids []attest.PlatformID) error {
 }
 
 func (s *Session) splicePlatforms(at int, path string, ids []attest.PlatformID) []byte {
-	src := newSource(s.source)
+	src := document.NewSource(s.source)
 	key, value, rest := descend(s.root, path)
 	switch {
 	case rest != "":
@@ -225,35 +225,35 @@ func (s *Session) splicePlatforms(at int, path string, ids []attest.PlatformID) 
 			return nil
 		}
 		line := strings.Repeat(" ", nameKey.Column-1) + "platforms: [" + strings.Join(idTexts(ids), ", ") + "]"
-		return src.insert(name.Line, line).text()
+		return insert(src, name.Line, line).Text()
 	case value.Style&document.Flow == 0:
-		return src.replaceItems(value, ids)
+		return replaceItems(src, value, ids)
 	}
-	from, line := src.offset(value), src[value.Line-1]
+	from, line := src.Offset(value), src[value.Line-1]
 	to := strings.IndexByte(line[from:], ']')
 	if key == nil || to < 0 {
 		return nil
 	}
 	src[value.Line-1] = line[:from] + "[" + strings.Join(append(idTexts(ids), references(value)...), ", ") + "]" + line[from+to+1:]
-	return src.text()
+	return src.Text()
 }
 
 // replaceItems keeps the lines of the items that stay.
-func (s source) replaceItems(list *document.Node, ids []attest.PlatformID) []byte {
+func replaceItems(s document.Source, list *document.Node, ids []attest.PlatformID) []byte {
 	stay := func(n *document.Node) bool { return secretOf(n.Value) != "" || indexID(ids, n.Value) >= 0 }
 	fresh := slices.DeleteFunc(slices.Clone(ids), func(id attest.PlatformID) bool {
 		return slices.ContainsFunc(list.Content, func(n *document.Node) bool { return indexID([]attest.PlatformID{id}, n.Value) >= 0 })
 	})
 	last := list.Content[len(list.Content)-1].Line
 	for i := len(fresh) - 1; i >= 0; i-- {
-		s = s.insert(last, strings.Repeat(" ", list.Column-1)+"- "+fresh[i].String())
+		s = insert(s, last, strings.Repeat(" ", list.Column-1)+"- "+fresh[i].String())
 	}
 	for _, n := range slices.Backward(list.Content) {
 		if !stay(n) {
 			s = slices.Delete(s, n.Line-1, n.Line)
 		}
 	}
-	return s.text()
+	return s.Text()
 }
 
 func (s *Session) graftPlatforms(at int, ids []attest.PlatformID) []byte {

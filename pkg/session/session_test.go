@@ -111,67 +111,6 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-func lookup(values map[string]string) func(string) (string, bool) {
-	return func(name string) (string, bool) { v, ok := values[name]; return v, ok }
-}
-
-func TestRender(t *testing.T) {
-	const template = `# keep: $THIS comment
-version: "0.3.11"
-name: $NAME # and $THIS
-services:
-  - name: s
-    environment:
-      \@\@HOST: ${A}-x
-      Q: "say $Q"
-      S: 'it is $S'
-      P: $$SCONE::secret$$
-    command: run @@1 $A
-    platforms: [$P]
-`
-	got, err := session.Render("t.yml", []byte(template), lookup(map[string]string{"NAME": "ns/db", "A": "a", "Q": "\"q\"\n", "S": "S'", "P": "[" + platform + " , " + strings.ToUpper(platform) + "]"}), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := strings.NewReplacer("name: $NAME", "name: ns/db", "${A}", "a", "run @@1 $A", "run @@1 a", "say $Q", `say \"q\"\n`, "it is $S", "it is S''", "[$P]", "["+platform+", "+strings.ToUpper(platform)+"]").Replace(template)
-	if diff := cmp.Diff(want, string(got)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-func TestRenderName(t *testing.T) {
-	got, err := session.Render("t.yml", []byte("version: \"0.3.11\"\nname: $N\n"), lookup(map[string]string{"N": "a"}), "other/name")
-	if err != nil || string(got) != "version: \"0.3.11\"\nname: other/name\n" {
-		t.Errorf("got %q, %v", got, err)
-	}
-	// as in the SCONE CLI, substitution comes before the name
-	_, err = session.Render("t.yml", []byte("version: \"0.3.11\"\nname: $SESSION\n"), lookup(nil), "other")
-	if err == nil || !strings.Contains(err.Error(), "t.yml:2:7: name: Value for variable $SESSION is missing at line 2 column 7") {
-		t.Errorf("got %v", err)
-	}
-}
-
-// A value must not become structure.
-func TestRenderRefuses(t *testing.T) {
-	for name, c := range map[string]struct{ template, value string }{
-		"a newline in a plain value":   {"name: $V\n", "a\nservices: []"},
-		"a colon in a plain value":     {"name: $V\n", "a: b"},
-		"a newline in a single quote":  {"name: '$V'\n", "a\nb"},
-		"a newline in a block":         {"name: |\n  $V\n", "a\nb: c"},
-		"leading blanks in a block":    {"name: |\n  $V\n", "  a"},
-		"a tab in a plain value":       {"name: $V\n", "a\tb"},
-		"an empty list":                {"platforms: [$V]\n", " , "},
-		"a list item with a structure": {"platforms: [$V]\n", "a, {b}"},
-		"a comma in one of two items":  {"platforms: [x, $V]\n", "a, b"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got, err := session.Render("t.yml", []byte(c.template), lookup(map[string]string{"V": c.value}), ""); err == nil {
-				t.Errorf("rendered as %q", got)
-			}
-		})
-	}
-}
-
 func TestEqual(t *testing.T) {
 	parse := func(text string) *session.Session {
 		t.Helper()
@@ -209,26 +148,4 @@ func TestEqual(t *testing.T) {
 			t.Errorf("%s makes no difference", name)
 		}
 	}
-}
-
-// Whatever a variable holds, it cannot add a key to the document.
-func FuzzRender(f *testing.F) {
-	f.Add("a: b")
-	f.Add("x\ny: z")
-	f.Add(`"`)
-	f.Add("],[")
-	f.Fuzz(func(t *testing.T, value string) {
-		const template = "version: \"0.3.11\"\nname: a\nservices:\n  - name: s\n    pwd: \"$V\"\n    environment:\n      A: $V\n      B: '$V'\n"
-		text, err := session.Render("t.yml", []byte(template), func(string) (string, bool) { return value, true }, "")
-		if err != nil {
-			return
-		}
-		s, err := session.Parse("t.yml", text)
-		if err != nil {
-			return
-		}
-		if len(s.Services) != 1 || len(s.Services[0].Environment) != 2 || s.Services[0].Pwd != value {
-			t.Errorf("%q changed the document to %q", value, text)
-		}
-	})
 }

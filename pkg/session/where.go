@@ -124,15 +124,15 @@ func (s *Session) Comments() []Comment {
 	if s.root == nil {
 		return nil
 	}
-	return commentsOf(newSource(s.source), s.root)
+	return commentsOf(document.NewSource(s.source), s.root)
 }
 
-func commentsOf(src source, root *document.Node) []Comment {
-	var entries []entry
-	masks := map[int][]mask{}
-	walk(root, func(e entry) {
+func commentsOf(src document.Source, root *document.Node) []Comment {
+	var entries []document.Entry
+	masks := map[int][]document.Mask{}
+	document.Walk(root, func(e document.Entry) {
 		entries = append(entries, e)
-		src.cover(masks, e)
+		src.Cover(masks, e)
 	})
 	var all []Comment
 	for i, line := range src {
@@ -145,12 +145,12 @@ func commentsOf(src source, root *document.Node) []Comment {
 }
 
 // commentAt is where the comment of a line begins, or -1.
-func commentAt(line string, masks []mask) int {
+func commentAt(line string, masks []document.Mask) int {
 	for at := range len(line) {
-		if line[at] != '#' || slices.ContainsFunc(masks, func(m mask) bool { return m.from <= at && at < m.to }) {
+		if line[at] != '#' || slices.ContainsFunc(masks, func(m document.Mask) bool { return m.From <= at && at < m.To }) {
 			continue
 		}
-		ends := slices.ContainsFunc(masks, func(m mask) bool { return m.to == at })
+		ends := slices.ContainsFunc(masks, func(m document.Mask) bool { return m.To == at })
 		if at == 0 || ends || strings.IndexByte(" \t[]{},", line[at-1]) >= 0 {
 			return at
 		}
@@ -160,17 +160,17 @@ func commentAt(line string, masks []mask) int {
 
 // besides is the path that a comment is about: on its own line it is the outermost
 // thing that begins next, else the innermost that begins on the line.
-func besides(entries []entry, line int, beside bool) string {
+func besides(entries []document.Entry, line int, beside bool) string {
 	path, last := "", ""
 	for _, e := range entries[1:] { // the first is the document
-		at := e.line()
+		at := e.Line()
 		switch {
 		case !beside && at > line:
-			return e.path
+			return e.Path
 		case beside && at < line:
-			last = e.path
-		case beside && at == line && (path == "" || !e.flow):
-			path = e.path
+			last = e.Path
+		case beside && at == line && (path == "" || !e.Flow):
+			path = e.Path
 		}
 	}
 	if beside && path == "" {

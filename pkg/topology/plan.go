@@ -13,6 +13,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/policy"
+	"github.com/confidb/confidb/pkg/render"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/sgx"
 )
@@ -222,7 +223,7 @@ func renderSession(template string, others, variables map[string]string) (string
 	if other, ok := others[template]; ok {
 		file, source = template+" template", []byte(other)
 	}
-	text, err := session.Render(file, source, func(name string) (string, bool) {
+	text, err := render.Session(file, source, func(name string) (string, bool) {
 		value, ok := variables[name]
 		return value, ok
 	}, "")

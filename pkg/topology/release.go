@@ -5,11 +5,13 @@ package topology
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/policy"
+	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/sgx"
 )
 
@@ -178,4 +180,26 @@ type Chart struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
 	Repo    string `json:"repo"`
+}
+
+// Parsed reads the recorded session of a name, and the others, to which it may refer.
+func (r *Release) Parsed(name string) (one *session.Session, others []*session.Session, err error) {
+	for _, m := range r.Members {
+		if m.Session.Text == "" && m.Session.Name != name {
+			continue
+		}
+		parsed, err := session.Parse(m.Session.Name, []byte(m.Session.Text))
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case m.Session.Name == name:
+			one = parsed
+		default:
+			others = append(others, parsed)
+		}
+	}
+	if one == nil {
+		return nil, nil, fmt.Errorf("no session %q is recorded", name)
+	}
+	return one, others, nil
 }

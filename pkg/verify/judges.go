@@ -176,12 +176,12 @@ func stored(id, title string, promised topology.Session, seen evidence.Fetched[s
 }
 
 // judgeStrength asks whether the session demands what the proof rests on.
-func judgeStrength(_ *appraisal, l link, promised topology.Session) check.Report {
-	parsed, err := session.Parse(promised.Name, []byte(promised.Text))
+func judgeStrength(a *appraisal, l link, promised topology.Session) check.Report {
+	parsed, others, err := a.promised.Parsed(promised.Name)
 	if err != nil {
 		return check.Report{skipped(l.ID, l.Title, err.Error(), "Restore the record of this release.")}
 	}
-	findings := lint.Strength(parsed)
+	findings := lint.Strength(parsed, others...)
 	for i := range findings {
 		findings[i].ID = string(l.Of) + "-" + findings[i].ID
 	}

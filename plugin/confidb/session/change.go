@@ -23,7 +23,7 @@ const fromCAS = "cas:"
 
 func newDiff(env *cli.Env) *cobra.Command {
 	o := comparison{desk: desk{Env: env}}
-	return o.verb("diff", cli.Exactly(2, "two sessions"), o.addFlags, o.run)
+	return o.verb("diff", sessions(2, "two sessions, and others to which they refer"), o.addFlags, o.run)
 }
 
 // comparison says what changes from one session to another.
@@ -40,7 +40,7 @@ func (o *comparison) addFlags(set *pflag.FlagSet) {
 }
 
 func (o *comparison) run(ctx context.Context, arguments []string) error {
-	found, err := o.compare(ctx, arguments[0], arguments[1])
+	found, err := o.compare(ctx, arguments[0], arguments[1], arguments[2:])
 	if err != nil {
 		return err
 	}
@@ -53,21 +53,19 @@ func (o *comparison) run(ctx context.Context, arguments []string) error {
 	return nil
 }
 
-// compare reads both sessions.
-func (o *comparison) compare(ctx context.Context, from, to string) (found printers.SessionChange, err error) {
-	if from == "-" && to == "-" {
-		return found, cli.NewUsageError("got - twice, want standard input once")
+// compare reads both sessions, and those to which they refer.
+func (o *comparison) compare(ctx context.Context, from, to string, others []string) (found printers.SessionChange, err error) {
+	found = printers.SessionChange{Head: printers.Head{Kind: "confidb.session-diff/v1"}, From: from, To: to}
+	var all []*session.Session
+	for _, name := range append([]string{from, to}, others...) {
+		s, simulated, err := o.read(ctx, name)
+		if err != nil {
+			return found, err
+		}
+		all, found.Simulated = append(all, s), found.Simulated || simulated
 	}
-	one, oneSimulated, err := o.read(ctx, from)
-	if err != nil {
-		return found, err
-	}
-	other, otherSimulated, err := o.read(ctx, to)
-	if err != nil {
-		return found, err
-	}
-	head := printers.Head{Kind: "confidb.session-diff/v1", Simulated: oneSimulated || otherSimulated}
-	return printers.SessionChange{Head: head, From: from, To: to, Change: change.New(one, other)}, nil
+	found.Change = change.New(all[0], all[1], all[2:]...)
+	return found, nil
 }
 
 // read reads a session from a file, or that of cas:NAME from a CAS, which may be simulated.

@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,7 +45,6 @@ func (o *linting) addFlags(set *pflag.FlagSet) {
 
 // check finds usage errors.
 func (o *linting) check(_ *cobra.Command, arguments []string) error {
-	stdin := slices.DeleteFunc(slices.Clone(arguments), func(a string) bool { return a != "-" })
 	switch {
 	case o.list && len(arguments) > 0:
 		return cli.NewUsageError("got --list and something to look at, want one of them")
@@ -56,10 +54,8 @@ func (o *linting) check(_ *cobra.Command, arguments []string) error {
 		return cli.NewUsageError("got nothing to look at, want files, or --cas ADDRESS and names")
 	case o.address != "" && o.replaces():
 		return cli.NewUsageError("got variables and --cas: sessions in a CAS have none")
-	case len(stdin) > 1:
-		return cli.NewUsageError("got - more than once")
 	}
-	return nil
+	return sessions(0, "")(nil, arguments)
 }
 
 // replaces reports whether variables of templates are replaced.

@@ -5,6 +5,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -51,7 +52,17 @@ func (d *desk) addOutputFlags(set *pflag.FlagSet) {
 func (d *desk) verb(
 	name string, args cobra.PositionalArgs, addFlags func(*pflag.FlagSet), run func(context.Context, []string) error,
 ) *cobra.Command {
-	return d.Command(cli.Verb{Name: "session " + name, Args: args, Flags: addFlags, Patience: time.Minute, Run: run})
+	return d.Command(cli.Verb{Name: "session " + name, Args: args, Flags: addFlags, Patience: time.Minute, AtOnce: true, Run: run})
+}
+
+// sessions makes a command want sessions, at least so many, and standard input only once.
+func sessions(least int, wanted string) cobra.PositionalArgs {
+	return func(c *cobra.Command, arguments []string) error {
+		if stdin := slices.DeleteFunc(slices.Clone(arguments), func(a string) bool { return a != "-" }); len(stdin) > 1 {
+			return cli.NewUsageError("got - more than once, want standard input once")
+		}
+		return cli.Between(least, math.MaxInt, wanted)(c, arguments)
+	}
 }
 
 // ask does something with the CAS.

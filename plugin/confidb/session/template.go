@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/confidb/confidb/pkg/files"
+	"github.com/confidb/confidb/pkg/render"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/plugin/internal/cli"
 )
@@ -33,7 +34,7 @@ func (t *template) read(file string) (*session.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readDocument(t.In, file, func(file string, text []byte) ([]byte, error) { return session.Render(file, text, values, t.name) })
+	return readDocument(t.In, file, func(file string, text []byte) ([]byte, error) { return render.Session(file, text, values, t.name) })
 }
 
 // readDocument reads a file, or standard input when its name is -. render, unless nil,

@@ -45,7 +45,10 @@ type Verb struct {
 	// Patience is how long the verb takes at most, unless --timeout says otherwise; 0 is no
 	// limit, and no flag.
 	Patience time.Duration
-	Run      func(ctx context.Context, arguments []string) error
+	// AtOnce means that the verb has nothing to tidy up: when it is ended, nobody waits for
+	// what it computes.
+	AtOnce bool
+	Run    func(ctx context.Context, arguments []string) error
 }
 
 // Command returns the command of a verb.
@@ -55,17 +58,40 @@ func (e *Env) Command(v Verb) *cobra.Command {
 	if v.Flags != nil {
 		v.Flags(c.Flags())
 	}
-	c.RunE = func(c *cobra.Command, arguments []string) error { return v.Run(c.Context(), arguments) }
+	c.RunE = func(c *cobra.Command, arguments []string) error { return v.run(c.Context(), arguments) }
 	if v.Patience > 0 {
 		timeout := c.Flags().Duration("timeout", v.Patience, "how long to wait at most")
 		c.RunE = func(c *cobra.Command, arguments []string) error {
 			ctx, cancel := context.WithTimeout(c.Context(), *timeout)
 			defer cancel()
-			return ended(ctx, v.Run(ctx, arguments))
+			return ended(ctx, v.run(ctx, arguments))
 		}
 	}
 	return c
 }
+
+// run runs the verb until it ends or, if it can be left at any time, is ended.
+func (v Verb) run(ctx context.Context, arguments []string) error {
+	if !v.AtOnce {
+		return v.Run(ctx, arguments)
+	}
+	done := make(chan error, 1)
+	go func() { done <- v.Run(ctx, arguments) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select { // what breaks off by itself says where it was
+	case err := <-done:
+		return err
+	case <-time.After(leave):
+		return ctx.Err()
+	}
+}
+
+// leave is how long a verb has to say why it ended.
+const leave = 200 * time.Millisecond
 
 // Group returns a command that only holds others. Alone it prints its help; a name that
 // it does not hold is a mistake.

@@ -1,4 +1,7 @@
-package session
+// Package render fills in the variables of session templates, as the SCONE CLI does,
+// such that a value stays a value: what would change the document is refused. It does
+// no I/O.
+package render
 
 import (
 	"fmt"
@@ -9,26 +12,28 @@ import (
 	"unicode/utf8"
 
 	"github.com/confidb/confidb/pkg/document"
+	"github.com/confidb/confidb/pkg/session"
 )
 
-// Render replaces $NAME and ${NAME} in the values of a template, as the SCONE CLI
+// Session replaces $NAME and ${NAME} in the values of a template, as the SCONE CLI
 // does with --use-env and -e. $$SCONE::…$$, \@\@NAME and @@1 stay as they are, and
 // so does everything else, comments included. What is wrong with it, such as the
-// variables that lookup does not know, is an *Errors. newName, unless empty,
+// variables that lookup does not know, is a
+// *document.Errors. newName, unless empty,
 // replaces the name of the session afterwards.
 //
 // A value stays one value, whatever it holds. The exception is a list that
 // consists of one variable only, as in platforms: [$PLATFORMS]: there a value of
 // several words, separated by commas or white space and perhaps in brackets,
 // becomes several items.
-func Render(file string, template []byte, lookup func(string) (string, bool), newName string) ([]byte, error) {
-	r := &renderer{Problems: document.Problems{File: file}, lookup: lookup, src: newSource(document.WithoutMark(template))}
+func Session(file string, template []byte, lookup func(string) (string, bool), newName string) ([]byte, error) {
+	r := &renderer{Problems: document.Problems{File: file}, lookup: lookup, src: document.NewSource(document.WithoutMark(template))}
 	whole := r.Read(template, document.Gate{})
 	if whole == nil {
 		return nil, r.Err()
 	}
 	root := whole.Content[0]
-	walk(root, r.entry)
+	document.Walk(root, r.entry)
 	if r.Count() > 0 {
 		return nil, r.Err()
 	}
@@ -48,7 +53,7 @@ func Render(file string, template []byte, lookup func(string) (string, bool), ne
 type renderer struct {
 	document.Problems
 	lookup func(string) (string, bool)
-	src    source
+	src    document.Source
 	edits  []edit
 	// newName is the value of the name in the end, if it was replaced.
 	newName string
@@ -65,32 +70,32 @@ func variable() *regexp.Regexp {
 }
 
 // entry replaces the variables of one value, line by line in the source.
-func (r *renderer) entry(e entry) {
-	if e.value.Kind != document.Scalar || !strings.Contains(e.value.Value, "$") {
+func (r *renderer) entry(e document.Entry) {
+	if e.Value.Kind != document.Scalar || !strings.Contains(e.Value.Value, "$") {
 		return
 	}
-	whole := variable().FindString(e.value.Value) == e.value.Value
-	r.src.parts(r.src.scalar(e.value, e.indent), func(line int, m mask) {
-		for _, found := range variable().FindAllStringSubmatchIndex(r.src[line][m.from:m.to], -1) {
-			r.replace(e, line, m, found, e.alone && whole)
+	whole := variable().FindString(e.Value.Value) == e.Value.Value
+	r.src.Parts(r.src.Scalar(e.Value, e.Indent), func(line int, m document.Mask) {
+		for _, found := range variable().FindAllStringSubmatchIndex(r.src[line][m.From:m.To], -1) {
+			r.replace(e, line, m, found, e.Alone && whole)
 		}
 	})
 }
 
-func (r *renderer) replace(e entry, line int, m mask, found []int, list bool) {
-	text := r.src[line][m.from:m.to]
+func (r *renderer) replace(e document.Entry, line int, m document.Mask, found []int, list bool) {
+	text := r.src[line][m.From:m.To]
 	name := group(text, found, 1) + group(text, found, 2)
 	if name == "" {
 		return // $$SCONE::…$$
 	}
 	value, ok := r.lookup(name)
 	if !ok {
-		column := len([]rune(r.src[line][:m.from+found[0]])) + 1
-		r.At(line+1, column, "", "%s: Value for variable $%s is missing at line %d column %d", e.path, name, line+1, column).Advice =
+		column := len([]rune(r.src[line][:m.From+found[0]])) + 1
+		r.At(line+1, column, "", "%s: Value for variable $%s is missing at line %d column %d", e.Path, name, line+1, column).Advice =
 			fmt.Sprintf("give it with -e %s=VALUE, or have variables taken from the environment", name)
 		return
 	}
-	r.edits = append(r.edits, edit{line, m.from + found[0], found[1] - found[0], r.quote(e.value, e.path, value, list)})
+	r.edits = append(r.edits, edit{line, m.From + found[0], found[1] - found[0], r.quote(e.Value, e.Path, value, list)})
 }
 
 func group(text string, m []int, n int) string {
@@ -251,25 +256,25 @@ func (r *renderer) rename(root *document.Node, newName string) {
 	case n == nil:
 		r.Fail(root, "name", "it is missing, so there is no name to replace")
 		return
-	case !regexp.MustCompile(names).MatchString(newName):
-		r.Fail(n, "name", "got %q, want %s", document.Clip(newName), namesWords)
+	case !regexp.MustCompile(session.NamePattern).MatchString(newName):
+		r.Fail(n, "name", "got %q, want %s", document.Clip(newName), session.NameWords)
 		return
 	case n.Kind != document.Scalar:
 		r.Fail(n, "name", "got %s, want a value", document.KindOf(n))
 		return
 	}
-	p := r.src.scalar(n, -1)
-	if p.line != p.endLine {
+	p := r.src.Scalar(n, -1)
+	if p.Line != p.EndLine {
 		r.Fail(n, "name", "got a name of several lines, want one")
 		return
 	}
 	kept := r.edits[:0]
 	for _, e := range r.edits {
-		if e.line != p.line || e.column < p.column || e.column >= p.endColumn {
+		if e.line != p.Line || e.column < p.Column || e.column >= p.EndColumn {
 			kept = append(kept, e)
 		}
 	}
-	r.edits = append(kept, edit{p.line, p.column, p.endColumn - p.column, document.Word(newName)})
+	r.edits = append(kept, edit{p.Line, p.Column, p.EndColumn - p.Column, document.Word(newName)})
 	r.newName = newName
 }
 
@@ -282,5 +287,5 @@ func (r *renderer) apply() []byte {
 		l := r.src[e.line]
 		r.src[e.line] = l[:e.column] + e.text + l[e.column+e.length:]
 	}
-	return r.src.text()
+	return r.src.Text()
 }

@@ -1,0 +1,105 @@
+package diff
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/confidb/confidb/pkg/session"
+)
+
+// unclear is a place of the policy of which it is not known what it says.
+type unclear struct{ path, why string }
+
+// applied is a session in which parts of the policy are as CAS applies them, and what of
+// it is not known. Programs and their files stay as they are written: their secrets are
+// not to be shown.
+func applied(s *session.Session, others []*session.Session) (d *view, all []unclear) {
+	effective, references, err := s.Effective(others)
+	copied := *s
+	copied.Services = slices.Clone(s.Services)
+	followed := map[string]bool{}
+	for _, r := range references {
+		if r.Problem != "" || r.Pinned {
+			all = append(all, unclear{r.Path, r.String()})
+		}
+		if r.Problem == "" {
+			put(&copied, effective, r.Path)
+			followed[r.Secret] = true
+		}
+	}
+	d = look(&copied)
+	d.followed = followed
+	return d, append(all, senseless(err)...)
+}
+
+// put takes over the part of the policy that a path is in.
+func put(into, effective *session.Session, path string) {
+	switch part, _, _ := strings.Cut(path, "."); part {
+	case "security":
+		into.Security = effective.Security
+	case "access_policy":
+		into.AccessPolicy = effective.AccessPolicy
+	default:
+		for i := range into.Services {
+			if part == fmt.Sprintf("services[%d]", i) {
+				v := effective.Services[i]
+				into.Services[i].Attestation, into.Services[i].Platforms, into.Services[i].PlatformSecrets = v.Attestation, v.Platforms, v.PlatformSecrets
+			}
+		}
+	}
+}
+
+// senseless are values that make no sense where a reference puts them.
+func senseless(err error) (all []unclear) {
+	var broken *session.Errors
+	switch {
+	case errors.As(err, &broken):
+		for _, e := range broken.Problems {
+			all = append(all, unclear{e.Path, "a secret gives it a value that makes no sense there: " + e.Problem})
+		}
+	case err != nil:
+		all = append(all, unclear{"", err.Error()})
+	}
+	return all
+}
+
+// unclear says where one of the documents leaves something open that the other does not.
+func (c *comparison) unclear(from, to []unclear) {
+	for _, u := range to {
+		if !slices.Contains(from, u) {
+			c.add(Other, partOf(u.path), "may allow more than before: what it says is not known ("+u.why+")", u.path)
+		}
+	}
+	for _, u := range from {
+		if !slices.Contains(to, u) {
+			c.add(Other, partOf(u.path), "may have allowed less before: what it said is not known ("+u.why+")", u.path)
+		}
+	}
+}
+
+// partOf names a part of the policy by its path.
+func partOf(path string) string {
+	part, _, _ := strings.Cut(path, ".")
+	switch name, _, _ := strings.Cut(part, "["); name {
+	case "security":
+		return "how enclaves are attested"
+	case "access_policy":
+		return "who may read and change the session"
+	case "services":
+		return fmt.Sprintf("the policy of %s", part)
+	}
+	return "the session"
+}
+
+// followed reports whether all that a config-fragment says is in what is compared: it is
+// put where the policy names it, and nobody else is given it.
+func (c *comparison) followed(a, b session.Secret) bool {
+	for _, v := range []session.Secret{a, b} {
+		if v.Kind != session.ConfigFragment || v.Import != nil || v.ImportAKV != nil || len(v.Exports) > 0 || v.ExportPublic {
+			return false
+		}
+	}
+	return (c.from.followed[a.Name] || c.to.followed[b.Name]) && !c.from.named[a.Name] && !c.to.named[b.Name]
+}
