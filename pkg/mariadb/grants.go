@@ -278,29 +278,77 @@ func (g *granted) askMemory(ctx context.Context, server Querier, promised []prom
 	return g.askGhosts(ctx, server, known)
 }
 
-// askGhosts lists who has rights in memory and is none of known. A role that is neither in
-// a table nor granted to anybody is in no list, and of no use.
+// askGhosts lists who has rights in memory and is none of known. Names are compared as
+// bytes: to a collation, two of them may be one. A role that is neither in a table nor
+// granted to anybody is in no list, and of no use.
 func (g *granted) askGhosts(ctx context.Context, server Querier, known accounts) error {
-	names := map[string]bool{}
+	names := map[string]promise.Name{}
 	for _, a := range known {
-		names["'"+a.Name.User+"'@'"+a.Name.Host+"'"] = true
+		names["'"+a.Name.User+"'@'"+a.Name.Host+"'"] = a.Name
 	}
-	own := false
-	for _, view := range []string{"USER_PRIVILEGES", "SCHEMA_PRIVILEGES", "TABLE_PRIVILEGES", "COLUMN_PRIVILEGES"} {
-		rows, err := server.Query(ctx, "SELECT DISTINCT GRANTEE FROM information_schema."+view)
+	if err := g.askGlobal(ctx, server, names); err != nil {
+		return err
+	}
+	for _, view := range []string{"SCHEMA_PRIVILEGES", "TABLE_PRIVILEGES", "COLUMN_PRIVILEGES"} {
+		rows, err := server.Query(ctx, "SELECT DISTINCT BINARY GRANTEE FROM information_schema."+view)
 		if err != nil {
 			return err
 		}
 		for _, values := range rows.Values {
-			if own = true; !names[values[0].Text] && !slices.Contains(g.ghosts, values[0].Text) {
-				g.ghosts = append(g.ghosts, values[0].Text)
+			if _, is := names[values[0].Text]; !is {
+				g.haunted(values[0].Text)
 			}
 		}
 	}
-	if !own {
-		return errNoRows
+	return nil
+}
+
+func (g *granted) haunted(ghost string) {
+	if !slices.Contains(g.ghosts, ghost) {
+		g.ghosts = append(g.ghosts, ghost)
+	}
+}
+
+// askGlobal asks for the rights on everything of each account in memory, which has a row
+// for each. Memory can hold two accounts of one name, of which the other questions show
+// the first.
+func (g *granted) askGlobal(ctx context.Context, server Querier, names map[string]promise.Name) error {
+	rows, err := server.Query(ctx, "SELECT BINARY GRANTEE, GROUP_CONCAT(PRIVILEGE_TYPE) FROM information_schema.USER_PRIVILEGES GROUP BY BINARY GRANTEE")
+	if err != nil {
+		return err
+	}
+	if err := atLeastOne(rows, 2); err != nil {
+		return err
+	}
+	for _, values := range rows.Values {
+		name, known := names[values[0].Text]
+		if a := g.memory.find(name); !known || a == nil {
+			g.haunted(values[0].Text)
+		} else if !slices.Equal(words(values[1].Text), onEverything(a)) {
+			g.haunted(values[0].Text + ", of which there is more than one,")
+		}
 	}
 	return nil
+}
+
+// onEverything are an account's rights on everything as USER_PRIVILEGES lists them: without
+// the grant option, which stands in another column, and USAGE for none.
+func onEverything(a *account) []string {
+	var all []string
+	for _, r := range a.Rights {
+		switch {
+		case r.Kind != promise.Global || r.Privilege == promise.GrantOption:
+		case r.Privilege == promise.All:
+			all = append(all, slices.DeleteFunc(promise.GlobalPrivileges(), func(p string) bool { return p == promise.GrantOption })...)
+		default:
+			all = append(all, r.Privilege)
+		}
+	}
+	if len(all) == 0 {
+		all = []string{"USAGE"}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // Errors with which the server says that memory has no such account

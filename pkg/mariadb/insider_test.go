@@ -78,6 +78,13 @@ func account(name, tail, mention string) plant {
 		undo: []string{"ALTER USER " + appAccount + " IDENTIFIED BY '" + password + "'" + appTail + " WITH MAX_USER_CONNECTIONS 0 MAX_QUERIES_PER_HOUR 0 MAX_STATEMENT_TIME 0 PASSWORD EXPIRE DEFAULT ACCOUNT UNLOCK"}, id: "acc-04", mention: mention}
 }
 
+// ghost makes an account with every right that is in memory only.
+func ghost(host, user string) []string {
+	const row = `{"access":549755813887,"version_id":101119,"plugin":"mysql_native_password","authentication_string":"*6BB4837EB74329105EE4568DDA7DC67ED2CA2AD9"}`
+	return []string{"INSERT INTO mysql.global_priv VALUES ('" + host + "','" + user + "','" + row + "')", flush,
+		"DELETE FROM mysql.global_priv WHERE BINARY Host='" + host + "' AND BINARY User='" + user + "'"}
+}
+
 func TestPlantedAccountsAndRights(t *testing.T) {
 	wantClean(t, "before anything")
 	json := func(set string) string {
@@ -87,6 +94,15 @@ func TestPlantedAccountsAndRights(t *testing.T) {
 		// D1: memory counts, not the tables
 		{name: "a ghost: its row is deleted", do: []string{evil, "GRANT ALL ON *.* TO evil@'%'", "DELETE FROM mysql.global_priv WHERE User='evil'"}, undo: []string{flush}, id: "acc-04", mention: "'evil'@'%'"},
 		{name: "a ghost with rights on one database", do: []string{evil, "GRANT ALL ON app.* TO evil@'%'", "DELETE FROM mysql.global_priv WHERE User='evil'", "DELETE FROM mysql.db WHERE User='evil'"}, undo: []string{flush}, id: "acc-04", mention: "'evil'@'%'"},
+		{name: "a ghost whose name differs by an accent", do: ghost("%", "cönfidb_app"), undo: []string{flush}, id: "acc-04", mention: "'cönfidb_app'@'%' is not of the session"},
+		{name: "a ghost whose name has a dotless i", do: ghost("%", "confidb_verıfy"), undo: []string{flush}, id: "acc-04", mention: "'confidb_verıfy'@'%'"},
+		{name: "a ghost in capitals", do: ghost("%", "CONFIDB_VERIFY"), undo: []string{flush}, id: "acc-04", mention: "'CONFIDB_VERIFY'@'%'"},
+		{name: "a ghost that is called as everybody", do: ghost("", "PUBLIC"), undo: []string{flush}, id: "acc-04", mention: "'PUBLIC'@'%'"},
+		{name: "a ghost without a name", do: ghost("", ""), undo: []string{flush}, id: "acc-04", mention: "''@'%'"},
+		{name: "a ghost of the same name", do: ghost("", "confidb_app"), undo: []string{flush}, id: "acc-04", mention: "'confidb_app'@'%', of which there is more than one,"},
+		{name: "a ghost's right on one database", do: []string{"INSERT INTO mysql.db (Host,Db,User,Select_priv) VALUES ('%','mysql','cönfidb_app','Y')", flush, "DELETE FROM mysql.db WHERE User='cönfidb_app'"}, undo: []string{flush}, id: "acc-04", mention: "'cönfidb_app'@'%'"},
+		{name: "everybody's right in memory", do: []string{"INSERT INTO mysql.db (Host,Db,User,Select_priv) VALUES ('%','mysql','','Y')", flush, "DELETE FROM mysql.db WHERE User=''"}, undo: []string{flush}, id: "acc-04", mention: "''@'%'"},
+		{name: "a right at another host in memory", do: []string{"INSERT INTO mysql.db (Host,Db,User,Select_priv) VALUES ('10.%','mysql','confidb_app','Y')", flush, "DELETE FROM mysql.db WHERE Host='10.%'"}, undo: []string{flush}, id: "acc-04", mention: "'confidb_app'@'10.%'"},
 		kept("rights that are in memory only", "db", `CREATE ROUTINE ON "app".*`, "GRANT CREATE ROUTINE ON app.* TO "+appAccount, "UPDATE mysql.db SET Create_routine_priv='N' WHERE User='confidb_app'"),
 		kept("rights that come with the next start", "db", `CREATE ROUTINE ON "app".*`, "UPDATE mysql.db SET Create_routine_priv='Y' WHERE User='confidb_app'"),
 		kept("a row for everybody", "db", "which is no account", "INSERT INTO mysql.db (Host,Db,User,Select_priv) VALUES ('%','%','','Y')"),

@@ -2,7 +2,9 @@ package mariadb_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/mariadb"
 	"github.com/confidb/confidb/pkg/mariadb/mariadbtest"
+	"github.com/confidb/confidb/pkg/mysql"
 	"github.com/confidb/confidb/pkg/promise"
 )
 
@@ -92,6 +95,11 @@ func TestPlantedObjects(t *testing.T) {
 		{name: "MyISAM in a database that differs by an accent", do: []string{"CREATE DATABASE `ínformation_schema`", "CREATE TABLE `ínformation_schema`.t (a int) ENGINE=MyISAM"}, undo: []string{"DROP DATABASE `ínformation_schema`"}, id: "enc-05", mention: "ínformation_schema.t (engine MyISAM)"},
 		{name: "MyISAM called as a log", do: []string{"CREATE TABLE app.general_log (a int) ENGINE=MyISAM"}, undo: []string{"DROP TABLE app.general_log"}, id: "enc-05", mention: "app.general_log"},
 		{name: "CSV in mysql", do: []string{"CREATE TABLE mysql.other_log (a int not null) ENGINE=CSV"}, undo: []string{"DROP TABLE mysql.other_log"}, id: "enc-05", mention: "mysql.other_log"},
+		{name: "a table that was renamed to a log", do: []string{"CREATE TABLE app.c (a varchar(9) NOT NULL) ENGINE=CSV", "INSERT INTO app.c VALUES ('secret')", "RENAME TABLE app.c TO mysql.general_log"}, undo: []string{"DROP TABLE mysql.general_log"}, id: "enc-05", mention: "mysql.general_log (engine CSV, with 1 rows)"},
+		{name: "the same as the other log", do: []string{"CREATE TABLE app.c (a varchar(9) NOT NULL) ENGINE=CSV", "INSERT INTO app.c VALUES ('secret'), ('more')", "RENAME TABLE app.c TO mysql.slow_log"}, undo: []string{"DROP TABLE mysql.slow_log"}, id: "enc-05", mention: "mysql.slow_log (engine CSV, with 2 rows)"},
+		{name: "a log of MyISAM", do: []string{"CREATE TABLE mysql.general_log (a int) ENGINE=MyISAM"}, undo: []string{"DROP TABLE mysql.general_log"}, id: "enc-05", mention: "mysql.general_log (engine MyISAM)"},
+		{name: "a sequence of MyISAM", do: []string{"CREATE SEQUENCE app.s ENGINE=MyISAM"}, undo: []string{"DROP SEQUENCE app.s"}, id: "enc-05", mention: "app.s (engine MyISAM)"},
+		{name: "tables of MyISAM merged", do: []string{"CREATE TABLE app.m (a int) ENGINE=MRG_MyISAM"}, undo: []string{"DROP TABLE app.m"}, id: "enc-05", mention: "app.m (engine MRG_MyISAM)"},
 		{name: "a partition of MyISAM", do: []string{"CREATE TABLE app.parts (a int) ENGINE=MyISAM PARTITION BY HASH (a) PARTITIONS 2"}, undo: []string{"DROP TABLE app.parts"}, id: "enc-05", mention: "app.parts"},
 		// D11: no statement tells
 		{name: "Aria", do: []string{"CREATE TABLE app.aria (a int) ENGINE=Aria"}, undo: []string{"DROP TABLE app.aria"}, id: "enc-05", mention: "app.aria", allowSkips: true},
@@ -187,6 +195,7 @@ func TestTheApplicationsOwnObjects(t *testing.T) {
 	as := "CREATE DEFINER=confidb_app@'%' "
 	execute(t, "CREATE TABLE app.t (a int primary key, b text)", "INSERT INTO app.t VALUES (1, 'x')", as+"VIEW app.v AS SELECT a FROM app.t", as+"SQL SECURITY INVOKER VIEW app.w AS SELECT b FROM app.t",
 		as+"TRIGGER app.g BEFORE INSERT ON app.t FOR EACH ROW SET NEW.b = 'y'", "CREATE SEQUENCE app.s", "CREATE TABLE app.parts (a int) PARTITION BY HASH (a) PARTITIONS 3",
+		"CREATE TABLE app.fleeting (a int) ENGINE=MEMORY",
 		"CREATE TABLE app.words (w text, FULLTEXT (w))", "INSERT INTO app.t VALUES (2, 'x')", as+"VIEW app.broken AS SELECT * FROM app.words", "DROP TABLE app.words", "FLUSH BINARY LOGS")
 	wantClean(t, "with objects of the application")
 	restart(t)
@@ -298,4 +307,39 @@ func TestHowSettingsAreRead(t *testing.T) {
 			t.Errorf("%+v: got %v (%s), want %v that mentions %q", c.setting, outcome, said, c.want, c.mention)
 		}
 	}
+}
+
+// D11 for tables of the server's own, which hold values of rows (statistics): they are in
+// clear if they were made while aria_encrypt_tables was off, and no statement says so. A
+// start writes each of them anew.
+func TestSystemTablesInClear(t *testing.T) {
+	fresh(t)
+	all := must[*mysql.Rows](t)(server.Admin.Query(t.Context(), "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE ENGINE = 'Aria' AND TABLE_SCHEMA IN ('mysql', 'sys')"))
+	if len(all.Values) < 20 {
+		t.Fatalf("got %d tables", len(all.Values))
+	}
+	execute(t, "SET GLOBAL aria_encrypt_tables=OFF")
+	for _, r := range all.Values {
+		execute(t, "ALTER TABLE "+r[0].Text+"."+r[1].Text+" FORCE")
+	}
+	execute(t, "FLUSH TABLES", "CREATE TABLE app.t (a varchar(99) PRIMARY KEY)", "INSERT INTO app.t VALUES ('a secret of somebody')", "ANALYZE TABLE app.t PERSISTENT FOR ALL")
+	inClear := func(want bool) {
+		t.Helper()
+		for _, r := range all.Values {
+			index := must[[]byte](t)(os.ReadFile(server.Path(r[0].Text + "/" + r[1].Text + ".MAI")))
+			if got := index[int(binary.BigEndian.Uint16(index[12:]))+91]&1 == 0; got != want { // share->base, of Aria's header
+				t.Errorf("%s.%s: got in clear %v, want %v", r[0].Text, r[1].Text, got, want)
+			}
+		}
+	}
+	inClear(true)
+	restart(t)
+	inClear(false)
+	if text := must[[]byte](t)(os.ReadFile(server.Path("mysql/column_stats.MAD"))); bytes.Contains(text, []byte("a secret")) {
+		t.Error("statistics hold a value in clear")
+	}
+	if kept := must[*mysql.Rows](t)(server.Admin.Query(t.Context(), "SELECT min_value FROM mysql.column_stats")); len(kept.Values) != 1 {
+		t.Errorf("got %d statistics, want that they are kept", len(kept.Values))
+	}
+	wantClean(t, "after a restart")
 }

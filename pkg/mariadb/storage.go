@@ -102,6 +102,11 @@ func askTables(ctx context.Context, server Querier) answer[tables] {
 		if engine == "" {
 			continue // it was dropped meanwhile
 		}
+		if isLog(schema, name) && engine == "CSV" {
+			if engine, err = logEngine(ctx, server, name); err != nil {
+				return answer[tables]{err: err}
+			}
+		}
 		found.add(schema, name, engine)
 	}
 	return answer[tables]{value: found}
@@ -113,12 +118,31 @@ func (t *tables) add(schema, name, engine string) {
 	own := schema == "mysql" || schema == "sys"
 	switch {
 	case engine == "InnoDB" || engine == "Aria Page" && own:
-	case schema == "mysql" && engine == "CSV" && slices.Contains([]string{"general_log", "slow_log"}, name): // by MariaDB's making; log-01 is for them
+	case engine == "MEMORY": // its rows are on no disk
+	case isLog(schema, name) && engine == emptyLog: // by MariaDB's making; log-01 is for what they hold
 	case engine == "Aria Page":
 		t.doubtful = append(t.doubtful, schema+"."+name)
 	default:
 		t.outside = append(t.outside, schema+"."+name+" (engine "+engine+")")
 	}
+}
+
+// emptyLog is what logEngine calls a log without rows.
+const emptyLog = "CSV without rows"
+
+// isLog reports whether a table is one of MariaDB's own logs.
+func isLog(schema, name string) bool {
+	return schema == "mysql" && (name == "general_log" || name == "slow_log")
+}
+
+// logEngine is the engine of a log. Rows in it are in clear, whoever wrote them: another
+// table may have been renamed to it.
+func logEngine(ctx context.Context, server Querier, name string) (string, error) {
+	rows, err := count(ctx, server, "mysql."+name)
+	if err != nil || rows == 0 {
+		return emptyLog, err
+	}
+	return fmt.Sprintf("CSV, with %d rows", rows), nil
 }
 
 // formatOf is the engine of a table, with the format of its rows if it is Aria: only that in
