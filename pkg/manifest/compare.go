@@ -165,6 +165,11 @@ func empty(value any) bool {
 func (c *comparison) mayChange(at place, want, got any) bool {
 	if want == nil {
 		added := c.additions[at.pattern]
+		for i := 0; i < len(at.pattern) && added == nil; i++ {
+			if at.pattern[i] == '.' { // a member of what clusters add members to
+				added = c.additions[at.pattern[:i]+".*"]
+			}
+		}
 		return added != nil && added(got)
 	}
 	return slices.ContainsFunc([]string{"containers[].imagePullPolicy", ".requests.cpu", ".requests.memory", ".limits.cpu", ".limits.memory"}, func(suffix string) bool {
@@ -295,9 +300,10 @@ func podAdditions() map[string]func(any) bool {
 	all := map[string]func(any) bool{
 		"nodeName": anything, "schedulerName": is("default-scheduler"), "dnsPolicy": is("ClusterFirst"), "restartPolicy": is("Always"), "terminationGracePeriodSeconds": is(30.0),
 		"serviceAccountName": is("default"), "hostname": anything, "subdomain": anything, "enableServiceLinks": is(true), "preemptionPolicy": anything, "priority": anything,
-		"priorityClassName": anything, "tolerations": anything, "tolerations[]": anything, "nodeSelector": anything, "affinity": anything, "topologySpreadConstraints": anything,
+		"priorityClassName": anything, "tolerations": anything, "tolerations[]": anything, "nodeSelector": anything, "nodeSelector.*": anything, "overhead": anything, "affinity": anything, "topologySpreadConstraints": anything,
 		"imagePullSecrets": anything, "imagePullSecrets[]": anything, "readinessGates": anything, "volumes[]": isTokenVolume, "volumes": onlyItems(isTokenVolume),
 		"volumes[].configMap.defaultMode": is(420.0), "volumes[].secret.defaultMode": is(420.0), "volumes[].projected.defaultMode": is(420.0), "volumes[].downwardAPI.defaultMode": is(420.0),
+		"volumes[].hostPath.type": is(""), "volumes[].downwardAPI.items[].resourceFieldRef.divisor": is("0"), "volumes[].projected.sources[].downwardAPI.items[].resourceFieldRef.divisor": is("0"),
 		"volumes[].downwardAPI.items[].fieldRef.apiVersion": is("v1"), "volumes[].projected.sources[].downwardAPI.items[].fieldRef.apiVersion": is("v1"),
 		"volumes[].projected.sources[].serviceAccountToken.expirationSeconds": is(3600.0), "volumes[].ephemeral.volumeClaimTemplate.spec.volumeMode": is("Filesystem"),
 	}
@@ -323,16 +329,15 @@ func containerAdditions() map[string]func(any) bool {
 		"resources": anything, "resources.requests": anything, "resources.limits": anything, "ports[].protocol": is("TCP"),
 		"env[].valueFrom.fieldRef.apiVersion": is("v1"), "env[].valueFrom.resourceFieldRef.divisor": is("0"), "volumeMounts[]": isTokenMount, "volumeMounts": onlyItems(isTokenMount),
 	}
-	for _, kind := range []string{"requests", "limits"} {
-		for _, resource := range []string{"cpu", "memory", "ephemeral-storage"} {
-			all["resources."+kind+"."+resource] = anything
-		}
+	for _, resource := range []string{"cpu", "memory", "ephemeral-storage"} {
+		all["resources.limits."+resource] = anything
 	}
-	for _, name := range resourceNames() { // a request follows its limit
-		all["resources.requests."+name] = anything
+	for _, name := range resourceNames() { // the webhook of Intel's device plugin adds the device to memory of enclaves
+		all["resources.limits."+name] = anything
 	}
+	all["resources.requests.*"] = anything // a request follows its limit, and only says where a pod fits
 	for _, probe := range []string{"livenessProbe", "readinessProbe", "startupProbe"} {
-		for name, value := range map[string]any{"timeoutSeconds": 1.0, "periodSeconds": 10.0, "successThreshold": 1.0, "failureThreshold": 3.0, "httpGet.scheme": "HTTP", "httpGet.path": "/"} {
+		for name, value := range map[string]any{"timeoutSeconds": 1.0, "periodSeconds": 10.0, "successThreshold": 1.0, "failureThreshold": 3.0, "httpGet.scheme": "HTTP", "httpGet.path": "/", "grpc.service": ""} {
 			all[probe+"."+name] = is(value)
 		}
 	}
@@ -354,7 +359,7 @@ func objectAdditions(kind string) map[string]func(any) bool {
 	case kindService:
 		within("spec.", map[string]func(any) bool{
 			"clusterIP": anything, "clusterIPs": anything, "ipFamilies": anything, "ipFamilyPolicy": anything, "internalTrafficPolicy": is("Cluster"), "externalTrafficPolicy": is("Cluster"),
-			"sessionAffinity": is("None"), "type": is("ClusterIP"), "ports[].protocol": is("TCP"), "ports[].nodePort": anything, "allocateLoadBalancerNodePorts": is(true), "healthCheckNodePort": anything,
+			"sessionAffinity": is("None"), "sessionAffinityConfig": is(map[string]any{"clientIP": map[string]any{"timeoutSeconds": 10800.0}}), "type": is("ClusterIP"), "ports[].protocol": is("TCP"), "ports[].nodePort": anything, "allocateLoadBalancerNodePorts": is(true), "healthCheckNodePort": anything,
 		})
 		return all
 	case kindPod:
@@ -369,7 +374,7 @@ func objectAdditions(kind string) map[string]func(any) bool {
 	within("spec.template.spec.", podAdditions())
 	within("spec.", map[string]func(any) bool{
 		"revisionHistoryLimit": anything, "progressDeadlineSeconds": anything, "podManagementPolicy": is("OrderedReady"),
-		"updateStrategy": anything, "updateStrategy.rollingUpdate": anything, "updateStrategy.type": anything, "strategy": anything, "strategy.rollingUpdate": anything, "strategy.type": anything,
+		"updateStrategy": anything, "updateStrategy.rollingUpdate": anything, "updateStrategy.type": anything, "updateStrategy.rollingUpdate.*": anything, "strategy.rollingUpdate.*": anything, "strategy": anything, "strategy.rollingUpdate": anything, "strategy.type": anything,
 		"persistentVolumeClaimRetentionPolicy": is(map[string]any{"whenDeleted": "Retain", "whenScaled": "Retain"}),
 		"volumeClaimTemplates[].kind":          anything, "volumeClaimTemplates[].apiVersion": anything, "volumeClaimTemplates[].status": anything, "volumeClaimTemplates[].spec.volumeMode": is("Filesystem"),
 		"volumeClaimTemplates[].spec.storageClassName": anything,
@@ -393,7 +398,24 @@ func tree(value any) (out map[string]any) {
 // podTree is the specification of a pod without names for the same thing.
 func podTree(spec corev1.PodSpec) map[string]any {
 	spec.DeprecatedServiceAccount = ""
+	if spec.HostNetwork {
+		spec = *spec.DeepCopy()
+		hostPorts(&spec)
+	}
 	return tree(spec)
+}
+
+// hostPorts writes what is meant by ports in the node's network.
+func hostPorts(spec *corev1.PodSpec) {
+	for _, containers := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
+		for _, c := range containers {
+			for i := range c.Ports {
+				if spec.HostNetwork && c.Ports[i].HostPort == 0 {
+					c.Ports[i].HostPort = c.Ports[i].ContainerPort
+				}
+			}
+		}
+	}
 }
 
 // comparePod says where the specification of a pod is not that of a template. Tolerable
@@ -503,4 +525,5 @@ func clean(t *corev1.PodTemplateSpec) {
 	t.ObjectMeta.CreationTimestamp = noTime()
 	t.ObjectMeta.Annotations = nil
 	t.Spec.DeprecatedServiceAccount = ""
+	hostPorts(&t.Spec)
 }

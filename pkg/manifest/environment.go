@@ -109,7 +109,7 @@ func (p Promise) environment(c *corev1.Container, env environment) []Problem {
 // unread is the deviation by which a variable may come from somewhere else; those of
 // the runtime and the loader must be read.
 func unread(name string) attest.Deviation {
-	if strings.Contains(name, "SCONE_") || loaderVariable(name) {
+	if ours(name) {
 		return ""
 	}
 	return attest.UnreadEnvironment
@@ -143,7 +143,7 @@ func (p Promise) runtime(env environment) []Problem {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(env.refs)) {
-		if name != lasAddress && (strings.Contains(name, "SCONE_") || loaderVariable(name)) {
+		if name != lasAddress && ours(name) {
 			add("", "%.100s: got a reference, want a value", name)
 		}
 	}
@@ -239,15 +239,55 @@ func (e environment) expand(value string) string {
 	})
 }
 
+// unassigned finds what a command does to variables of the runtime and the loader beside
+// assigning to them. Taking one of the loader away does no harm.
+func unassigned() *regexp.Regexp {
+	const runtime, either = `([A-Za-z0-9_]*SCONE_[A-Za-z0-9_]*)`, `((?:[A-Za-z0-9_]*SCONE_|LD_)[A-Za-z0-9_]*)`
+	return regexp.MustCompile(`\b(?:unset|export\s+-n)\s[^;&|\n]*?\b` + runtime + `|(?:--unset[=\s]|-u\s*)` + runtime +
+		`|\b(?:printf\s+-v|read)\b[^;&|\n]*?\b` + either + `|\$\{` + either + `:?=|\b` + either + `\+=`)
+}
+
+// emptied finds a command that starts something without the variables of its container.
+func emptied() *regexp.Regexp {
+	return regexp.MustCompile(`\benv\s+(?:(?:-\S+|\w+=\S*)\s+)*?(?:-i|-|--ignore-environment)(?:\s|$)`)
+}
+
+// ours reports whether a variable says under what a program runs.
+func ours(name string) bool { return strings.Contains(name, "SCONE_") || loaderVariable(name) }
+
+// substituted puts the variables into a command that Kubernetes puts in: $(NAME), and not
+// $$(NAME).
+func (e environment) substituted(word string) string {
+	return regexp.MustCompile(`\$?\$\([A-Za-z_][A-Za-z0-9_]*\)`).ReplaceAllStringFunc(word, func(found string) string {
+		name, once := strings.CutPrefix(found, "$(")
+		value, known := e.values[strings.TrimSuffix(name, ")")]
+		if !once || !known {
+			return found
+		}
+		return value
+	})
+}
+
 // command judges what a command makes of the environment of its container, if it sets
 // variables of the runtime or the loader.
 func (p Promise) command(env environment, words []string) []Problem {
 	changed := environment{maps.Clone(env.values), env.refs}
 	sets := false
+	words = slices.Clone(words)
+	for i := range words {
+		words[i] = env.substituted(words[i])
+	}
+	whole := strings.Join(words, " ")
+	if found := unassigned().FindStringSubmatch(whole); found != nil {
+		return []Problem{{"", fmt.Sprintf("it changes %.100s in a way that is not read: want an assignment", strings.Join(found[1:], "")), ""}}
+	}
+	if emptied().MatchString(whole) {
+		return []Problem{{"", "it starts something without the variables of its container", ""}}
+	}
 	for _, word := range words {
 		for _, found := range assignment().FindAllStringSubmatch(word, -1) {
 			name, value := found[1], found[2]
-			if !strings.Contains(name, "SCONE_") && !loaderVariable(name) {
+			if !ours(name) {
 				continue
 			}
 			sets = true

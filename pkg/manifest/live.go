@@ -117,6 +117,9 @@ func (i *Installed) judge(pod evidence.Pod, by *maker, why string) []Problem {
 		}
 		return append([]Problem{{"", why + ", and no object of the release made it", ""}}, problems...)
 	}
+	if text := by.misnumbered(pod.Name); text != "" && !i.scaled(by.Object) {
+		problems = append(problems, Problem{"", text, ""})
+	}
 	for _, d := range comparePod(by.specFor(pod.Name), pod.Spec) {
 		if !i.known(d, pod.Spec) {
 			problems = append(problems, Problem{containerIn(d.Path), d.String(), ""})
@@ -205,6 +208,23 @@ func (i *Installed) belongs(pod evidence.Pod) (by *maker, why string) {
 	return nil, i.session(pod)
 }
 
+// number is that of a pod in its StatefulSet, by its name.
+func (m *maker) number(pod string) (n uint64, ok bool) {
+	text, ok := strings.CutPrefix(pod, m.Name+"-")
+	n, err := strconv.ParseUint(text, 10, 31)
+	return n, ok && err == nil && text == strconv.FormatUint(n, 10)
+}
+
+// misnumbered says that a StatefulSet that makes fewer pods has none of this name: each has
+// a number, and a volume and a database of its own.
+func (m *maker) misnumbered(pod string) string {
+	n, _ := m.number(pod)
+	if first := uint64(m.start); m.GroupKind() != kindStatefulSet || n >= first && n < first+uint64(m.replicas) {
+		return ""
+	}
+	return fmt.Sprintf("%s makes %d pods from number %d on, and none of this name", m, m.replicas, m.start)
+}
+
 // owns reports whether the object made the pod, by the cluster's word.
 func (m *maker) owns(pod evidence.Pod) bool {
 	if m.Kind == kindPod {
@@ -213,9 +233,8 @@ func (m *maker) owns(pod evidence.Pod) bool {
 	return slices.ContainsFunc(pod.Owners, func(owner string) bool {
 		switch {
 		case owner == m.String() && m.GroupKind() == kindStatefulSet:
-			number, ok := strings.CutPrefix(pod.Name, m.Name+"-")
-			_, err := strconv.ParseUint(number, 10, 31)
-			return ok && err == nil
+			_, ok := m.number(pod.Name)
+			return ok
 		case owner == m.String():
 			return true
 		case m.GroupKind() == kindDeployment:

@@ -1,6 +1,8 @@
 package manifest_test
 
 import (
+	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,6 +12,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/evidence"
+	"github.com/confidb/confidb/pkg/manifest"
 )
 
 // What a cluster adds by itself is no false alarm.
@@ -56,6 +59,58 @@ func harmless() map[string]func(*live) {
 		"rollout restart": func(l *live) {
 			l.set("StatefulSet/db1-mariadb", "now", "spec", "template", "metadata", "annotations", "kubectl.kubernetes.io/restartedAt")
 		},
+		"a node selector of a namespace beside the chart's": func(l *live) {
+			l.installed(func(p *corev1.PodSpec) { p.NodeSelector = map[string]string{"own": "x"} })
+			l.db().Spec.NodeSelector = map[string]string{"own": "x", "pool": "sgx"}
+		},
+		"what a runtime class costs": func(l *live) { l.db().Spec.Overhead = corev1.ResourceList{"memory": resource.MustParse("1Mi")} },
+		"a device beside memory of enclaves": func(l *live) {
+			l.mariadb().Resources.Limits["sgx.intel.com/epc"] = resource.MustParse("1Mi")
+		},
+		"requests that follow limits": func(l *live) {
+			l.installed(func(p *corev1.PodSpec) {
+				p.Containers[0].Resources = corev1.ResourceRequirements{Requests: corev1.ResourceList{"cpu": resource.MustParse("1")}, Limits: corev1.ResourceList{"sgx.intel.com/enclave": resource.MustParse("1"), "hugepages-2Mi": resource.MustParse("4Mi")}}
+			})
+			l.mariadb().Resources.Limits = corev1.ResourceList{"sgx.intel.com/enclave": resource.MustParse("1"), "hugepages-2Mi": resource.MustParse("4Mi")}
+			l.mariadb().Resources.Requests = corev1.ResourceList{"cpu": resource.MustParse("1"), "sgx.intel.com/enclave": resource.MustParse("1"), "hugepages-2Mi": resource.MustParse("4Mi")}
+		},
+		"a path of the node that the policy accepts": func(l *live) {
+			l.promise.Deviations = []attest.Deviation{attest.HostPath}
+			l.installed(func(p *corev1.PodSpec) {
+				p.Volumes = append(p.Volumes, corev1.Volume{Name: "aesmd", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/var/run/aesmd"}}})
+			})
+			unset := corev1.HostPathUnset
+			l.db().Spec.Volumes = append(l.db().Spec.Volumes, corev1.Volume{Name: "aesmd", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/var/run/aesmd", Type: &unset}}})
+		},
+		"the node's network that the policy accepts": func(l *live) {
+			l.promise.Deviations = []attest.Deviation{attest.HostNamespaces}
+			l.installed(func(p *corev1.PodSpec) { p.HostNetwork = true })
+			l.db().Spec.HostNetwork, l.mariadb().Ports[0].HostPort = true, 3306
+		},
+		"a probe of gRPC": func(l *live) {
+			l.installed(func(p *corev1.PodSpec) {
+				p.Containers[0].LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{GRPC: &corev1.GRPCAction{Port: 1}}}
+			})
+			none := ""
+			l.mariadb().LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{GRPC: &corev1.GRPCAction{Port: 1, Service: &none}}, TimeoutSeconds: 1, PeriodSeconds: 10, SuccessThreshold: 1, FailureThreshold: 3}
+		},
+		"one address for each client": func(l *live) {
+			for _, o := range l.manifest {
+				if o.Kind == "Service" {
+					o.Content["spec"].(map[string]any)["sessionAffinity"] = "ClientIP"
+				}
+			}
+			l.set("Service/db1-mariadb", "ClientIP", "spec", "sessionAffinity")
+			l.set("Service/db1-mariadb", map[string]any{"clientIP": map[string]any{"timeoutSeconds": 10800.0}}, "spec", "sessionAffinityConfig")
+		},
+		"the way of an update": func(l *live) {
+			l.set("StatefulSet/db1-mariadb", map[string]any{"type": "RollingUpdate", "rollingUpdate": map[string]any{"partition": 0.0}}, "spec", "updateStrategy")
+			for _, o := range l.manifest {
+				if o.Kind == "StatefulSet" {
+					o.Content["spec"].(map[string]any)["updateStrategy"] = map[string]any{"type": "RollingUpdate", "rollingUpdate": map[string]any{"maxUnavailable": nil}}
+				}
+			}
+		},
 		"a longer history of sets": func(l *live) { l.set("StatefulSet/db1-mariadb", 3.0, "spec", "revisionHistoryLimit") },
 	}
 }
@@ -71,6 +126,33 @@ func (l *live) client() evidence.Pod {
 		c.Env = append(c.Env, corev1.EnvVar{Name: v[0], Value: v[1]})
 	}
 	return evidence.Pod{Name: "confidb-probe-x", Owners: []string{"Job/confidb-probe"}, Spec: corev1.PodSpec{Containers: []corev1.Container{c}}}
+}
+
+// installed changes the pods of the StatefulSet as they were installed, and as it is now.
+func (l *live) installed(change func(*corev1.PodSpec)) {
+	for _, set := range []map[string]any{l.objects["StatefulSet/db1-mariadb"], l.stateful()} {
+		template := set["spec"].(map[string]any)["template"].(map[string]any)
+		var spec corev1.PodSpec
+		text, err := json.Marshal(template["spec"])
+		if err == nil {
+			err = json.Unmarshal(text, &spec)
+		}
+		if change(&spec); err == nil {
+			text, err = json.Marshal(spec)
+		}
+		var changed map[string]any
+		if err == nil {
+			err = json.Unmarshal(text, &changed)
+		}
+		if template["spec"] = changed; err != nil {
+			panic(err)
+		}
+	}
+}
+
+// stateful is the StatefulSet of the record.
+func (l *live) stateful() map[string]any {
+	return l.manifest[slices.IndexFunc(l.manifest, func(o manifest.Object) bool { return o.Kind == "StatefulSet" })].Content
 }
 
 // set sets a member of a live object.
@@ -137,7 +219,12 @@ func planted() map[string]struct {
 			second.Name, second.Ready = "db1-mariadb-1", false
 			pod(l, second)
 		}, "has 2 pods, want 1"},
-		"replicas": {func(l *live) { l.set(set, 2.0, "spec", "replicas") }, "spec.replicas: got 2, want 1"},
+		"another number": {func(l *live) {
+			l.db().Name, l.ends[0].Pod, l.db().Spec.Volumes[0].PersistentVolumeClaim.ClaimName = "db1-mariadb-7", "db1-mariadb-7", "data-db1-mariadb-7"
+		}, "makes 1 pods from number 0 on, and none of this name"},
+		"a number written in another way": {func(l *live) { l.db().Name, l.ends[0].Pod = "db1-mariadb-00", "db1-mariadb-00" }, "no object of the release made it"},
+		"another first number":            {func(l *live) { l.set(set, map[string]any{"start": 7.0}, "spec", "ordinals") }, "spec.ordinals was added"},
+		"replicas":                        {func(l *live) { l.set(set, 2.0, "spec", "replicas") }, "spec.replicas: got 2, want 1"},
 		// K4
 		"a bare pod with the volume": {func(l *live) {
 			pod(l, evidence.Pod{Name: "thief", Spec: corev1.PodSpec{Volumes: []corev1.Volume{claim("data-db1-mariadb-0")}}})

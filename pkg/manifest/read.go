@@ -19,6 +19,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 
@@ -171,14 +172,15 @@ func idle() []string {
 	}
 }
 
-// typed reads the object as one of the API.
+// typed reads the object as one of the API. It reads names of members as an API server
+// does, exactly: encoding/json takes containerſ for containers.
 func typed[T any](o Object) (*T, error) {
 	text, err := json.Marshal(o.Content)
 	if err != nil {
 		return nil, err
 	}
 	into := new(T)
-	if err := json.Unmarshal(text, into); err != nil {
+	if err := utiljson.Unmarshal(text, into); err != nil {
 		return nil, fmt.Errorf("%s: %w", o, err)
 	}
 	return into, nil
@@ -188,10 +190,11 @@ func typed[T any](o Object) (*T, error) {
 type maker struct {
 	Object
 	template corev1.PodTemplateSpec
-	// replicas is how many pods it makes; -1 is not known.
-	replicas int32
-	selector map[string]string
-	claims   []corev1.PersistentVolumeClaim
+	// replicas is how many pods it makes; -1 is not known. start is the number of the first,
+	// where they are numbered.
+	replicas, start int32
+	selector        map[string]string
+	claims          []corev1.PersistentVolumeClaim
 }
 
 // maker returns what the object starts, or nil if it starts nothing.
@@ -211,6 +214,9 @@ func (o Object) maker() (*maker, error) {
 		}
 		m.template, m.claims = s.Spec.Template, s.Spec.VolumeClaimTemplates
 		m.count(s.Spec.Replicas)
+		if s.Spec.Ordinals != nil {
+			m.start = s.Spec.Ordinals.Start
+		}
 		if s.Spec.Selector != nil {
 			m.selector = s.Spec.Selector.MatchLabels
 		}
