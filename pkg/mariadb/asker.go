@@ -89,7 +89,7 @@ type sessionSetting struct{ name, value string }
 func sessionSettings() []sessionSetting {
 	return []sessionSetting{
 		{"sql_mode", "''"}, {"sql_select_limit", "18446744073709551615"}, {"max_join_size", "18446744073709551615"}, {"sql_big_selects", "1"},
-		{"max_statement_time", "0"}, {"group_concat_max_len", "1048576"}, {"lock_wait_timeout", "5"}, {"innodb_lock_wait_timeout", "5"},
+		{"max_statement_time", "0"}, {"group_concat_max_len", "1048576"}, {"lock_wait_timeout", "1"}, {"innodb_lock_wait_timeout", "5"},
 		{"sql_auto_is_null", "0"}, {"sql_quote_show_create", "1"}, {"sql_safe_updates", "0"}, {"max_session_mem_used", "9223372036854775807"},
 		{"autocommit", "1"}, {"wait_timeout", "600"}, {"net_read_timeout", "60"}, {"net_write_timeout", "60"},
 		{"character_set_client", "'utf8mb4'"}, {"character_set_results", "'utf8mb4'"}, {"collation_connection", "'utf8mb4_bin'"},
@@ -144,6 +144,12 @@ const tries = 5
 func list(ctx context.Context, server Querier, columns, from string) (*mysql.Rows, error) {
 	for try := 1; ; try++ {
 		rows, err := server.Query(ctx, "SELECT "+columns+" FROM "+from)
+		if err == nil {
+			err = locked(ctx, server, from)
+		}
+		if errors.Is(err, errLocked) && try < patient {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -158,6 +164,33 @@ func list(ctx context.Context, server Querier, columns, from string) (*mysql.Row
 			return nil, fmt.Errorf("the answer has %d rows, and counting them gives %d: it changes, or is not whole", len(rows.Values), counted)
 		}
 	}
+}
+
+// patient bounds how often a list is asked for in which locks leave rows out.
+const patient = 3
+
+// errLocked means that the server could not look into a table.
+var errLocked = errors.New("a table is locked, so that not everything can be seen (ALTER TABLE, CREATE TABLE ... SELECT, or somebody who hides something)")
+
+// codeLockTimeout is the warning in the place of what a locked table has (ER_LOCK_WAIT_TIMEOUT).
+const codeLockTimeout = "1205"
+
+// locked asks whether a list that opens tables had to leave one out, which is a warning.
+func locked(ctx context.Context, server Querier, from string) error {
+	if !strings.HasPrefix(from, "information_schema.T") {
+		return nil // TABLES and TRIGGERS; those of VIEWS are counted
+	}
+	rows, err := server.Query(ctx, "SHOW WARNINGS")
+	if err != nil {
+		return err
+	}
+	at, err := rows.Column("Code")
+	for i := 0; err == nil && i < len(rows.Values); i++ {
+		if rows.Values[i][at].Text == codeLockTimeout {
+			err = errLocked
+		}
+	}
+	return err
 }
 
 func count(ctx context.Context, server Querier, from string) (int, error) {

@@ -39,7 +39,7 @@ type neighbours struct {
 	servers []string // in mysql.servers
 	// sources are what the server replicates from, replicas who replicates from it.
 	sources, replicas []string
-	users             []string // of all connections
+	users             []string // of all connections but the server's own threads
 }
 
 // systemDatabases are MariaDB's own.
@@ -195,7 +195,7 @@ func (found *neighbours) ask(ctx context.Context, server Querier) (err error) {
 		return err
 	}
 	for _, r := range threads.Values {
-		if notYetSomebody(r[0].Text, r[1].Text, r[3].Text) {
+		if notYetSomebody(r[0].Text, r[1].Text, r[3].Text) || ownThread(r[0].Text, r[2].Text) {
 			continue
 		}
 		if found.users = append(found.users, r[0].Text); strings.HasPrefix(r[1].Text, "Binlog Dump") {
@@ -213,9 +213,15 @@ func notYetSomebody(user, command, state string) bool {
 	case "Connect":
 		return user != "system user" // which older versions call Connect, and which replicates
 	case "Busy", "Killed":
-		return state == "login"
+		return state == "login" || user == "unauthenticated user"
 	}
 	return false
+}
+
+// ownThread says that a thread is the server's: it comes from no address. Whoever is called
+// the same comes from one.
+func ownThread(user, host string) bool {
+	return (user == "system user" || user == "event_scheduler" && host == "localhost") && !strings.Contains(host, ":")
 }
 
 // texts joins columns of each row.
@@ -290,7 +296,7 @@ func decideNeighbours(o *Observation) conclusion {
 // strangers are connections that are of none of the session's accounts: an account that was
 // dropped keeps what it may do for as long as it is connected.
 func (o *Observation) strangers() []string {
-	own := []string{"system user", "event_scheduler", "unauthenticated user"}
+	var own []string
 	for _, a := range o.target.Promise.Accounts {
 		own = append(own, a.Name.User)
 	}
@@ -322,7 +328,7 @@ func decideObjects(o *Observation) conclusion {
 		}
 	}
 	for _, database := range found.databases {
-		if !isSystem(database) && !o.mayExist(database) {
+		if !isSystem(database) && database != lostAndFound && !o.mayExist(database) {
 			deviations = append(deviations, fmt.Sprintf("database %q: the session does not make it, and none of its accounts may", database))
 		}
 	}
@@ -363,6 +369,9 @@ func (o *Observation) definerProblem(one object) string {
 	}
 	return ""
 }
+
+// lostAndFound is how MariaDB calls a folder that file systems have at their root.
+const lostAndFound = "#mysql50#lost+found"
 
 // mayExist reports whether the session makes a database, or gives an account the right to.
 func (o *Observation) mayExist(database string) bool {

@@ -2,6 +2,7 @@ package mariadb_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -342,4 +343,108 @@ func TestSystemTablesInClear(t *testing.T) {
 		t.Errorf("got %d statistics, want that they are kept", len(kept.Values))
 	}
 	wantClean(t, "after a restart")
+}
+
+// Somebody who holds a table alone hides what is on it: the server waits, and leaves it out.
+func TestALockedTableHidesNothing(t *testing.T) {
+	fresh(t)
+	execute(t, "USE app", "CREATE TABLE app.t (a int)", "INSERT INTO app.t SELECT 1 FROM seq_1_to_3000", "CREATE DEFINER=nobody@'%' TRIGGER app.g BEFORE INSERT ON app.t FOR EACH ROW SET NEW.a=1")
+	holder := another(t, "confidb_app", server.Passwords["SCONE::app_password:hex"])
+	defer holder.Close()
+	// each row takes its time, while nobody else may look
+	held := make(chan error)
+	go func() {
+		_, err := holder.Query(t.Context(), "ALTER TABLE app.t ADD b int DEFAULT (LENGTH(SHA2(REPEAT(a, 10000000), 512))), ALGORITHM=COPY, LOCK=EXCLUSIVE")
+		held <- err
+	}()
+	const altering = "information_schema.PROCESSLIST WHERE INFO LIKE 'ALTER TABLE app.t%'"
+	awaitCount(t, "1", altering+" AND STATE = 'copy to tmp table'")
+	number := must[*mysql.Rows](t)(server.Admin.Query(t.Context(), "SELECT ID FROM "+altering)).Values[0][0].Text
+	seen := mariadb.Ask(t.Context(), t, goodTarget())
+	for _, id := range []string{"obj-03", "enc-05"} {
+		if outcome, said, _ := seen.Conclude(id); outcome != check.Skip || !strings.Contains(said, "is locked") {
+			t.Errorf("%s: got %v (%s), want skip", id, outcome, said)
+		}
+	}
+	execute(t, "KILL "+number)
+	<-held
+}
+
+// A connection of an account that is no more, under the name of one of the server's threads.
+func TestNamesOfThreads(t *testing.T) {
+	for _, name := range []string{"system user", "event_scheduler", "unauthenticated user", "Confidb_App"} {
+		execute(t, "CREATE USER '"+name+"'@'%' IDENTIFIED BY 'x'")
+		conn := another(t, name, "x")
+		execute(t, "DROP USER '"+name+"'@'%'")
+		if outcome, said, _ := mariadb.Ask(t.Context(), t, goodTarget()).Conclude("obj-02"); outcome != check.Fail || !strings.Contains(said, `a connection of "`+name+`"`) {
+			t.Errorf("%s: got %v (%s), want fail", name, outcome, said)
+		}
+		conn.Close()
+		awaitCount(t, "0", "information_schema.PROCESSLIST WHERE HOST LIKE '%:%' AND BINARY USER = '"+name+"'")
+	}
+}
+
+// awaitCount waits until so many rows are there.
+func awaitCount(t *testing.T, want, from string) {
+	t.Helper()
+	got := ""
+	for range 5000 {
+		if got = must[*mysql.Rows](t)(server.Admin.Query(t.Context(), "SELECT COUNT(*) FROM "+from)).Values[0][0].Text; got == want {
+			return
+		}
+	}
+	there := must[*mysql.Rows](t)(server.Admin.Query(t.Context(), "SELECT INFO, STATE FROM information_schema.PROCESSLIST"))
+	t.Fatalf("got %s rows of %s, want %s; there are %v", got, from, want, there.Values)
+}
+
+// another logs in with the application's certificate.
+func another(t *testing.T, account, password string) *mysql.Conn {
+	t.Helper()
+	certificate := must[tls.Certificate](t)(server.CA.Client("confidb-app"))
+	conn, attempt := mysql.Connect(t.Context(), mysql.Login{Address: server.Address, Account: account, Password: password,
+		TLS: &tls.Config{RootCAs: roots(), ServerName: mariadbtest.ServerName, Certificates: []tls.Certificate{certificate}}})
+	if conn == nil {
+		t.Fatal(attempt.Err)
+	}
+	return conn
+}
+
+// Tables in the folders of databases that have none on the disk can be read and written.
+func TestTablesInVirtualDatabases(t *testing.T) {
+	fresh(t)
+	execute(t, "CREATE TABLE app.x (a int) ENGINE=MyISAM", "FLUSH TABLES")
+	for _, database := range []string{"performance_schema", "information_schema", "lost+found"} {
+		folder := server.Path(database)
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if database == "lost+found" {
+			continue // which file systems have, and which is empty
+		}
+		for _, extension := range []string{".frm", ".MYD", ".MYI"} {
+			if err := os.WriteFile(folder+"/x"+extension, must[[]byte](t)(os.ReadFile(server.Path("app/x"+extension))), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := server.Own(folder); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := server.Own(server.Path("lost+found")); err != nil {
+		t.Fatal(err)
+	}
+	execute(t, "DROP TABLE app.x")
+	outcome, said, _ := mariadb.Ask(t.Context(), t, goodTarget()).Conclude("enc-05")
+	if outcome != check.Fail || !strings.Contains(said, "performance_schema.x (engine MyISAM)") || !strings.Contains(said, "information_schema.x (engine MyISAM)") {
+		t.Errorf("got %v (%s), want fail", outcome, said)
+	}
+	for _, database := range []string{"performance_schema", "information_schema"} {
+		for _, extension := range []string{".frm", ".MYD", ".MYI"} {
+			if err := os.Remove(server.Path(database + "/x" + extension)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	execute(t, "FLUSH TABLES")
+	wantClean(t, "with an empty folder")
 }

@@ -199,7 +199,7 @@ func (i *insider) other() change {
 		change{id: "obj-02", mention: fmt.Sprintf("%q", name), do: []string{"CREATE SERVER " + name + " FOREIGN DATA WRAPPER mysql OPTIONS (HOST 'h')"}, undo: []string{"DROP SERVER " + name}},
 		change{id: "obj-01", mention: "plugin " + name, do: []string{"INSERT INTO mysql.plugin VALUES ('" + name + "','x.so')"}, undo: []string{"DELETE FROM mysql.plugin WHERE name='" + name + "'"}},
 		change{id: "obj-01", mention: "function " + name, do: []string{"INSERT INTO mysql.func VALUES ('" + name + "',0,'x.so','function')"}, undo: []string{"DELETE FROM mysql.func WHERE name='" + name + "'"}},
-		change{id: "enc-05", mention: "app." + name, do: []string{"CREATE TABLE app." + name + " (a int not null) ENGINE=" + pick(i, "MyISAM", "CSV", "MEMORY", "MRG_MyISAM", "Aria TRANSACTIONAL=0 ROW_FORMAT=FIXED")}, undo: []string{"DROP TABLE app." + name}},
+		change{id: "enc-05", mention: "app." + name, do: []string{"CREATE TABLE app." + name + " (a int not null) ENGINE=" + pick(i, "MyISAM", "CSV", "MRG_MyISAM", "Aria TRANSACTIONAL=0 ROW_FORMAT=FIXED")}, undo: []string{"DROP TABLE app." + name}},
 	)
 	c.what, c.key = "something else", name
 	if i.IntN(5) == 0 {

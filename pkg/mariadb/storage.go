@@ -16,7 +16,7 @@ const (
 	spacesFrom    = `information_schema.INNODB_SYS_TABLESPACES WHERE BINARY NAME <> 'innodb_temporary'`
 	encryptedFrom = `information_schema.INNODB_TABLESPACES_ENCRYPTION`
 	// The engine of a table is in its definition; asking for more opens each of them.
-	tablesFrom = `information_schema.TABLES WHERE TABLE_TYPE NOT IN ('VIEW', 'SYSTEM VIEW') AND BINARY TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema')`
+	tablesFrom = `information_schema.TABLES WHERE TABLE_TYPE NOT IN ('VIEW', 'SYSTEM VIEW')`
 	maxAria    = 1000
 	// unknownEngine stands for one that the server cannot name, as of a table that is broken.
 	unknownEngine = "unknown"
@@ -118,6 +118,7 @@ func (t *tables) add(schema, name, engine string) {
 	own := schema == "mysql" || schema == "sys"
 	switch {
 	case engine == "InnoDB" || engine == "Aria Page" && own:
+	case engine == "PERFORMANCE_SCHEMA" && schema == "performance_schema": // it has no rows of tables
 	case engine == "MEMORY": // its rows are on no disk
 	case isLog(schema, name) && engine == emptyLog: // by MariaDB's making; log-01 is for what they hold
 	case engine == "Aria Page":
