@@ -332,7 +332,7 @@ func containerAdditions() map[string]func(any) bool {
 	for _, resource := range []string{"cpu", "memory", "ephemeral-storage"} {
 		all["resources.limits."+resource] = anything
 	}
-	for _, name := range resourceNames() { // the webhook of Intel's device plugin adds the device to memory of enclaves
+	for _, name := range append(resourceNames(), "sgx.intel.com/provision") { // the webhook of Intel's device plugin adds the device to memory of enclaves
 		all["resources.limits."+name] = anything
 	}
 	all["resources.requests.*"] = anything // a request follows its limit, and only says where a pod fits
@@ -359,7 +359,7 @@ func objectAdditions(kind string) map[string]func(any) bool {
 	case kindService:
 		within("spec.", map[string]func(any) bool{
 			"clusterIP": anything, "clusterIPs": anything, "ipFamilies": anything, "ipFamilyPolicy": anything, "internalTrafficPolicy": is("Cluster"), "externalTrafficPolicy": is("Cluster"),
-			"sessionAffinity": is("None"), "sessionAffinityConfig": is(map[string]any{"clientIP": map[string]any{"timeoutSeconds": 10800.0}}), "type": is("ClusterIP"), "ports[].protocol": is("TCP"), "ports[].nodePort": anything, "allocateLoadBalancerNodePorts": is(true), "healthCheckNodePort": anything,
+			"sessionAffinity": is("None"), "sessionAffinityConfig": is(map[string]any{"clientIP": map[string]any{"timeoutSeconds": 10800.0}}), "type": is("ClusterIP"), "ports[].protocol": is("TCP"), "ports[].nodePort": anything, "allocateLoadBalancerNodePorts": is(true), "loadBalancerClass": anything, "healthCheckNodePort": anything,
 		})
 		return all
 	case kindPod:

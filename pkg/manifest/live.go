@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -345,6 +346,7 @@ func (i *Installed) Endpoints(service string, ends []evidence.Endpoint, pods []e
 	s := i.services[n]
 	b := Behind{Want: i.wanted(s)}
 	ports := i.ports(s)
+	ready := map[string]bool{} // a pod with addresses of two families has two ends
 	for _, e := range ends {
 		if problem := i.end(s, e, pods); problem != "" {
 			b.Problems = append(b.Problems, problem)
@@ -355,9 +357,10 @@ func (i *Installed) Endpoints(service string, ends []evidence.Endpoint, pods []e
 			}
 		}
 		if e.Ready {
-			b.Ready++
+			ready[cmp.Or(e.Pod, strings.Join(e.Addresses, " "))] = true
 		}
 	}
+	b.Ready = len(ready)
 	if b.Want >= 0 && b.Ready > b.Want {
 		b.Problems = append(b.Problems, fmt.Sprintf("%d ready pods are behind Service %s, want %d: each is a database of its own", b.Ready, s.Name, b.Want))
 	}

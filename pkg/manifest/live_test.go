@@ -53,7 +53,7 @@ func harmless() map[string]func(*live) {
 		},
 		"two addresses": func(l *live) {
 			l.db().Addresses = []string{"10.1.1.1", "fd00::1"}
-			l.ends = append(l.ends, evidence.Endpoint{Addresses: []string{"fd00::1"}, Ports: []int32{3306}, Pod: "db1-mariadb-0"})
+			l.ends = append(l.ends, evidence.Endpoint{Addresses: []string{"fd00::1"}, Ports: []int32{3306}, Pod: "db1-mariadb-0", Ready: true})
 		},
 		"a client of the session": func(l *live) { l.pods = append(l.pods, l.client()) },
 		"rollout restart": func(l *live) {
@@ -66,6 +66,7 @@ func harmless() map[string]func(*live) {
 		"what a runtime class costs": func(l *live) { l.db().Spec.Overhead = corev1.ResourceList{"memory": resource.MustParse("1Mi")} },
 		"a device beside memory of enclaves": func(l *live) {
 			l.mariadb().Resources.Limits["sgx.intel.com/epc"] = resource.MustParse("1Mi")
+			l.mariadb().Resources.Limits["sgx.intel.com/provision"] = resource.MustParse("1")
 		},
 		"requests that follow limits": func(l *live) {
 			l.installed(func(p *corev1.PodSpec) {
@@ -103,6 +104,7 @@ func harmless() map[string]func(*live) {
 			l.set("Service/db1-mariadb", "ClientIP", "spec", "sessionAffinity")
 			l.set("Service/db1-mariadb", map[string]any{"clientIP": map[string]any{"timeoutSeconds": 10800.0}}, "spec", "sessionAffinityConfig")
 		},
+		"a class of balancers": func(l *live) { l.set("Service/db1-mariadb", "service.k8s.aws/nlb", "spec", "loadBalancerClass") },
 		"the way of an update": func(l *live) {
 			l.set("StatefulSet/db1-mariadb", map[string]any{"type": "RollingUpdate", "rollingUpdate": map[string]any{"partition": 0.0}}, "spec", "updateStrategy")
 			for _, o := range l.manifest {
@@ -281,6 +283,9 @@ func planted() map[string]struct {
 		"an end elsewhere": {func(l *live) {
 			l.ends = append(l.ends, evidence.Endpoint{Addresses: []string{"6.6.6.6"}, Ports: []int32{3306}})
 		}, "is no pod"},
+		"two ends of nobody": {func(l *live) {
+			l.ends = []evidence.Endpoint{{Addresses: []string{"6.6.6.6"}, Ready: true}, {Addresses: []string{"6.6.6.7"}, Ready: true}}
+		}, "2 ready pods are behind"},
 		"an end of no address":  {func(l *live) { l.ends[0].Addresses = []string{"6.6.6.6"} }, "no address of pod"},
 		"an end of another pod": {func(l *live) { l.ends[0].Pod = "other" }, "no object of the release made"},
 		"an end at a port":      {func(l *live) { l.ends[0].Ports = []int32{3307} }, "at port 3307"},
