@@ -74,6 +74,8 @@ type HelmRelease struct {
 type Pod struct {
 	Name   string            `json:"name"`
 	Labels map[string]string `json:"labels"`
+	// Annotations are kept for what the node's software reads in them.
+	Annotations map[string]string `json:"annotations,omitempty"`
 	// Owners are the objects that made it, KIND/NAME.
 	Owners []string       `json:"owners"`
 	Spec   corev1.PodSpec `json:"spec"`

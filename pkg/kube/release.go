@@ -62,7 +62,7 @@ func (c *Cluster) Pods(ctx context.Context, namespace string) ([]evidence.Pod, e
 }
 
 func podEvidence(p *corev1.Pod) evidence.Pod {
-	e := evidence.Pod{Name: p.Name, Labels: p.Labels, Spec: p.Spec, Ready: isReady(p), Ending: p.DeletionTimestamp != nil, Finished: finished(p)}
+	e := evidence.Pod{Name: p.Name, Labels: p.Labels, Annotations: p.Annotations, Spec: p.Spec, Ready: isReady(p), Ending: p.DeletionTimestamp != nil, Finished: finished(p)}
 	for _, o := range p.OwnerReferences {
 		e.Owners = append(e.Owners, o.Kind+"/"+o.Name)
 	}

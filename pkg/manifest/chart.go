@@ -76,7 +76,7 @@ func (p Promise) Check(text []byte) (*Checked, error) {
 	checked := &Checked{Manifest: m}
 	var client *topology.Pod
 	for _, made := range makers {
-		refused, accepted := p.Refused(p.JudgePod(&made.template.Spec))
+		refused, accepted := p.Refused(append(p.JudgePod(&made.template.Spec), annotationProblems(made.template.Annotations, made.template.Annotations)...))
 		if len(refused) > 0 {
 			first := refused[0]
 			return nil, &ManifestError{Object: made.String(), Container: first.Container, Problem: first.Text, Deviation: first.Deviation}

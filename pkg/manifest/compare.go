@@ -520,10 +520,10 @@ func once(replicas **int32) {
 }
 
 // clean takes away what is kept about a template and does not change what runs:
-// annotations and further labels, which are compared apart.
+// annotations that no node reads, and further labels, which are compared apart.
 func clean(t *corev1.PodTemplateSpec) {
 	t.ObjectMeta.CreationTimestamp = noTime()
-	t.ObjectMeta.Annotations = nil
+	maps.DeleteFunc(t.ObjectMeta.Annotations, func(name, _ string) bool { return !runtimeAnnotation(name) })
 	t.Spec.DeprecatedServiceAccount = ""
 	hostPorts(&t.Spec)
 }

@@ -111,7 +111,11 @@ func tooMany(m *maker, pods []evidence.Pod) []PodProblem {
 
 // judge judges one pod: by itself, and against what it was made from.
 func (i *Installed) judge(pod evidence.Pod, by *maker, why string) []Problem {
-	problems := i.JudgePod(&pod.Spec)
+	var template map[string]string
+	if by != nil {
+		template = by.template.Annotations
+	}
+	problems := append(i.JudgePod(&pod.Spec), annotationProblems(template, pod.Annotations)...)
 	if by == nil {
 		if why == onlyClient {
 			return problems

@@ -104,6 +104,9 @@ func harmless() map[string]func(*live) {
 			l.set("Service/db1-mariadb", "ClientIP", "spec", "sessionAffinity")
 			l.set("Service/db1-mariadb", map[string]any{"clientIP": map[string]any{"timeoutSeconds": 10800.0}}, "spec", "sessionAffinityConfig")
 		},
+		"what a network plugin writes down": func(l *live) {
+			l.db().Annotations = map[string]string{"k8s.v1.cni.cncf.io/network-status": "[]", "cni.projectcalico.org/podIP": "10.1.1.1/32", "kubernetes.io/psp": "x", "container.apparmor.security.beta.kubernetes.io/mariadb": "runtime/default"}
+		},
 		"a class of balancers": func(l *live) { l.set("Service/db1-mariadb", "service.k8s.aws/nlb", "spec", "loadBalancerClass") },
 		"the way of an update": func(l *live) {
 			l.set("StatefulSet/db1-mariadb", map[string]any{"type": "RollingUpdate", "rollingUpdate": map[string]any{"partition": 0.0}}, "spec", "updateStrategy")
@@ -247,6 +250,20 @@ func planted() map[string]struct {
 			pod(l, c)
 		}, "hostPID"},
 		// K6
+		"a device by an annotation": {func(l *live) { l.db().Annotations = map[string]string{"cdi.k8s.io/x": "vendor.com/device=all"} }, "annotation cdi.k8s.io/x"},
+		"a mount by an annotation":  {func(l *live) { l.db().Annotations = map[string]string{"mounts.nri.containerd.io/pod": "- source: /"} }, "annotation mounts.nri"},
+		"unconfined by an annotation": {func(l *live) {
+			l.db().Annotations = map[string]string{"container.apparmor.security.beta.kubernetes.io/mariadb": "unconfined"}
+		}, "annotation container.apparmor"},
+		"a network by an annotation": {func(l *live) { l.db().Annotations = map[string]string{"k8s.v1.cni.cncf.io/networks": "evil"} }, "annotation k8s.v1.cni.cncf.io/networks"},
+		"an annotation of a bare client": {func(l *live) {
+			c := l.client()
+			c.Annotations = map[string]string{"io.kubernetes.cri-o.Devices": "/dev/sda"}
+			pod(l, c)
+		}, "annotation io.kubernetes.cri-o.Devices"},
+		"an annotation in the set": {func(l *live) {
+			l.set(set, "x", "spec", "template", "metadata", "annotations", "cdi.k8s.io/x")
+		}, "annotations"},
 		"a sidecar in the set": {func(l *live) {
 			containers := l.objects[set]["spec"].(map[string]any)["template"].(map[string]any)["spec"].(map[string]any)
 			containers["containers"] = append(containers["containers"].([]any), map[string]any{"name": "decoy", "image": "evil"})
