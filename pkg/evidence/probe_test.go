@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/confidb/confidb/pkg/check"
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 )
 
 func testKey(t testing.TB, seed byte) (private, public []byte) {
@@ -129,6 +133,97 @@ func TestStatementIn(t *testing.T) {
 		}
 		if got := StatementIn([]byte(before)); got != nil {
 			t.Errorf("%s: got %q as a statement", name, got)
+		}
+	}
+}
+
+// A statement that is signed by the right key and is not written as this program writes it
+// is none: whoever reads it in another way would read something else.
+func TestOtherWaysToWriteAStatement(t *testing.T) {
+	private, public := testKey(t, 1)
+	predicate := testPredicate()
+	predicate.Findings[0].Outcome = check.Pass
+	line, err := SignStatement(predicate, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var envelope dsse.Envelope
+	if err := json.Unmarshal(line, &envelope); err != nil {
+		t.Fatal(err)
+	}
+	payload, err := base64.StdEncoding.DecodeString(envelope.Payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := parsePrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed := func(payloadType, text string) []byte {
+		signer, err := dsse.NewEnvelopeSigner(signingKey{key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, err := signer.SignPayload(t.Context(), payloadType, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		written, err := json.Marshal(made)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return written
+	}
+	accepts := func(line []byte) bool {
+		_, err := VerifyStatement(line, public, predicate.Nonce, predicate.Session)
+		return err == nil
+	}
+	if !accepts(signed(PayloadType, string(payload))) {
+		t.Fatal("the statement itself is refused")
+	}
+	for _, change := range [][2]string{
+		{`"outcome":"`, `"outcome":"fail","outcome":"`}, {`"outcome":"`, `"Outcome":"`}, {`"outcome":"pass"`, `"outcome":"passed"`}, {`"outcome":"pass"`, `"outcome":1`}, {`"outcome":"pass"`, `"outcome":"PASS"`},
+		{`"findings":[`, `"findings":[],"findings":[`}, {`"nonce":"`, `"Nonce":"x","nonce":"`}, {`"nonce":"`, `"nonce" :"`}, {`"_type":"`, `"_type":"x","_type":"`}, {`"subject":[`, `"subject":[],"subject":[`},
+		{`"predicateType":"https://confidb.dev/probe/v1"`, `"predicateType":"https://confidb.dev/probe/v2"`}, {`"sha256":"`, `"sha512":"","sha256":"`}, {`"name":"client"`, `"name":"server"`},
+		{`"session":"`, `"ſession":"`}, {`{"_type"`, `[{"_type"`}, {`}`, `,"extra":null}`}, {`"connections":{"greeting":`, `"connections":{"greeting":1e0,"x":`}, {`Z"`, `+00:00"`}, {`Z"`, `.000Z"`}, {`"id":"tls`, `"id":"\u0074ls`},
+	} {
+		if text := strings.Replace(string(payload), change[0], change[1], 1); accepts(signed(PayloadType, text)) {
+			t.Errorf("%s instead of %s is accepted", change[1], change[0])
+		}
+	}
+	for name, text := range map[string]string{"a space after": string(payload) + " ", "two statements": string(payload) + string(payload), "a mark before": "\ufeff" + string(payload), "nothing": "", "null": "null", "an end": string(payload) + "\n"} {
+		if accepts(signed(PayloadType, text)) {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+	for _, payloadType := range []string{"", "application/json", PayloadType + "; charset=utf-8", strings.ToUpper(PayloadType)} {
+		if accepts(signed(payloadType, string(payload))) {
+			t.Errorf("the type %q is accepted", payloadType)
+		}
+	}
+	again := func(change func(*dsse.Envelope)) []byte {
+		other := envelope
+		other.Signatures = slices.Clone(envelope.Signatures)
+		change(&other)
+		written, err := json.Marshal(other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return written
+	}
+	for name, written := range map[string][]byte{
+		"two signatures": again(func(e *dsse.Envelope) { e.Signatures = append(e.Signatures, e.Signatures[0]) }),
+		"no signature":   again(func(e *dsse.Envelope) { e.Signatures = nil }),
+		"base64 of URLs": again(func(e *dsse.Envelope) {
+			e.Signatures[0].Sig = strings.NewReplacer("+", "-", "/", "_").Replace(e.Signatures[0].Sig) + "="
+		}),
+		"another key's name": again(func(e *dsse.Envelope) { e.Signatures[0].KeyID = "" }),
+		"a member twice":     []byte(strings.Replace(string(line), `"payloadType":`, `"payloadType":"x","payloadType":`, 1)),
+		"an unknown member":  []byte(strings.Replace(string(line), `"payloadType":`, `"x":1,"payloadType":`, 1)),
+		"something after":    append(bytes.Clone(line), '{', '}'),
+	} {
+		if accepts(written) {
+			t.Errorf("%s is accepted", name)
 		}
 	}
 }

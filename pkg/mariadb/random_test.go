@@ -234,7 +234,7 @@ func dynamicVariables(t *testing.T) []dynamic {
 		name, value := r[0].Text, r[1].Text
 		switch {
 		case strings.HasPrefix(name, "rpl_semi_sync"), strings.HasPrefix(name, "wsrep"), strings.HasSuffix(name, "_now"), strings.HasPrefix(name, "gtid_"), strings.HasPrefix(name, "init_"), strings.HasPrefix(name, "innodb_monitor"),
-			slices.Contains([]string{"max_allowed_packet", "max_connections", "require_secure_transport", "innodb_encrypt_tables", "innodb_encryption_threads", "max_user_connections", "max_statement_time", "read_only", "innodb_read_only_compressed", "innodb_buffer_pool_load_abort", "innodb_buffer_pool_evict"}, name):
+			slices.Contains([]string{"max_allowed_packet", "max_connections", "require_secure_transport", "innodb_encrypt_tables", "innodb_encryption_threads", "max_user_connections", "max_statement_time", "read_only", "innodb_read_only_compressed", "innodb_buffer_pool_load_abort", "innodb_buffer_pool_evict", "autocommit"}, name):
 			continue
 		}
 		v := dynamic{name: name, value: "'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(value) + "'"}
