@@ -82,7 +82,11 @@ func decideOneDatabase(o *Observation) conclusion {
 	case left.Seen.Written == witness.Mark{}:
 		return skipped(cmp.Or(left.Seen.Problem, "no mark was left"))
 	}
-	return passed(fmt.Sprintf("%d new connections", witness.Connections))
+	reason := fmt.Sprintf("%d new connections", witness.Connections)
+	if o.marks.Untidy != nil {
+		reason += "; removing old marks: " + o.marks.Untidy.Error()
+	}
+	return passed(reason)
 }
 
 // Witness is what was found of the marks of earlier runs, and left for later ones; nil

@@ -74,6 +74,8 @@ type Left struct {
 	Blind int
 	// Err is why marks were not read, or none was left.
 	Err error
+	// Untidy is why old marks were not removed: the next run does it.
+	Untidy error
 }
 
 // Leave reads the marks of the verifier, leaves a new one, and looks for it over new
@@ -114,9 +116,7 @@ func (l Ledger) leave(ctx context.Context, left *Left) error {
 	if l.Asked != "" && !left.Seen.Found || left.Blind > 0 {
 		return nil // what is amiss stays as it is
 	}
-	if err := l.tidy(ctx, conn, own); err != nil {
-		return fmt.Errorf("removing old marks: %w", err)
-	}
+	left.Untidy = l.tidy(ctx, conn, own)
 	return nil
 }
 
