@@ -346,15 +346,19 @@ func TestOlderStatesOfTheVolume(t *testing.T) {
 	want(alice, server.Address, check.Pass, "the third run")
 	step(server.Down(syscall.SIGKILL), server.Save("killed"), server.Up())
 	want(alice, server.Address, check.Pass, "after a kill")
+	want(bob, server.Address, check.Pass, "another user's first run")
 
 	for _, kept := range []string{"clean", "killed"} {
 		step(server.Down(syscall.SIGTERM), server.PutBack(kept), server.Up())
-		want(bob, server.Address, check.Pass, "somebody who was not there before")
+		want(&line{t, witness.Demand{Verifier: strings.Repeat("c3", 16)}}, server.Address, check.Pass, "somebody who was not there before")
 		want(alice, server.Address, check.Fail, "an older volume: "+kept)
 		want(alice, server.Address, check.Fail, "and once more")
 		alice.demand.Accept = "of yesterday"
 		want(alice, server.Address, check.Warn, "accepted")
-		alice.demand.Accept, bob.demand.Line = "", witness.Line{}
+		want(bob, server.Address, check.Fail, "what another user has accepted")
+		bob.demand.Accept = "as well"
+		want(bob, server.Address, check.Warn, "accepted as well")
+		alice.demand.Accept, bob.demand.Accept = "", ""
 		want(alice, server.Address, check.Pass, "after it was accepted")
 	}
 	if n := len(alice.demand.Line.Restores); n != 2 {
