@@ -26,6 +26,9 @@ import (
 // certificate's dates do not matter to it. Whoever loses the file can no longer
 // read or change the sessions that it owns.
 func (s Store) Identity(now time.Time) (tls.Certificate, error) {
+	if s.Missing != nil {
+		return tls.Certificate{}, s.Missing
+	}
 	path := filepath.Join(s.Dir, "identity.pem")
 	certificate, err := readIdentity(path)
 	if !errors.Is(err, fs.ErrNotExist) {

@@ -34,7 +34,7 @@ func (s Store) Memory() (attest.Memory, error) {
 // Learn replaces what is remembered by what learn makes of it, while no other
 // process of this user does.
 func (s Store) Learn(learn func(attest.Memory) attest.Memory) error {
-	unlock, err := lock(s.memoryPath()+".lock", wait)
+	unlock, err := s.lock(s.memoryPath()+".lock", wait)
 	if err != nil {
 		return fmt.Errorf("keeping what was seen: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -20,7 +21,12 @@ import (
 )
 
 // Store is a folder of records. Its zero value is unusable.
-type Store struct{ Dir string }
+type Store struct {
+	Dir string
+	// Missing says why there is no folder, or is nil. Then nothing is recorded, and nothing
+	// can be.
+	Missing error
+}
 
 // maxFile bounds how much of one record is read, in bytes.
 const maxFile = 8 << 20
@@ -50,7 +56,10 @@ const wait = 0
 
 // lock holds a file for this process, or is ErrLocked when another one does and how
 // is unix.LOCK_NB.
-func lock(path string, how int) (unlock func(), err error) {
+func (s Store) lock(path string, how int) (unlock func(), err error) {
+	if s.Missing != nil {
+		return nil, s.Missing
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
@@ -80,6 +89,9 @@ func digest(text string) string {
 }
 
 func (s Store) read(path string, into any) error {
+	if s.Missing != nil {
+		return fmt.Errorf("%w: %w", fs.ErrNotExist, s.Missing)
+	}
 	text, err := files.ReadPrivate(path, maxFile, "others could have changed it")
 	if err != nil {
 		return err
@@ -91,6 +103,9 @@ func (s Store) read(path string, into any) error {
 }
 
 func (s Store) write(path string, value any) error {
+	if s.Missing != nil {
+		return s.Missing
+	}
 	text, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
 		return err

@@ -95,7 +95,7 @@ var ErrLocked = errors.New("another confidb works on this release")
 // LockRelease keeps other processes of this user from the same release until the
 // returned function is called or the process ends, however it ends.
 func (s Store) LockRelease(cluster, namespace, name string) (unlock func(), err error) {
-	unlock, err = lock(s.releaseFile(cluster, namespace, name)+".lock", unix.LOCK_NB)
+	unlock, err = s.lock(s.releaseFile(cluster, namespace, name)+".lock", unix.LOCK_NB)
 	if err != nil {
 		return nil, fmt.Errorf("locking release %s/%s: %w", namespace, name, err)
 	}

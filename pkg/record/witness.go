@@ -65,7 +65,7 @@ func (s Store) Advance(session string, next *witness.Line) error {
 	if next == nil {
 		return nil
 	}
-	unlock, err := lock(s.witnessPath(session)+".lock", wait)
+	unlock, err := s.lock(s.witnessPath(session)+".lock", wait)
 	if err != nil {
 		return fmt.Errorf("keeping the mark of this verification: %w", err)
 	}

@@ -90,3 +90,13 @@ func TestRealInputsOfExplain(t *testing.T) {
 		realInput(t, "explain-wrong-page", said{[]string{"explain", line}, 0, []string{"registry-"}, []string{"scone-"}})
 	}
 }
+
+// Nothing that works offline needs a home.
+func TestRealInputsWithoutHome(t *testing.T) {
+	t.Setenv("HOME", "")
+	t.Setenv("CONFIDB_HOME", "")
+	not := []string{"home directory"}
+	realInput(t, "home-unset", said{[]string{"session", "lint", "@s.yml"}, 3, []string{"CDB2001 error"}, not})
+	realInput(t, "home-unset", said{[]string{"session", "diff", "@s.yml", "@s.yml"}, 0, []string{"equal"}, not})
+	realInput(t, "home-unset", said{[]string{"session", "create", "@s.yml", "--dry-run=client"}, 0, []string{"name: shop-0f1e"}, not})
+}

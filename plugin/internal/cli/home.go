@@ -26,7 +26,7 @@ func Home(lookupEnv func(string) (string, bool)) (string, error) {
 	}
 	dir, err := os.UserHomeDir()
 	if err != nil {
-		return "", fmt.Errorf("finding the home directory: %w", err)
+		return "", fmt.Errorf("finding the folder of your records: %w; set CONFIDB_HOME", err)
 	}
 	return filepath.Join(dir, ".confidb"), nil
 }

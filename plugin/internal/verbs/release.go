@@ -19,12 +19,9 @@ type Place struct {
 	Helm    *release.Helm
 }
 
-// Open finds the place. It asks the cluster nothing.
+// Open finds the place. It asks the cluster nothing. Without a home nothing is recorded.
 func Open(env *cli.Env) (*Place, error) {
-	home, err := env.Home()
-	if err != nil {
-		return nil, err
-	}
+	home, missing := env.Home()
 	settings, err := env.Helm()
 	if err != nil {
 		return nil, err
@@ -35,7 +32,7 @@ func Open(env *cli.Env) (*Place, error) {
 		return nil, err
 	}
 	helm, err := release.New(env.Getter, cluster.Namespace(), settings)
-	return &Place{record.Store{Dir: home}, cluster, helm}, err
+	return &Place{record.Store{Dir: home, Missing: missing}, cluster, helm}, err
 }
 
 // OpenedRelease is a release that this user installed.
