@@ -11,8 +11,9 @@ const maxKept = 1000
 
 // Problems collects what is wrong with one document. The zero Problems has none.
 type Problems struct {
-	// File is what errors call the document.
-	File string
+	// File is what errors call the document, and Origin where in the file it is.
+	File   string
+	Origin *Origin
 
 	kept  []*Error
 	known map[place]bool
@@ -34,7 +35,8 @@ func (p *Problems) Fail(n *Node, path, format string, arguments ...any) *Error {
 // At records a problem of a place that is no value, as Fail does. What is no place
 // counts as the beginning of the document.
 func (p *Problems) At(line, column int, path, format string, arguments ...any) *Error {
-	e := &Error{File: p.File, Line: max(line, 1), Column: max(column, 1), Path: path, Problem: fmt.Sprintf(format, arguments...)}
+	e := &Error{File: p.File, Path: path, Problem: fmt.Sprintf(format, arguments...)}
+	e.Line, e.Column = p.Origin.Of(max(line, 1), max(column, 1))
 	if len(p.kept) >= maxKept {
 		p.count++
 		return e

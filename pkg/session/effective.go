@@ -60,8 +60,9 @@ func (s *Session) Effective(others []*Session) (*Session, []Reference, error) {
 		return &same, nil, nil
 	}
 	d := newDecoder(s.file)
+	d.Origin = s.part
 	d.readVersion(root)
-	effective := &Session{file: s.file, source: s.source, root: root, files: f.files}
+	effective := &Session{file: s.file, source: s.source, root: root, part: s.part, files: f.files}
 	d.session(effective).Read(root, "")
 	sortReferences(f.references)
 	return effective, f.references, effective.broughtIn(d.Err(), s.err)
@@ -72,7 +73,10 @@ func (s *Session) Effective(others []*Session) (*Session, []Reference, error) {
 const maxFollowed = 1 << 16
 
 // origin is where a value that was put in is written.
-type origin struct{ file, path string }
+type origin struct {
+	file, path string
+	part       *document.Origin
+}
 
 // follower puts values in the place of references.
 type follower struct {
@@ -192,7 +196,7 @@ func (f *follower) list(n *document.Node, path string, owner *Session, within []
 func (f *follower) inherit(part, whole *document.Node, i int) {
 	if _, own := f.files[part]; !own {
 		of := f.files[whole]
-		f.files[part] = origin{of.file, document.Item(of.path, i)}
+		f.files[part] = origin{of.file, document.Item(of.path, i), of.part}
 	}
 }
 
@@ -208,7 +212,7 @@ func (f *follower) scalar(n *document.Node, path string, owner *Session, within 
 		return n
 	}
 	copied := *f.policy(value, path, from, append(slices.Clone(within), owner.Name+" "+name))
-	f.files[&copied] = origin{from.file, fmt.Sprintf("secrets[%d].value", f.index(from, r.held))}
+	f.files[&copied] = origin{from.file, fmt.Sprintf("secrets[%d].value", f.index(from, r.held)), from.part}
 	return &copied
 }
 

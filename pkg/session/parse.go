@@ -22,14 +22,18 @@ func Parse(file string, text []byte) (*Session, error) {
 // Read is Parse for whoever wants to look at what could be read of a broken document:
 // with the error it returns that part, or nil where the text is not even YAML. A value
 // that was refused is missing in it.
-func Read(file string, text []byte) (*Session, error) {
+func Read(file string, text []byte) (*Session, error) { return ReadPart(file, text, nil) }
+
+// ReadPart is Read of a part of a file: positions are those in the file.
+func ReadPart(file string, text []byte, part *document.Origin) (*Session, error) {
 	d := newDecoder(file)
+	d.Origin = part
 	whole := d.Read(text, document.Gate{})
 	if whole == nil {
 		return nil, d.Err()
 	}
 	root := whole.Content[0]
-	s := &Session{file: file, source: slices.Clone(document.WithoutMark(text)), root: root}
+	s := &Session{file: file, source: slices.Clone(document.WithoutMark(text)), root: root, part: part}
 	d.readVersion(root)
 	d.session(s).Read(root, "")
 	s.checkReferences(d)

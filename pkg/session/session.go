@@ -37,6 +37,8 @@ type Session struct {
 	file   string
 	source []byte
 	root   *document.Node
+	// part is where in the file the document is; nil if it is all of it.
+	part *document.Origin
 	// err is what is wrong with the document; nil but for what Read returns.
 	err error
 	// files are those of the values that Effective has put in.

@@ -13,6 +13,7 @@ import (
 // or of the nearest thing around it that is there.
 func (s *Session) Where(path string) string {
 	line, column, of := s.located(path)
+	line, column = of.part.Of(line, column)
 	return fmt.Sprintf("%s:%d:%d", of.file, line, column)
 }
 
@@ -38,9 +39,9 @@ func (s *Session) place(path string) (line, column int) {
 
 // located is place, with where the value is written.
 func (s *Session) located(path string) (line, column int, of origin) {
-	of = origin{file: s.file}
+	of = origin{file: s.file, part: s.part}
 	if s.root == nil {
-		return 1, 1, origin{s.file, path}
+		return 1, 1, origin{s.file, path, nil}
 	}
 	value, followed := s.root, false
 	var key *document.Node
@@ -124,7 +125,11 @@ func (s *Session) Comments() []Comment {
 	if s.root == nil {
 		return nil
 	}
-	return commentsOf(document.NewSource(s.source), s.root)
+	all := commentsOf(document.NewSource(s.source), s.root)
+	for i := range all {
+		all[i].Line, _ = s.part.Of(all[i].Line, 1)
+	}
+	return all
 }
 
 func commentsOf(src document.Source, root *document.Node) []Comment {

@@ -100,3 +100,10 @@ func TestRealInputsWithoutHome(t *testing.T) {
 	realInput(t, "home-unset", said{[]string{"session", "diff", "@s.yml", "@s.yml"}, 0, []string{"equal"}, not})
 	realInput(t, "home-unset", said{[]string{"session", "create", "@s.yml", "--dry-run=client"}, 0, []string{"name: shop-0f1e"}, not})
 }
+
+// A signed session is linted, compared and shown as the session in it.
+func TestRealInputsSigned(t *testing.T) {
+	realInput(t, "signed-session-json", said{[]string{"session", "lint", "@spol.json"}, 3, []string{"spol.json:1:", "CDB1008", "CDB2001", "1 session"}, []string{"CDB0000"}})
+	realInput(t, "signed-session-json", said{[]string{"session", "diff", "@spol.json", "@spol.json"}, 0, []string{"equal"}, nil})
+	realInput(t, "signed-session-json", said{[]string{"session", "create", "@spol.json", "--dry-run=client"}, 0, []string{"name: a-0f1e2d3c"}, []string{"signatures"}})
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/confidb/confidb/pkg/contact"
+	"github.com/confidb/confidb/pkg/envelope"
 	"github.com/confidb/confidb/pkg/files"
 	"github.com/confidb/confidb/pkg/lint"
 	"github.com/confidb/confidb/pkg/session"
@@ -107,18 +108,26 @@ func (o *linting) look(ctx context.Context, result *lint.Result, names []string)
 func (o *linting) documents(names []string) []lint.Document {
 	var all []lint.Document
 	for _, name := range names {
-		d := lint.Document{Name: name}
-		if name == files.Dash {
-			d.Name = files.StandardInput
+		for _, s := range o.open(name) {
+			all = append(all, lint.Document{Name: s.File, Session: s.Session, Err: s.Err})
 		}
-		if o.replaces() {
-			d.Session, d.Err = o.read(name)
-		} else {
-			d.Session, d.Err = readDocument(o.In, name, nil)
-		}
-		all = append(all, d)
 	}
 	return all
+}
+
+// open reads the sessions of a file.
+func (o *linting) open(name string) []envelope.Opened {
+	text, file, err := files.ReadInput(name, o.In)
+	fill, unfilled := o.filling()
+	switch {
+	case err != nil:
+		return []envelope.Opened{{File: file, Err: fmt.Errorf("reading the document: %w", err)}}
+	case unfilled != nil:
+		return []envelope.Opened{{File: file, Err: unfilled}}
+	case !o.replaces():
+		fill = nil
+	}
+	return envelope.Open(file, text, fill)
 }
 
 func stored(ctx context.Context, c *contact.Connection, names []string) ([]lint.Document, error) {

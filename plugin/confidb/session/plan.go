@@ -11,9 +11,9 @@ import (
 	"github.com/confidb/confidb/pkg/change"
 	"github.com/confidb/confidb/pkg/contact"
 	"github.com/confidb/confidb/pkg/diff"
+	"github.com/confidb/confidb/pkg/envelope"
 	"github.com/confidb/confidb/pkg/files"
 	"github.com/confidb/confidb/pkg/rollout"
-	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/flags"
 )
@@ -46,7 +46,7 @@ func (o *planning) write(c *contact.Connection, u *change.Update) error {
 		o.tell(u.To.Name, ": nothing to plan")
 		return nil
 	}
-	if err := session.RefuseWritten(u.Held.Session, u.To); err != nil { // a plan goes to others
+	if err := envelope.RefuseWritten(u.Held.Session, u.To); err != nil { // a plan goes to others
 		return err
 	}
 	plan := change.NewPlan(c.Appraisal.Pin.Address, u, o.allowReissue)

@@ -15,6 +15,7 @@ import (
 	"github.com/confidb/confidb/pkg/change"
 	"github.com/confidb/confidb/pkg/contact"
 	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/envelope"
 	"github.com/confidb/confidb/pkg/rollout"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/topology"
@@ -113,7 +114,7 @@ func (o *creation) run(ctx context.Context, arguments []string) error {
 		return err
 	}
 	if o.dryRun == string(deploy.Client) {
-		return session.Show(o.Out, document)
+		return envelope.Show(o.Out, document)
 	}
 	wanted := &topology.Session{Name: document.Name, Text: string(document.Source())}
 	return o.ask(ctx, func(c *contact.Connection) error { return o.create(ctx, c, wanted) })
@@ -166,12 +167,12 @@ func (o *reading) run(ctx context.Context, arguments []string) error {
 }
 
 func (o *reading) show(held change.Version, simulated bool) error {
+	if err := envelope.RefuseWritten(held.Session); err != nil { // it could be taken for what CAS holds
+		return err
+	}
 	if o.output != "json" {
 		o.tell(held.Session.Name, ", hash %s", held.Hash)
-		return session.Show(o.Out, held.Session)
-	}
-	if err := session.RefuseWritten(held.Session); err != nil {
-		return err
+		return envelope.Show(o.Out, held.Session)
 	}
 	head := printers.Head{Kind: "confidb.session/v1", Simulated: simulated}
 	return printers.Print(o.Out, o.output, printers.Session{Head: head, Name: held.Session.Name, Hash: held.Hash, Source: held.Text()})

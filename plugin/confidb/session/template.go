@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/confidb/confidb/pkg/envelope"
 	"github.com/confidb/confidb/pkg/files"
 	"github.com/confidb/confidb/pkg/render"
 	"github.com/confidb/confidb/pkg/session"
@@ -30,11 +31,17 @@ func (t *template) addFlags(set *pflag.FlagSet) {
 
 // read reads a file, or standard input when its name is -, and fills in its variables.
 func (t *template) read(file string) (*session.Session, error) {
-	values, err := t.values(t.LookupEnv)
+	fill, err := t.filling()
 	if err != nil {
 		return nil, err
 	}
-	return readDocument(t.In, file, func(file string, text []byte) ([]byte, error) { return render.Session(file, text, values, t.name) })
+	return readDocument(t.In, file, fill)
+}
+
+// filling fills in the variables of a text.
+func (t *template) filling() (func(file string, text []byte) ([]byte, error), error) {
+	values, err := t.values(t.LookupEnv)
+	return func(file string, text []byte) ([]byte, error) { return render.Session(file, text, values, t.name) }, err
 }
 
 // readDocument reads a file, or standard input when its name is -. render, unless nil,
@@ -44,12 +51,7 @@ func readDocument(in io.Reader, name string, render func(file string, text []byt
 	if err != nil {
 		return nil, fmt.Errorf("reading the document: %w", err)
 	}
-	if render != nil {
-		if text, err = render(file, text); err != nil {
-			return nil, err
-		}
-	}
-	return session.Read(file, text)
+	return envelope.Only(envelope.Open(file, text, render))
 }
 
 // variables say what the variables of a template stand for.

@@ -14,8 +14,8 @@ import (
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/envelope"
 	"github.com/confidb/confidb/pkg/machines"
-	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/flags"
@@ -169,7 +169,7 @@ func showPlan(env *cli.Env, planned *deploy.Installed) error {
 	for _, m := range planned.Release.Members {
 		s := m.Session
 		fmt.Fprintf(env.Out, "---\n# session %s\n", s.Name)
-		if err := session.ShowText(env.Out, s.Name, s.Text); err != nil {
+		if err := envelope.ShowText(env.Out, s.Name, s.Text); err != nil {
 			return err
 		}
 	}

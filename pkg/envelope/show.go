@@ -1,4 +1,7 @@
-package session
+// Package envelope is about sessions as files carry them and as they are shown: several in
+// a file, signed, or in objects of Kubernetes; and without the secrets that somebody wrote
+// into one. It does no I/O.
+package envelope
 
 import (
 	"bytes"
@@ -8,14 +11,15 @@ import (
 	"strings"
 
 	"github.com/confidb/confidb/pkg/document"
+	"github.com/confidb/confidb/pkg/session"
 )
 
 // Show writes a document as it is; where somebody wrote secrets into it, with Hidden in
 // their places.
-func Show(out io.Writer, s *Session) error {
+func Show(out io.Writer, s *session.Session) error {
 	text := s.Source()
-	if written := WrittenSecrets(s); len(written) > 0 {
-		hidden := s.hidden(len(written))
+	if written := session.WrittenSecrets(s); len(written) > 0 {
+		hidden := hidden(s, len(written))
 		if hidden == nil {
 			return RefuseWritten(s)
 		}
@@ -30,14 +34,14 @@ const Hidden = "(not shown)"
 
 // hidden is the document with Hidden in place of each secret that is written in it. It is
 // nil if that leaves a secret in the text, or finds fewer than there are.
-func (s *Session) hidden(written int) []byte {
-	whole := newDecoder(s.file).Read(s.source, document.Gate{})
+func hidden(s *session.Session, written int) []byte {
+	whole := new(document.Problems).Read(s.Source(), document.Gate{})
 	if whole == nil || len(whole.Content) != 1 {
 		return nil
 	}
 	var secrets []string
 	hide := func(n *document.Node) {
-		if n == nil || n.Kind == document.Scalar && (n.Value == "" || secretOf(n.Value) != "") {
+		if n == nil || n.Kind == document.Scalar && (n.Value == "" || isReference(n.Value)) {
 			return
 		}
 		secrets = append(secrets, scalars(n)...)
@@ -73,12 +77,17 @@ func hideIn(n *document.Node, within string, hide func(*document.Node)) {
 }
 
 func isPublicKind(kind *document.Node) bool {
-	return kind != nil && slices.Contains([]Kind{PublicKey, X509CA, X509}, Kind(kind.Value))
+	return kind != nil && slices.Contains([]session.Kind{session.PublicKey, session.X509CA, session.X509}, session.Kind(kind.Value))
 }
 
 // secretKeys are the keys of the language whose values are keys or tokens.
 func secretKeys() []string {
 	return []string{"fspf_key", "one_time_password_shared_secret", "service_access_token", "decryption_key", "application_secret"}
+}
+
+// isReference reports whether a value is a placeholder, which CAS fills in.
+func isReference(text string) bool {
+	return strings.HasPrefix(text, "$$SCONE::") && strings.HasSuffix(text, "$$")
 }
 
 // scalars are the texts of a value.
@@ -95,7 +104,7 @@ func scalars(n *document.Node) []string {
 
 // ShowText shows a document that may be one that cannot be read: it may hold secrets.
 func ShowText(out io.Writer, name, text string) error {
-	s, err := Parse(name, []byte(text))
+	s, err := session.Parse(name, []byte(text))
 	if err != nil {
 		return fmt.Errorf("session %q is not shown, since it may hold secrets: %w", name, err)
 	}
@@ -104,9 +113,9 @@ func ShowText(out io.Writer, name, text string) error {
 
 // RefuseWritten keeps documents from being passed on into which somebody wrote secrets
 // instead of letting CAS generate them.
-func RefuseWritten(documents ...*Session) error {
+func RefuseWritten(documents ...*session.Session) error {
 	for _, s := range documents {
-		if written := WrittenSecrets(s); len(written) > 0 {
+		if written := session.WrittenSecrets(s); len(written) > 0 {
 			return fmt.Errorf("session %q is not shown: the values of its secrets %s are written in it", s.Name, strings.Join(written, ", "))
 		}
 	}
