@@ -86,7 +86,7 @@ func person(r session.AccessRule) string {
 		sum := sha256.Sum256([]byte(strings.Join(strings.Fields(r.Text), "\n")))
 		return fmt.Sprintf("the %s with SHA-256 %x", r.Kind, sum[:8])
 	case session.AccessKeyHash:
-		return "the key " + strings.ToLower(r.Text)
+		return "the key " + hexLower(r.Text)
 	case session.AccessFragment:
 		return "whoever " + r.Text + " names"
 	}
@@ -140,4 +140,12 @@ func groupText(people []string, group uint) string {
 		return "anyone"
 	}
 	return strings.Join(members, " together with ")
+}
+
+// hexLower ignores the case of hexadecimal digits; in base58 it counts.
+func hexLower(hash string) string {
+	if len(hash) == 64 {
+		return strings.ToLower(hash)
+	}
+	return hash
 }

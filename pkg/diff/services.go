@@ -22,6 +22,7 @@ func (c *comparison) security() {
 	c.set(who, at+".tolerate", a.Tolerate, b.Tolerate, "may run where %s", "may no longer run where %s")
 	c.advisories(a.IgnoreAdvisories, b.IgnoreAdvisories)
 	c.set(who, at+".trusted_scone_qe_pubkeys", lower(a.TrustedSCONEQEPubkeys), lower(b.TrustedSCONEQEPubkeys), "may be vouched for by the quoting enclave %s", "is no longer believed the quoting enclave %s")
+	c.changed(equalAny(a.MAA, b.MAA), who, "is attested by another provider of Microsoft's, or one that others may vouch for", at+".url")
 	c.changed(a.MustBeSGXLocal == b.MustBeSGXLocal, who, fmt.Sprintf("has must_be_sgx_local %v, which makes its platforms count or not", b.MustBeSGXLocal), at+".must_be_sgx_local")
 	c.lock(a.OneTimePassword, b.OneTimePassword, who, "a one-time password", at)
 	c.lock(a.ServiceAccessToken, b.ServiceAccessToken, who, "a service access token", "security.service_access_token")

@@ -39,7 +39,8 @@ const (
 type AccessRule struct {
 	Kind AccessKind
 	// Text is the certificate or public key (PEM), the key hash (64 hexadecimal
-	// digits) or the placeholder; empty for other kinds.
+	// digits, or base58 as scone self show prints it) or the placeholder; empty for
+	// other kinds.
 	Text string
 	// AtLeast is how many rules of Of must hold, for a threshold.
 	AtLeast int
@@ -83,9 +84,14 @@ func (d *decoder) refuseSigner(rules *[]AccessRule) document.Reader {
 	}
 }
 
-// rules reads a list of rules. ANY and NONE make sense alone only.
+// rules reads a list of rules, or one alone. ANY and NONE make sense alone only.
 func (d *decoder) rules(into *[]AccessRule) document.Field {
-	return document.Then(document.Each(d.Decoder, into, d.rule), func(n *document.Node, path string) {
+	var one AccessRule
+	single := document.Then(d.rule(&one), func(*document.Node, string) { *into = []AccessRule{one} })
+	all := d.ByKind(map[document.Kind]document.Field{
+		document.Scalar: single, document.Mapping: single, document.List: document.Each(d.Decoder, into, d.rule),
+	})
+	return document.Then(all, func(n *document.Node, path string) {
 		if n.Kind == document.List && len(n.Content) == 0 {
 			d.Fail(n, path, "got an empty list, want NONE, CREATOR or a certificate")
 		}
@@ -132,7 +138,20 @@ func (d *decoder) principal(n *document.Node, path string, r *AccessRule) {
 	case isPEM(text, certificate):
 		r.Kind = AccessCertificate
 	default:
-		d.Fail(n, path, "got %q, want CREATOR, ANY, NONE, a certificate (PEM), a key hash (%s) or %s", document.Clip(text), hex64Words, referenceWords).Advice =
+		d.keyHash(n, path, text, r)
+	}
+}
+
+// keyHash reads the hash of a key in base58.
+func (d *decoder) keyHash(n *document.Node, path, text string, r *AccessRule) {
+	_, err := decodeKeyHash(text)
+	switch {
+	case err == nil:
+		r.Kind = AccessKeyHash
+	case d.Matches(`^[1-9A-HJ-NP-Za-km-z]{40,60}$`, text):
+		d.Fail(n, path, "got %q, want a key hash: %v", document.Clip(text), err)
+	default:
+		d.Fail(n, path, "got %q, want CREATOR, ANY, NONE, a certificate (PEM), a key hash (%s, or %s) or %s", document.Clip(text), hex64Words, base58Words, referenceWords).Advice =
 			document.Suggest(text, []string{"CREATOR", "ANY", "NONE"})
 	}
 }
@@ -169,7 +188,8 @@ func (d *decoder) condition(key, value *document.Node, path string, r *AccessRul
 
 // accessRuleShape is recursive, so it has a name in the schema.
 func accessRuleShape() document.Shape {
-	list := document.Shape{"type": "array", "minItems": 1, "items": document.Shape{"$ref": "#/definitions/accessRule"}}
+	rule := document.Shape{"$ref": "#/definitions/accessRule"}
+	list := document.Shape{"anyOf": []document.Shape{rule, {"type": "array", "minItems": 1, "items": rule}}}
 	return document.Shape{"anyOf": []document.Shape{
 		{"type": []string{"string", "number"}},
 		{

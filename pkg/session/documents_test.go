@@ -166,6 +166,11 @@ func TestErrorsHideSecrets(t *testing.T) {
 		"secrets: [{name: s, kind: config-fragment, value: !x " + canary + "}]",
 		"secrets: [{name: s, kind: ascii, import_akv: {token: " + canary + ", decryption_key: " + canary + "}}]",
 		"security: {service_access_token: " + canary + ", x: y}",
+		"secrets: [{name: s, kind: aad-token, application_secret: " + canary + "}]",
+		"secrets: [{name: s, kind: aad-token, application_secret: [" + canary + "]}]",
+		"secrets: [{name: s, kind: aad-token, tenant_id: t, client_id: c, private_key: \"-----BEGIN PRIVATE KEY-----\\n" + canary + "\\n-----END PRIVATE KEY-----\"}]",
+		"secrets: [{name: s, kind: x509, private_key: \"-----BEGIN PRIVATE KEY-----\\n" + canary + "\\n-----END PRIVATE KEY-----\"}]",
+		"secrets: [{name: s, kind: aad-tokens, private_key: \"-----BEGIN PRIVATE KEY-----\\n" + canary + "\\n-----END PRIVATE KEY-----\"}]",
 	} {
 		_, err := session.Parse("s.yml", []byte("version: '0.3.11'\nname: a\n"+line+"\n"))
 		if err == nil || strings.Contains(err.Error(), canary) {
@@ -176,7 +181,7 @@ func TestErrorsHideSecrets(t *testing.T) {
 
 func TestWrittenSecrets(t *testing.T) {
 	got := session.WrittenSecrets(parse(t, documents(t, "valid")["everything"]))
-	want := []string{"text", "services.s.fspf_key", "services.s.one_time_password_shared_secret", "volumes.v.fspf_key", "secrets.akv.import_akv.token", "secrets.akv.import_akv.decryption_key", "security.attestation.one_time_password_shared_secret", "security.service_access_token"}
+	want := []string{"text", "aad", "aad2", "services.s.fspf_key", "services.s.one_time_password_shared_secret", "volumes.v.fspf_key", "secrets.akv.import_akv.token", "secrets.akv.import_akv.decryption_key", "security.attestation.one_time_password_shared_secret", "security.service_access_token"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

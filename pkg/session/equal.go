@@ -33,6 +33,7 @@ func (s *Session) meaning() []byte {
 	n.Security.Tolerate = set(s.Security.Tolerate, itself)
 	n.Security.IgnoreAdvisories = set(s.Security.IgnoreAdvisories, itself)
 	n.Security.TrustedSCONEQEPubkeys = set(s.Security.TrustedSCONEQEPubkeys, lowerHex)
+	n.Security.MAA.Certificates = set(s.Security.MAA.Certificates, itself)
 	// without its methods, all of which would be linked with what is turned into JSON
 	type fields Session
 	return inJSON(fields(n))
@@ -136,6 +137,11 @@ func (s *Session) meaningOfSecret(v Secret) Secret {
 	if v.Kind == Binary && v.Value != nil {
 		value := lowerHex(*v.Value)
 		v.Value = &value
+	}
+	if v.AAD != nil {
+		a := *v.AAD
+		a.Thumbprint = lowerHex(strings.ReplaceAll(a.Thumbprint, ":", ""))
+		v.AAD = &a
 	}
 	// without a common name, the first alternative name takes its place
 	if v.CommonName != "" {

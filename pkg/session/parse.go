@@ -41,6 +41,9 @@ func ReadPart(file string, text []byte, part *document.Origin) (*Session, error)
 	return s, s.err
 }
 
+// debugMode is the toleration of enclaves that a debugger can read.
+const debugMode = "debug-mode"
+
 // newest is the minor version of the newest language, 0.3.12.
 const newest = 12
 
@@ -86,15 +89,15 @@ func (d *decoder) session(s *Session) document.Field {
 	return d.Object(document.Fields{
 		"version":        versionField,
 		"name":           document.Required(document.Then(d.Matching(&s.Name, NamePattern, NameWords), d.absolute(&s.Name))),
-		"namespace_hash": d.since(11, d.Matching(&s.NamespaceHash, hex64, hex64Words)),
+		"namespace_hash": d.orNull(d.since(11, d.Matching(&s.NamespaceHash, hex64, hex64Words))),
 		"predecessor":    d.predecessor(&s.Predecessor),
-		"salt":           d.since(12, d.Matching(&s.Salt, hex32, hex32Words)),
-		"creator":        d.Text(&s.Creator),
-		"services":       document.Each(d.Decoder, &s.Services, d.service),
-		"secrets":        document.Each(d.Decoder, &s.Secrets, d.secret),
+		"salt":           d.orNull(d.since(12, d.Matching(&s.Salt, hex32, hex32Words))),
+		"creator":        d.orNull(d.creator(&s.Creator)),
+		"services":       d.orNull(document.Each(d.Decoder, &s.Services, d.service)),
+		"secrets":        d.orNull(document.Each(d.Decoder, &s.Secrets, d.secret)),
 		"secret_config":  d.Any(&s.SecretConfig),
-		"volumes":        document.Each(d.Decoder, &s.Volumes, d.volume),
-		"images":         document.Each(d.Decoder, &s.Images, d.image),
+		"volumes":        d.orNull(document.Each(d.Decoder, &s.Volumes, d.volume)),
+		"images":         d.orNull(document.Each(d.Decoder, &s.Images, d.image)),
 		"access_policy":  d.accessPolicy(&s.AccessPolicy),
 		"security":       d.security(&s.Security),
 	}, func(n *document.Node, path string) {
@@ -119,14 +122,25 @@ func (d *decoder) absolute(name *string) document.Reader {
 }
 
 func (d *decoder) predecessor(into *string) document.Field {
-	hash := d.Matching(into, hex64, hex64Words)
+	return d.orNull(d.Matching(into, hex64, hex64Words))
+}
+
+// orNull reads a field for which ~ is the same as nothing.
+func (d *decoder) orNull(f document.Field) document.Field {
 	read := func(n *document.Node, path string) {
-		if n.Kind == document.Scalar && n.Tag == "!!null" {
-			return // ~ means none
+		if !document.IsNull(n) {
+			f.Read(n, path)
 		}
-		hash.Read(n, path)
 	}
-	return document.Field{Read: read, Shape: document.Fixed(document.Shape{"anyOf": []document.Shape{{"type": "null"}, hash.Shape()}})}
+	return document.Field{Note: f.Note, Key: f.Key, Read: read, Shape: func() document.Shape { return document.Shape{"anyOf": []document.Shape{{"type": "null"}, f.Shape()}} }}
+}
+
+// creator is what CAS adds: the certificate, or the key of who signed the session.
+func (d *decoder) creator(into *string) document.Field {
+	return d.ByKind(map[document.Kind]document.Field{
+		document.Scalar:  d.Text(into),
+		document.Mapping: d.Object(document.Fields{signerKey: document.Required(d.Text(into))}, nil),
+	})
 }
 
 func (d *decoder) security(s *Security) document.Field {
@@ -144,18 +158,42 @@ func (d *decoder) securityAttestation(s *Security) document.Field {
 	return d.ByKind(map[document.Kind]document.Field{
 		document.Scalar: d.fragment(&s.AttestationFragment),
 		document.Mapping: d.Object(document.Fields{
-			"mode":     document.OneOf(d.Decoder, &s.Mode, "hardware", "none", "maa"),
-			"tolerate": document.Each(d.Decoder, &s.Tolerate, d.tolerance),
+			"mode":                     document.OneOf(d.Decoder, &s.Mode, "hardware", "none", "maa"),
+			"url":                      d.Matching(&s.MAA.URL, `^https://[^/\s@]+/?$`, "https://TENANT.REGION.attest.azure.net"),
+			"certificates":             d.Texts(&s.MAA.Certificates),
+			"min_rsa_signing_key_size": number(d, &s.MAA.MinRSABits, 0, 1<<16),
+			"tolerate":                 d.some(&s.Tolerate, d.tolerance),
 			"ignore_advisories": d.ByKind(map[document.Kind]document.Field{
 				document.Scalar: d.allAdvisories(&s.IgnoreAdvisories),
 				document.List:   document.Each(d.Decoder, &s.IgnoreAdvisories, d.advisory),
 			}),
-			"trusted_scone_qe_pubkeys": document.Each(d.Decoder, &s.TrustedSCONEQEPubkeys, func(key *string) document.Field {
+			"trusted_scone_qe_pubkeys": d.some(&s.TrustedSCONEQEPubkeys, func(key *string) document.Field {
 				return d.Matching(key, either(hex64, reference), hex64Words)
 			}),
 			"must_be_sgx_local":               d.Flag(&s.MustBeSGXLocal),
 			"one_time_password_shared_secret": d.oneTimePassword(&s.OneTimePassword),
-		}, nil),
+		}, func(n *document.Node, path string) { d.checkMAA(n, path, s) }),
+	})
+}
+
+// checkMAA sees that what is about Microsoft's attestation goes with its mode.
+func (d *decoder) checkMAA(n *document.Node, path string, s *Security) {
+	if s.Mode == "maa" && s.MAA.URL == "" && !d.Under(document.Member(path, "url")) {
+		d.Fail(n, document.Member(path, "url"), "it is missing: mode maa needs the address of the provider")
+	}
+	for _, key := range []string{"url", "certificates", "min_rsa_signing_key_size"} {
+		if k, _ := document.Lookup(n, key); k != nil && s.Mode != "maa" && !d.Under(document.Member(path, "mode")) {
+			d.Fail(k, document.Member(path, key), "got it without mode maa, to which it belongs")
+		}
+	}
+}
+
+// some reads a list, or a reference to one.
+func (d *decoder) some(into *[]string, item func(*string) document.Field) document.Field {
+	var one string
+	return d.ByKind(map[document.Kind]document.Field{
+		document.Scalar: document.Then(d.Matching(&one, reference, "a list"), func(*document.Node, string) { *into = []string{one} }),
+		document.List:   document.Each(d.Decoder, into, item),
 	})
 }
 
@@ -163,18 +201,18 @@ func (d *decoder) advisory(into *string) document.Field {
 	read := func(n *document.Node, path string) {
 		text := d.scalar(n, path)
 		*into = text
-		if d.Matches(reference, text) {
+		if text == "*" || d.Matches(reference, text) {
 			return
 		}
 		if _, err := sgx.ParseAdvisory(text); err != nil {
 			d.Fail(n, path, "%v", err)
 		}
 	}
-	return document.Field{Read: read, Shape: document.Fixed(document.Shape{"type": []string{"string", "number"}, "pattern": either(sgx.AdvisoryPattern, reference)})}
+	return document.Field{Read: read, Shape: document.Fixed(document.Shape{"type": []string{"string", "number"}, "pattern": either(either(sgx.AdvisoryPattern, `^\*$`), reference)})}
 }
 
 func (d *decoder) tolerance(into *string) document.Field {
-	word := document.OneOf(d.Decoder, into, "debug-mode", "hyperthreading", "insecure-igpu", "software-hardening-needed", "aepic-leak",
+	word := document.OneOf(d.Decoder, into, debugMode, "debug", "hyperthreading", "insecure-igpu", "software-hardening-needed", "aepic-leak",
 		"insecure-configuration", "outdated-tcb", "local-attestation-trust-cas-tcb", "maa-managed-tcb")
 	read := func(n *document.Node, path string) {
 		if d.Matches(reference, n.Value) {
@@ -182,6 +220,9 @@ func (d *decoder) tolerance(into *string) document.Field {
 			return
 		}
 		word.Read(n, path)
+		if *into == "debug" { // so the reference writes it, too
+			*into = debugMode
+		}
 	}
 	return document.Field{Read: read, Shape: document.Fixed(document.Shape{"anyOf": []document.Shape{word.Shape(), {"type": "string", "pattern": reference}}})}
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -43,6 +44,18 @@ func (d *decoder) reference(into *string) document.Reader {
 			return
 		}
 		d.absolute(&rest)(n, path)
+	}
+}
+
+// namespace reads the name of a namespace, which may be .. or further up.
+func (d *decoder) namespace(into *string) document.Reader {
+	return func(n *document.Node, path string) {
+		if text := d.scalar(n, path); d.Matches(`^\.\.(/\.\.)*/?$`, text) {
+			d.needs(n, path, 10)
+			*into = text
+			return
+		}
+		d.reference(into)(n, path)
 	}
 }
 
@@ -134,7 +147,7 @@ func (d *decoder) importFrom(i *Import) document.Field {
 
 func (d *decoder) exportFields(e *Export) document.Fields {
 	known := d.peerFields(&e.Peer)
-	known["namespace"] = document.Then(d.Text(&e.Namespace), d.reference(&e.Namespace))
+	known["namespace"] = document.Then(d.Text(&e.Namespace), d.namespace(&e.Namespace))
 	return known
 }
 
@@ -166,18 +179,23 @@ func (d *decoder) exports(into *[]Export) document.Field {
 }
 
 // Resolve makes a reference to another session absolute: ../client beside
-// ns/db is ns/client, and ./child below it is ns/db/child.
+// ns/db is ns/client, ./child below it is ns/db/child, and .. is the namespace ns.
 func (s *Session) Resolve(reference string) string {
 	if child, ok := strings.CutPrefix(reference, "./"); ok {
 		return s.Name + "/" + child
 	}
 	rest, relative := stripRelative(reference)
-	if !relative {
+	up := strings.Count(strings.TrimSuffix(reference, rest), "../")
+	if rest == ".." {
+		rest, up = "", up+1
+	}
+	if !relative && up == 0 {
 		return reference
 	}
 	base := s.Name
-	for range strings.Count(strings.TrimSuffix(reference, rest), "../") {
+	for range up {
 		base = base[:max(0, strings.LastIndex(base, "/"))]
 	}
-	return strings.TrimPrefix(base+"/"+rest, "/")
+	// what is in no namespace is in the root
+	return cmp.Or(strings.Trim(base+"/"+rest, "/"), "/")
 }

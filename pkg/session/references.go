@@ -146,8 +146,11 @@ func (s *Session) checkSecretNames(d *decoder) {
 		return name == "" || ok && (kind == want || kind == "") // an import may leave the kind to the exporter
 	}
 	for i, secret := range s.Secrets {
+		if secret.JWT != nil && !is(secret.JWT.Signer, PrivateKey) {
+			d.failAt(s, fmt.Sprintf("secrets[%d].%s", i, signerKey), "%q is no secret of kind private-key", document.Clip(secret.JWT.Signer))
+		}
 		if !is(secret.PrivateKey, PrivateKey) {
-			d.failAt(s, fmt.Sprintf("secrets[%d].private_key", i), "%q is no secret of kind private-key", document.Clip(secret.PrivateKey))
+			d.failAt(s, fmt.Sprintf("secrets[%d].private_key", i), "%s is no secret of kind private-key", d.nameOf(secret.PrivateKey))
 		}
 		if !is(secret.Issuer, X509CA) {
 			d.failAt(s, fmt.Sprintf("secrets[%d].issuer", i), "%q is no secret of kind x509-ca", document.Clip(secret.Issuer))
@@ -156,6 +159,14 @@ func (s *Session) checkSecretNames(d *decoder) {
 	for _, u := range s.uses() {
 		s.checkText(d, u, kinds)
 	}
+}
+
+// nameOf is a name in quotes. What cannot be one may be the secret itself.
+func (d *decoder) nameOf(text string) string {
+	if !d.Matches(name, text) {
+		return "what stands there (not shown)"
+	}
+	return fmt.Sprintf("%q", document.Clip(text))
 }
 
 // checkText finds placeholders in a text that name no secret.
@@ -182,6 +193,9 @@ func WrittenSecrets(s *Session) []string {
 	var problems []string
 	for _, v := range s.Secrets {
 		if v.Value != nil && !slices.Contains([]Kind{PublicKey, X509CA, X509}, v.Kind) {
+			problems = append(problems, v.Name)
+		}
+		if a := v.AAD; a != nil && (a.ApplicationSecret != "" && secretOf(a.ApplicationSecret) == "" || a.PrivateKey != "" && secretOf(a.PrivateKey) == "") {
 			problems = append(problems, v.Name)
 		}
 	}

@@ -130,7 +130,7 @@ func addKey(n *yaml.Node, at int, count *int) bool {
 		*count++
 	}
 	for i, c := range n.Content {
-		free := []string{"environment", "value", "secret_config"} // any key is good there
+		free := []string{"environment", "value", "secret_config", "payload"} // any key is good there
 		if n.Kind == yaml.MappingNode && (i%2 == 0 || strings.Contains(strings.Join(free, " "), n.Content[i-1].Value)) {
 			continue
 		}

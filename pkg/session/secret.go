@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -12,7 +13,8 @@ import (
 )
 
 func (d *decoder) secret(s *Secret) document.Field {
-	return d.Object(document.Fields{
+	aad, jwt := &AADCredentials{}, &JWTClaims{}
+	known := document.Fields{
 		"name":          document.Required(d.Matching(&s.Name, name, nameWords)),
 		"kind":          d.kind(&s.Kind),
 		"size":          number(d, &s.Size, 1, 1<<16),
@@ -30,10 +32,14 @@ func (d *decoder) secret(s *Secret) document.Field {
 		"import_akv":    document.Pointer(&s.ImportAKV, d.importAKV),
 		"export":        d.exports(&s.Exports),
 		"export_public": d.Flag(&s.ExportPublic),
-	}, func(n *document.Node, path string) {
+	}
+	maps.Copy(known, d.aadFields(aad))
+	maps.Copy(known, d.jwtFields(jwt))
+	return d.Object(known, func(n *document.Node, path string) {
 		d.checkValue(n, path, s)
 		d.checkSource(n, path, s)
 		d.checkSecret(n, path, s)
+		d.checkTokens(n, path, s, aad, jwt)
 	})
 }
 
@@ -71,7 +77,7 @@ func (d *decoder) checkSource(n *document.Node, path string, s *Secret) {
 	switch {
 	case len(sources) > 1:
 		d.Fail(n, path, "got both %s, want one of them", strings.Join(sources, " and "))
-	case kind == nil && s.Import == nil && !d.Misspelt(document.Member(path, "kind")):
+	case kind == nil && s.Import == nil && s.ImportAKV == nil && !d.Misspelt(document.Member(path, "kind")):
 		d.Fail(n, document.Member(path, "kind"), "it is missing")
 	case s.Kind == ConfigFragment && len(sources) == 0:
 		d.Fail(n, document.Member(path, "value"), "it is missing: CAS does not generate a config-fragment")
@@ -104,7 +110,12 @@ func (d *decoder) checkSecret(n *document.Node, path string, s *Secret) {
 }
 
 func (d *decoder) alternativeNames(into *[]string) document.Field {
-	return document.Each(d.Decoder, into, func(s *string) document.Field { return d.Matching(s, `^(dns|ip):.+$`, "dns:NAME or ip:ADDRESS") })
+	name := func(s *string) document.Field { return d.Matching(s, `^(dns|ip):.+$`, "dns:NAME or ip:ADDRESS") }
+	var one string
+	return d.ByKind(map[document.Kind]document.Field{
+		document.Scalar: document.Then(name(&one), func(*document.Node, string) { *into = []string{one} }),
+		document.List:   document.Each(d.Decoder, into, name),
+	})
 }
 
 // dns reads the older form of san: names without prefix.
@@ -176,7 +187,7 @@ func (d *decoder) importAKV(i *AKVImport) document.Field {
 	const any = `^(?s:.+)$`
 	return d.Object(document.Fields{
 		"vault":          document.Required(d.Text(&i.Vault)),
-		"secret_name":    document.Required(d.Text(&i.SecretName)),
+		"secret_name":    d.Text(&i.SecretName),
 		"token":          d.Hidden(&i.Token, any, "a token"),
 		"decryption_key": d.Hidden(&i.DecryptionKey, any, "a key"),
 	}, nil)

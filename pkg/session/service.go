@@ -15,16 +15,17 @@ func (d *decoder) service(s *Service) document.Field {
 	return d.Object(document.Fields{
 		"name":                            document.Required(d.Matching(&s.Name, name, nameWords)),
 		"command":                         d.command(&s.Command),
-		"environment":                     d.environment(&s.Environment),
-		"pwd":                             d.Text(&s.Pwd),
-		"image_name":                      d.Text(&s.ImageName),
-		"fspf_path":                       d.Text(&s.FSPFPath),
-		"fspf_key":                        d.Hidden(&s.FSPFKey, either(hex64, reference), hex64Words+" or "+referenceWords),
-		"fspf_tag":                        d.Matching(&s.FSPFTag, hex32, hex32Words),
+		"environment":                     d.orNull(d.environment(&s.Environment)),
+		"pwd":                             d.orNull(d.Text(&s.Pwd)),
+		"image_name":                      d.orNull(d.Text(&s.ImageName)),
+		"fspf_path":                       d.orNull(d.Text(&s.FSPFPath)),
+		"fspf_key":                        d.orNull(d.Hidden(&s.FSPFKey, either(hex64, reference), hex64Words+" or "+referenceWords)),
+		"fspf_tag":                        d.orNull(d.Matching(&s.FSPFTag, hex32, hex32Words)),
 		"fspf_update_policy":              document.OneOf(d.Decoder, &s.FSPFUpdatePolicy, "rollback_protected_reinitializable", "no_rollback_protection"),
 		"attestation":                     d.attestation(s),
 		"mrenclaves":                      d.deprecatedMeasurements(&deprecated),
 		"platforms":                       d.platforms(s),
+		"persistency":                     d.persistency(),
 		"one_time_password_shared_secret": d.oneTimePassword(&s.OneTimePassword),
 	}, func(n *document.Node, path string) {
 		if len(deprecated) > 0 && len(s.Attestation) > 0 {
@@ -33,6 +34,12 @@ func (d *decoder) service(s *Service) document.Field {
 		}
 		s.Attestation = append(s.Attestation, deprecated...)
 	})
+}
+
+// persistency is a key of older versions that CAS writes in its answers, for nothing.
+func (d *decoder) persistency() document.Field {
+	var word string
+	return d.orNull(document.OneOf(d.Decoder, &word, "None", "none"))
 }
 
 // deprecatedMeasurements are those of the key mrenclaves: a list.
@@ -50,14 +57,7 @@ func (d *decoder) command(into *[]string) document.Field {
 		}
 		*into = words
 	})
-	both := d.ByKind(map[document.Kind]document.Field{document.Scalar: whole, document.List: d.Texts(into)})
-	return document.Then(both, func(n *document.Node, path string) {
-		for _, word := range *into {
-			if d.Matches(`@@[0-9]`, word) {
-				d.needs(n, path, 8)
-			}
-		}
-	})
+	return d.ByKind(map[document.Kind]document.Field{document.Scalar: whole, document.List: d.Texts(into)})
 }
 
 // splitCommand splits at white space; single and double quotes keep words together.
@@ -238,16 +238,26 @@ func (d *decoder) securityVersions(n *document.Node, path string, s *Signer, exa
 
 func (d *decoder) platforms(s *Service) document.Field {
 	var texts []string
-	list := document.Each(d.Decoder, &texts, func(*string) document.Field {
+	one := func(*string) document.Field {
 		return document.Field{
 			Read:  func(n *document.Node, path string) { d.platform(n, path, s) },
 			Shape: document.Fixed(document.Shape{"type": []string{"string", "number"}, "pattern": "(^INTEL_QE_ID:[0-9a-fA-F]{32}$|" + hex64 + "|" + reference + ")"}),
 		}
-	})
-	return document.Then(list, func(n *document.Node, path string) {
+	}
+	both := d.ByKind(map[document.Kind]document.Field{document.Scalar: d.platformList(s), document.List: document.Each(d.Decoder, &texts, one)})
+	return document.Then(both, func(n *document.Node, path string) {
 		if n.Kind == document.List && len(n.Content) == 0 {
 			d.Fail(n, path, "got an empty list, want at least one platform ID")
 		}
+	})
+}
+
+// platformList reads a reference to a list of machines.
+func (d *decoder) platformList(s *Service) document.Field {
+	var name string
+	return document.Then(d.fragment(&name), func(n *document.Node, path string) {
+		d.needs(n, path, 10)
+		s.PlatformSecrets = []string{name}
 	})
 }
 

@@ -146,6 +146,9 @@ type Secret struct {
 	Migrate bool
 	renew   bool // migrate: false is written, which to CAS is the same as nothing
 	Import  *Import
+	// AAD and JWT are what the kinds aad-token and jwt need; nil for others.
+	AAD *AADCredentials
+	JWT *JWTClaims
 	// ImportAKV takes the value from Azure Key Vault; nil for another source.
 	ImportAKV *AKVImport
 	Exports   []Export
@@ -172,6 +175,19 @@ func (p Peer) Remote() bool { return p.CASURL != "" || p.CASKey != "" || p.CASSo
 type Import struct {
 	Peer
 	Secret string
+}
+
+// AADCredentials are those with which CAS asks Azure's directory for a token: a shared
+// secret, or the private key (PEM) of a certificate with its thumbprint.
+type AADCredentials struct{ TenantID, ClientID, ApplicationSecret, PrivateKey, Thumbprint string }
+
+// JWTClaims are what CAS signs into a token.
+type JWTClaims struct {
+	// Signer is the private-key secret, and Algorithm that of the signature.
+	Signer, Algorithm string
+	// ValidFor is how long a token counts; 0 is without end.
+	ValidFor time.Duration
+	Payload  map[string]string
 }
 
 // AKVImport takes a secret from Azure Key Vault.
@@ -254,4 +270,16 @@ type Security struct {
 	SingletonEnclaves bool
 	// ServiceAccessToken is what a client must give in SCONE_SERVICE_ACCESS_TOKEN.
 	ServiceAccessToken string
+	// MAA is about the provider for the mode maa, and zero for others.
+	MAA MAA
+}
+
+// MAA says how Microsoft Azure Attestation is asked.
+type MAA struct {
+	URL string
+	// Certificates are those of authorities (PEM) that may vouch for it; none means
+	// those that CAS knows.
+	Certificates []string
+	// MinRSABits is the least size of its signing keys; 0 leaves it to CAS.
+	MinRSABits int
 }

@@ -105,7 +105,7 @@ func TestEnclaves(t *testing.T) {
 		"a wildcard tolerates no status": {status(sgx.SWHardeningNeeded, "INTEL-SA-00615"), security("ignore_advisories: '*'"), "SWHardeningNeeded"},
 		// modes
 		"no attestation wanted":  {forging(func(r *enclave.Request) { r.Quote = nil }), security("mode: none"), ""},
-		"an unsupported mode":    {nothing, security("mode: maa"), "mode maa is not supported"},
+		"an unsupported mode":    {nothing, security("mode: maa, url: 'https://own.region.attest.azure.net'"), "mode maa is not supported"},
 		"only local attestation": {nothing, security("must_be_sgx_local: true"), "must_be_sgx_local"},
 		// names
 		"an unknown session":              {func(_ *testing.T, _ *lab, p *program) { p.configID = "nobody/s" }, "", "Session 'nobody' does not exist"},

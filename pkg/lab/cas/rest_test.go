@@ -155,7 +155,7 @@ func TestUploadRefuses(t *testing.T) {
 		"a service twice":          {"version: '0.3'\nname: app\nsecurity: {attestation: {mode: none}}\nservices: [{name: s}, {name: s}]\n", "there twice"},
 		"a word of no principal":   {document("app", "access_policy: {read: [creator]}"), "CREATOR"},
 		"a fragment":               {document("app", secrets("{name: p, kind: ascii}")+"\naccess_policy: {read: [$$SCONE::p$$]}"), "this CAS cannot do access_policy.read: $$SCONE::p$$"},
-		"a kind without a value":   {document("app", secrets("{name: p, kind: jwt}")), "this CAS cannot do secrets of kind jwt"},
+		"a kind without a value":   {document("app", secrets("{name: k, kind: private-key, key_type: P-384}, {name: p, kind: jwt, signer: k, alg: ES384}")), "this CAS cannot do secrets of kind jwt"},
 		"a volume in clear":        {document("app", "volumes: [{name: v, files: authenticated-only}]"), "this CAS cannot do volumes that are authenticated only"},
 		"a volume's key":           {document("app", "volumes: [{name: v, fspf_key: "+strings.Repeat("ab", 32)+"}]"), "this CAS cannot do volumes with fspf_key"},
 		"a volume's tag":           {document("app", "volumes: [{name: v, fspf_tag: "+strings.Repeat("ab", 16)+"}]"), "this CAS cannot do volumes with fspf_key or fspf_tag"},
