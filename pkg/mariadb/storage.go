@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/confidb/confidb/pkg/mysql"
+	"strconv"
+	"strings"
 )
 
 const (
@@ -17,7 +17,7 @@ const (
 	encryptedFrom = `information_schema.INNODB_TABLESPACES_ENCRYPTION`
 	// The engine of a table is in its definition; asking for more opens each of them.
 	tablesFrom = `information_schema.TABLES WHERE TABLE_TYPE NOT IN ('VIEW', 'SYSTEM VIEW')`
-	maxAria    = 1000
+	page       = 100 // tables that are asked for in one statement
 	// unknownEngine stands for one that the server cannot name, as of a table that is broken.
 	unknownEngine = "unknown"
 )
@@ -43,18 +43,14 @@ func askSpaces(ctx context.Context, server Querier) answer[spaces] {
 
 func askSpacesOnce(ctx context.Context, server Querier) (spaces, error) {
 	all, err := list(ctx, server, "SPACE, NAME", spacesFrom)
+	if err == nil {
+		err = atLeastOne(all, 2)
+	}
 	if err != nil {
 		return spaces{}, err
 	}
 	encryption, err := server.Query(ctx, "SELECT SPACE, ENCRYPTION_SCHEME = 1 AND MIN_KEY_VERSION > 0, ROTATING_OR_FLUSHING <> 0 FROM "+encryptedFrom)
 	if err != nil {
-		return spaces{}, err
-	}
-	return readSpaces(all, encryption)
-}
-
-func readSpaces(all, encryption *mysql.Rows) (spaces, error) {
-	if err := atLeastOne(all, 2); err != nil {
 		return spaces{}, err
 	}
 	if len(encryption.Columns) != 3 {
@@ -88,35 +84,36 @@ func askTables(ctx context.Context, server Querier) answer[tables] {
 		return answer[tables]{err: err}
 	}
 	found := tables{total: len(rows.Values)}
-	again := 0
+	var again []table
 	for _, r := range rows.Values {
-		schema, name, engine := r[0].Text, r[1].Text, r[2].Text
-		if engine == "Aria" || engine == unknownEngine {
-			if again++; again > maxAria {
-				return answer[tables]{err: fmt.Errorf("more than %d tables of Aria", maxAria)}
-			}
-			if engine, err = formatOf(ctx, server, schema, name); err != nil {
+		one := table{r[0].Text, r[1].Text, r[2].Text}
+		switch {
+		case one.engine == "Aria" || one.engine == unknownEngine:
+			again = append(again, one)
+			continue
+		case isLog(one.schema, one.name) && one.engine == "CSV":
+			if one.engine, err = logEngine(ctx, server, one.name); err != nil {
 				return answer[tables]{err: err}
 			}
 		}
-		if engine == "" {
-			continue // it was dropped meanwhile
+		found.add(one)
+	}
+	for some := range slices.Chunk(again, page) {
+		if err := found.askFormats(ctx, server, some); err != nil {
+			return answer[tables]{err: err}
 		}
-		if isLog(schema, name) && engine == "CSV" {
-			if engine, err = logEngine(ctx, server, name); err != nil {
-				return answer[tables]{err: err}
-			}
-		}
-		found.add(schema, name, engine)
 	}
 	return answer[tables]{value: found}
 }
 
+type table struct{ schema, name, engine string } // one without an engine was dropped meanwhile
+
 // add sorts a table. Whether Aria has encrypted one, no statement says; those in the
 // databases of the server's own are made by the session, which says that they are.
-func (t *tables) add(schema, name, engine string) {
-	own := schema == "mysql" || schema == "sys"
+func (t *tables) add(one table) {
+	schema, name, engine, own := one.schema, one.name, one.engine, one.schema == "mysql" || one.schema == "sys"
 	switch {
+	case engine == "":
 	case engine == "InnoDB" || engine == "Aria Page" && own:
 	case engine == "PERFORMANCE_SCHEMA" && schema == "performance_schema": // it has no rows of tables
 	case engine == "MEMORY": // its rows are on no disk
@@ -128,8 +125,7 @@ func (t *tables) add(schema, name, engine string) {
 	}
 }
 
-// emptyLog is what logEngine calls a log without rows.
-const emptyLog = "CSV without rows"
+const emptyLog = "CSV without rows" // what logEngine calls it
 
 // isLog reports whether a table is one of MariaDB's own logs.
 func isLog(schema, name string) bool {
@@ -146,18 +142,27 @@ func logEngine(ctx context.Context, server Querier, name string) (string, error)
 	return fmt.Sprintf("CSV, with %d rows", rows), nil
 }
 
-// formatOf is the engine of a table, with the format of its rows if it is Aria: only that in
-// pages is encrypted. It is empty if there is no such table.
-func formatOf(ctx context.Context, server Querier, schema, name string) (string, error) {
-	rows, err := server.Query(ctx, "SELECT IF(ENGINE = 'Aria', CONCAT('Aria ', ROW_FORMAT), COALESCE(ENGINE, '"+unknownEngine+"')) FROM information_schema.TABLES WHERE TABLE_SCHEMA = "+literal(schema)+" AND TABLE_NAME = "+literal(name))
+// askFormats adds tables as of now, with the format of their rows if they are Aria's: only
+// that in pages is encrypted. The server opens a table to say it, so each is asked by its name.
+func (t *tables) askFormats(ctx context.Context, server Querier, some []table) error {
+	asked, formats := []string{}, map[int]string{}
+	for i, one := range some {
+		asked = append(asked, fmt.Sprintf("SELECT %d, IF(ENGINE = 'Aria', CONCAT('Aria ', ROW_FORMAT), COALESCE(ENGINE, '%s')) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND BINARY TABLE_NAME = %[4]s",
+			i, unknownEngine, literal(one.schema), literal(one.name)))
+	}
+	rows, err := server.Query(ctx, strings.Join(asked, " UNION ALL "))
 	if err != nil {
-		return "", err
+		return err
 	}
-	if len(rows.Values) == 0 {
-		return "", nil
+	for _, r := range rows.Values {
+		i, err := strconv.Atoi(r[0].Text)
+		if err != nil || len(r) != 2 || i < 0 || i >= len(some) || formats[i] != "" || r[1].Text == "" {
+			return errors.New("the formats of tables are not those of the tables that were asked for")
+		}
+		formats[i] = r[1].Text
 	}
-	if len(rows.Values) != 1 || len(rows.Columns) != 1 {
-		return "", fmt.Errorf("no single table %q.%q", schema, name)
+	for i, one := range some {
+		t.add(table{one.schema, one.name, formats[i]})
 	}
-	return rows.Values[0][0].Text, nil
+	return nil
 }

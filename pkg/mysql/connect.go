@@ -27,7 +27,7 @@ const (
 	capabilities        = capLongPassword | capLongFlag | capProtocol41 | capTransactions | capSecureConnection | capPluginAuth
 
 	charsetUTF8MB4 = 45
-	stepTimeout    = 10 * time.Second // for reaching the server and the login, and for each query
+	stepTimeout    = 10 * time.Second // for reaching the server and the login
 	alertShare     = 10               // the part of the time for a login that an alert is awaited
 )
 
