@@ -23,29 +23,34 @@ const (
 // Keys say which of a chart's values make it run under a session. The zero Keys are
 // those of SCONE's documentation, wherever the chart has them.
 type Keys struct {
-	// ConfigID, CAS and LAS are keys; empty means the documented one.
-	ConfigID, CAS, LAS string
+	// ConfigIDs are keys for sessions, each as KEY or KEY=ROLE[/SERVICE]: a chart with
+	// parts of its own has one for each. None means the documented one.
+	ConfigIDs []string
+	// CAS and LAS are keys; empty means the documented one.
+	CAS, LAS string
 	// Service is appended to the session for a chart that wants session/service.
 	Service string
 	// LASAddress is the address of the LAS for the pods; empty means what the chart does.
 	LASAddress string
 }
 
+// setting is a value that is set, and the flag that names its key.
+type setting struct{ flag, key, fallback, value string }
+
 // values returns a copy of the user's values with those that make the chart run under
-// a session.
-func (k Keys) values(user map[string]any, chart *release.Chart, session, cas string) (map[string]any, error) {
+// the sessions of a release.
+func (k Keys) values(user map[string]any, chart *release.Chart, r *topology.Release) (map[string]any, error) {
 	values := copyValues(user)
-	id := session
-	if k.Service != "" {
-		id += "/" + k.Service
+	settings, err := k.sessions(r)
+	if err != nil {
+		return nil, err
 	}
-	type setting struct{ flag, key, fallback, value string }
-	settings := []setting{{"--config-id-key", k.ConfigID, ConfigIDKey, id}, {"--cas-key", k.CAS, CASKey, cas}}
+	settings = append(settings, setting{"--cas-key", k.CAS, CASKey, r.CASAddress})
 	if k.LASAddress != "" {
 		settings = append(settings, setting{"--las-key", k.LAS, LASKey, k.LASAddress})
 	}
 	for _, s := range settings {
-		key, err := chartKey(chart, s.flag, s.key, s.fallback)
+		key, err := chartKey(chart, user, r.Chart, s)
 		if err != nil {
 			return nil, err
 		}
@@ -56,17 +61,66 @@ func (k Keys) values(user map[string]any, chart *release.Chart, session, cas str
 	return values, nil
 }
 
-// chartKey finds a key among the chart's values: Helm ignores one that is not there.
-func chartKey(chart *release.Chart, flag, given, fallback string) (string, error) {
-	if given != "" {
-		if !chart.HasValue(given) {
-			return "", &KeyError{Chart: chart.Name, Key: given, Flag: flag}
-		}
-		return given, nil
+// sessions are the settings of the keys for sessions.
+func (k Keys) sessions(r *topology.Release) ([]setting, error) {
+	keys := k.ConfigIDs
+	if len(keys) == 0 {
+		keys = []string{""}
 	}
-	found := chart.FindValue(fallback)
+	var all []setting
+	for _, text := range keys {
+		key, target, named := strings.Cut(text, "=")
+		role, service, _ := strings.Cut(target, "/")
+		if !named {
+			role, service = string(topology.Database), k.Service
+		}
+		id := r.Session(topology.Role(role)).Name
+		if id == "" || named && key == "" {
+			return nil, &RoleError{Text: text, Roles: r.Roles()}
+		}
+		if service != "" {
+			id += "/" + service
+		}
+		all = append(all, setting{"--config-id-key", key, ConfigIDKey, id})
+	}
+	return all, nil
+}
+
+// RoleError means that a key is for a session that there is not.
+type RoleError struct {
+	// Text is KEY=ROLE[/SERVICE] as the user wrote it.
+	Text string
+	// Roles are those of the sessions that there are.
+	Roles []topology.Role
+}
+
+func (e *RoleError) Error() string {
+	var roles []string
+	for _, role := range e.Roles {
+		roles = append(roles, string(role))
+	}
+	return fmt.Sprintf("--config-id-key: got %.100q, want KEY or KEY=ROLE[/SERVICE] with one of the roles %s", e.Text, strings.Join(roles, ", "))
+}
+
+// Hint is empty: the text says it.
+func (*RoleError) Hint() string { return "" }
+
+// ExitCode is that of a command line that is wrong.
+func (*RoleError) ExitCode() int { return 2 }
+
+// chartKey finds a key among the chart's values, or those of the user's own, which the
+// chart may use through a template: Helm ignores a value that nothing uses, and what the
+// chart then runs is looked at once it is rendered.
+func chartKey(chart *release.Chart, user map[string]any, given topology.Chart, s setting) (string, error) {
+	if s.key != "" {
+		if !chart.HasValue(s.key) && !release.HasPath(user, s.key) {
+			return "", &KeyError{Chart: chart.Name, Given: given, Key: s.key, Flag: s.flag}
+		}
+		return s.key, nil
+	}
+	found := chart.FindValue(s.fallback)
 	if len(found) != 1 {
-		return "", &KeyError{Chart: chart.Name, Key: fallback, Flag: flag, Found: found}
+		return "", &KeyError{Chart: chart.Name, Given: given, Key: s.fallback, Flag: s.flag, Found: found}
 	}
 	return found[0], nil
 }
@@ -75,6 +129,8 @@ func chartKey(chart *release.Chart, flag, given, fallback string) (string, error
 type KeyError struct {
 	// Flag names another key.
 	Chart, Key, Flag string
+	// Given is the chart as the user named it.
+	Given topology.Chart
 	// Found are the keys of subcharts that could be meant.
 	Found []string
 }
@@ -83,24 +139,42 @@ func (e *KeyError) Error() string {
 	if len(e.Found) > 1 {
 		return fmt.Sprintf("chart %s: the value %s is in several subcharts: %s", e.Chart, e.Key, strings.Join(e.Found, ", "))
 	}
-	return fmt.Sprintf("chart %s has no value %s", e.Chart, e.Key)
+	return fmt.Sprintf("chart %s has no value %s, and the values that were given have none", e.Chart, e.Key)
 }
 
-// Hint says how to find the key.
+// Hint says how to find the key, with what the user gave.
 func (e *KeyError) Hint() string {
-	return fmt.Sprintf("Look for it with: helm show values %s; then name it with %s.", cmp.Or(e.Chart, "CHART"), e.Flag)
+	show := "helm show values " + cmp.Or(e.Given.Name, e.Chart, "CHART")
+	if e.Given.Repo != "" {
+		show += " --repo " + e.Given.Repo
+	}
+	if e.Given.Version != "" {
+		show += " --version " + e.Given.Version
+	}
+	return fmt.Sprintf("Look for it with: %s; then name it with %s.", show, e.Flag)
 }
 
-// copyValues copies the maps, so that the user's values stay as they are.
+// copyValues copies maps and lists, so that the user's values stay as they are.
 func copyValues(values map[string]any) map[string]any {
 	out := map[string]any{}
 	for key, value := range values {
-		if inner, ok := value.(map[string]any); ok {
-			value = copyValues(inner)
-		}
-		out[key] = value
+		out[key] = copyValue(value)
 	}
 	return out
+}
+
+func copyValue(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		return copyValues(value)
+	case []any:
+		var out []any
+		for _, item := range value {
+			out = append(out, copyValue(item))
+		}
+		return out
+	}
+	return value
 }
 
 // Clients say how clients of the database are started, where that cannot be taken
@@ -150,7 +224,7 @@ type renderer func(ctx context.Context, spec release.Spec, chart *release.Chart)
 // render makes the manifests and checks them, before anything is created. What Helm
 // will send is checked once more before it sends it.
 func (s *Site) render(ctx context.Context, how renderer, spec release.Spec, chart *release.Chart, r *topology.Release, inputs *Inputs) (*rendered, error) {
-	values, err := inputs.Keys.values(spec.Values, chart, r.Session(topology.Database).Name, r.CASAddress)
+	values, err := inputs.Keys.values(spec.Values, chart, r)
 	if err != nil {
 		return nil, err
 	}

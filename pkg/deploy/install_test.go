@@ -201,7 +201,7 @@ func TestInstallRefusesBeforeAnythingIsMade(t *testing.T) {
 		"no SGX in the manifests":   {nil, func(in *deploy.Inputs) { in.Plan.Values = map[string]any{"sgx": 0} }, "no SGX resource", "ook at the chart's values"},
 		"a chart that does not render": {nil, func(in *deploy.Inputs) { in.Plan.Values = map[string]any{"scone": map[string]any{"attestation": "x"}} },
 			"scone", ""},
-		"a key that the chart has not": {nil, func(in *deploy.Inputs) { in.Keys.ConfigID = "nowhere.config_id" }, "chart mariadb has no value nowhere.config_id", "--config-id-key"},
+		"a key that the chart has not": {nil, func(in *deploy.Inputs) { in.Keys.ConfigIDs = []string{"nowhere.config_id"} }, "chart mariadb has no value nowhere.config_id", "--config-id-key"},
 		"a CAS key that it has not":    {nil, func(in *deploy.Inputs) { in.Keys.CAS = "nowhere" }, "chart mariadb has no value nowhere", "--cas-key"},
 		"a LAS key that it has not":    {nil, func(in *deploy.Inputs) { in.Keys.LAS, in.Keys.LASAddress = "nowhere", "las" }, "chart mariadb has no value nowhere", "--las-key"},
 	} {

@@ -69,7 +69,7 @@ func (s *Site) named(o Template, plan topology.Plan, earlier *topology.Release) 
 	recorded := known.Session(topology.Database).Name
 	database := topology.Session{Name: cmp.Or(plan.DatabaseSession, recorded)}
 	r = &topology.Release{
-		Name: o.Name, Namespace: s.Cluster.Namespace(), CASAddress: cmp.Or(plan.CASAddress, known.CASAddress, o.CAS), AllowedKinds: plan.AllowedKinds,
+		Name: o.Name, Namespace: s.Cluster.Namespace(), Chart: plan.Chart, CASAddress: cmp.Or(plan.CASAddress, known.CASAddress, o.CAS), AllowedKinds: plan.AllowedKinds,
 		Trust: attest.Trust{Deviations: attest.Deviations()}, // nothing is installed, so nothing needs to be accepted
 	}
 	for _, p := range []struct{ what, got, want string }{
@@ -86,6 +86,9 @@ func (s *Site) named(o Template, plan topology.Plan, earlier *topology.Release) 
 			return nil, false, err
 		}
 		database.Name, invented = topology.DatabaseName(topology.OwnerName(o.Name, token)), true
+	}
+	if client := cmp.Or(plan.ClientSession, known.Session(topology.Client).Name); client != "" {
+		r.SetSession(topology.Client, topology.Session{Name: client})
 	}
 	r.SetSession(topology.Database, database)
 	return r, invented, nil

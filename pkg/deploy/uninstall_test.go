@@ -208,7 +208,8 @@ func TestKeyError(t *testing.T) {
 		err        *deploy.KeyError
 		text, hint string
 	}{
-		{&deploy.KeyError{Chart: "c", Key: "k", Flag: "--cas-key"}, "chart c has no value k", "Look for it with: helm show values c; then name it with --cas-key."},
+		{&deploy.KeyError{Chart: "c", Key: "k", Flag: "--cas-key"}, "chart c has no value k, and the values that were given have none", "Look for it with: helm show values c; then name it with --cas-key."},
+		{&deploy.KeyError{Chart: "c", Given: topology.Chart{Name: "apps/c", Repo: "https://r", Version: "1.2"}, Key: "k", Flag: "--f"}, "chart c has no value k, and the values that were given have none", "Look for it with: helm show values apps/c --repo https://r --version 1.2; then name it with --f."},
 		{&deploy.KeyError{Key: "k", Flag: "--f", Found: []string{"a.k", "b.k"}}, "chart : the value k is in several subcharts: a.k, b.k", "Look for it with: helm show values CHART; then name it with --f."},
 	} {
 		if got := c.err.Error(); got != c.text {

@@ -24,9 +24,23 @@ type ManifestError struct {
 	// Deviation is the name under which a policy can accept it; empty if none can.
 	Deviation attest.Deviation
 	hint      string
+	// More are further problems, one a line.
+	More []string
 }
 
+// maxMore is how many further problems are told.
+const maxMore = 30
+
 func (e *ManifestError) Error() string {
+	lines := append([]string{e.first()}, e.More[:min(len(e.More), maxMore)]...)
+	if more := len(e.More) - maxMore; more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// first is the first problem.
+func (e *ManifestError) first() string {
 	switch {
 	case e.Object == "":
 		return "rendered chart: " + e.Problem
@@ -75,11 +89,16 @@ func (p Promise) Check(text []byte) (*Checked, error) {
 	}
 	checked := &Checked{Manifest: m}
 	var client *topology.Pod
+	var wrong *ManifestError
 	for _, made := range makers {
 		refused, accepted := p.Refused(append(p.JudgePod(&made.template.Spec), annotationProblems(made.template.Annotations, made.template.Annotations)...))
-		if len(refused) > 0 {
-			first := refused[0]
-			return nil, &ManifestError{Object: made.String(), Container: first.Container, Problem: first.Text, Deviation: first.Deviation}
+		for _, problem := range refused {
+			e := &ManifestError{Object: made.String(), Container: problem.Container, Problem: problem.Text, Deviation: problem.Deviation}
+			if wrong == nil {
+				wrong = e
+				continue
+			}
+			wrong.More = append(wrong.More, e.first())
 		}
 		for _, problem := range accepted {
 			checked.Accepted = append(checked.Accepted, made.String()+": "+problem.String()+" ("+string(problem.Deviation)+")")
@@ -87,6 +106,9 @@ func (p Promise) Check(text []byte) (*Checked, error) {
 		if found := p.client(&made.template.Spec); client == nil && found != nil {
 			client = found
 		}
+	}
+	if wrong != nil {
+		return nil, wrong
 	}
 	if client == nil {
 		return nil, &ManifestError{Problem: "got no pod, want one that runs MariaDB"}

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
-	"strings"
 
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart"
@@ -34,19 +33,7 @@ type Chart struct {
 // HasValue reports whether the chart's default values have the key path, such as
 // "scone.attestation.cas"; those of a subchart begin with its name or alias. A
 // value that is not there is one that the chart would silently ignore.
-func (c *Chart) HasValue(path string) bool {
-	keys := strings.Split(path, ".")
-	at := c.defaults
-	for _, key := range keys[:len(keys)-1] {
-		next, ok := at[key].(map[string]any)
-		if !ok {
-			return false
-		}
-		at = next
-	}
-	_, ok := at[keys[len(keys)-1]]
-	return ok
-}
+func (c *Chart) HasValue(path string) bool { return HasPath(c.defaults, path) }
 
 // FindValue returns the keys under which the chart's default values have path: the
 // path itself, or else that path in each part of the values, such as a subchart.

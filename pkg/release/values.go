@@ -2,6 +2,7 @@ package release
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,20 +46,117 @@ func MergeValues(files []string, set, setString, setFile, setJSON []string) (map
 }
 
 // SetPath sets the value at a path of keys such as "scone.attestation.cas",
-// making the maps on the way. It refuses to replace anything else by a map.
+// making the maps on the way. It refuses to replace anything else by a map. An item of a
+// list that is there is named by its number: "primary.extraEnvVars[0].value".
 func SetPath(values map[string]any, path string, value any) error {
-	keys := strings.Split(path, ".")
-	at := values
-	for i, key := range keys[:len(keys)-1] {
-		if at[key] == nil {
-			at[key] = map[string]any{}
+	steps, err := stepsOf(path)
+	if err != nil {
+		return err
+	}
+	var at any = values
+	for i, s := range steps[:len(steps)-1] {
+		if m, ok := at.(map[string]any); ok && s.index < 0 && m[s.key] == nil && steps[i+1].index < 0 {
+			m[s.key] = map[string]any{}
 		}
-		next, ok := at[key].(map[string]any)
+		next, ok := s.in(at)
 		if !ok {
-			return fmt.Errorf("setting value %s: got %T at %s, want a map", path, at[key], strings.Join(keys[:i+1], "."))
+			return fmt.Errorf("setting value %s: there is nothing at %s", path, written(steps[:i+1]))
 		}
 		at = next
 	}
-	at[keys[len(keys)-1]] = value
-	return nil
+	last := steps[len(steps)-1]
+	switch at := at.(type) {
+	case map[string]any:
+		if last.index < 0 {
+			at[last.key] = value
+			return nil
+		}
+	case []any:
+		if last.index >= 0 && last.index < len(at) {
+			at[last.index] = value
+			return nil
+		}
+	}
+	want := "a map"
+	if last.index >= 0 {
+		want = fmt.Sprintf("a list with an item %d", last.index)
+	}
+	return fmt.Errorf("setting value %s: got %T at %s, want %s", path, at, written(steps[:len(steps)-1]), want)
+}
+
+// HasPath reports whether values have something at a path, perhaps null.
+func HasPath(values map[string]any, path string) bool {
+	steps, err := stepsOf(path)
+	if err != nil {
+		return false
+	}
+	var at any = values
+	for _, s := range steps {
+		next, ok := s.in(at)
+		if !ok {
+			return false
+		}
+		at = next
+	}
+	return true
+}
+
+// step is one part of a path: a key, or the number of an item if it is not below zero.
+type step struct {
+	key   string
+	index int
+}
+
+// in is what a step leads to, and whether there is anything.
+func (s step) in(at any) (any, bool) {
+	switch at := at.(type) {
+	case map[string]any:
+		value, ok := at[s.key]
+		return value, ok && s.index < 0
+	case []any:
+		if s.index >= 0 && s.index < len(at) {
+			return at[s.index], true
+		}
+	}
+	return nil, false
+}
+
+// stepsOf reads a path.
+func stepsOf(path string) ([]step, error) {
+	var steps []step
+	for _, part := range strings.Split(path, ".") {
+		key, rest, _ := strings.Cut(part, "[")
+		if key == "" {
+			return nil, fmt.Errorf("value %.100q: want KEY.KEY or KEY[NUMBER].KEY", path)
+		}
+		steps = append(steps, step{key, -1})
+		if rest == "" && key == part {
+			continue
+		}
+		for _, item := range strings.Split(rest, "[") {
+			digits, closed := strings.CutSuffix(item, "]")
+			index, err := strconv.Atoi(digits)
+			if !closed || err != nil || index < 0 {
+				return nil, fmt.Errorf("value %.100q: want KEY.KEY or KEY[NUMBER].KEY", path)
+			}
+			steps = append(steps, step{"", index})
+		}
+	}
+	return steps, nil
+}
+
+// written writes a path.
+func written(steps []step) string {
+	var text string
+	for _, s := range steps {
+		switch {
+		case s.index >= 0:
+			text += fmt.Sprintf("[%d]", s.index)
+		case text != "":
+			text += "." + s.key
+		default:
+			text = s.key
+		}
+	}
+	return text
 }

@@ -70,3 +70,33 @@ func TestSetPath(t *testing.T) {
 		t.Errorf("got %v, want an error: s is no map", err)
 	}
 }
+
+// Items of lists are named by their numbers, where they are.
+func TestSetPathInLists(t *testing.T) {
+	values := func() map[string]any {
+		return map[string]any{"p": map[string]any{"env": []any{map[string]any{"name": "A"}, map[string]any{"name": "B", "value": "x"}}}, "m": []any{[]any{1, 2}}, "n": nil}
+	}
+	got := values()
+	for path, value := range map[string]any{"p.env[0].value": "1", "p.env[1].value": "2", "m[0][1]": 3, "n": 4} {
+		if err := release.SetPath(got, path, value); err != nil || !release.HasPath(got, path) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	want := map[string]any{"p": map[string]any{"env": []any{map[string]any{"name": "A", "value": "1"}, map[string]any{"name": "B", "value": "2"}}}, "m": []any{[]any{1, 3}}, "n": 4}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	for _, path := range []string{"p.env[2].value", "p.env[0]x", "p.env[-1]", "p.env[a]", "p.env[0", "p[0]", "", "a..b", "new[0]", "m[0][2]", "p.env.x"} {
+		if err := release.SetPath(values(), path, 1); err == nil {
+			t.Errorf("%q was set", path)
+		}
+		if release.HasPath(values(), path) {
+			t.Errorf("%q is there", path)
+		}
+	}
+	for _, path := range []string{"p", "p.env", "p.env[1].value", "n"} {
+		if !release.HasPath(values(), path) {
+			t.Errorf("%q is not there", path)
+		}
+	}
+}

@@ -117,6 +117,17 @@ func (r *Release) SetSession(role Role, s Session) {
 	r.Members = append(r.Members, Member{role, s})
 }
 
+// Roles are those of the sessions that programs run under.
+func (r *Release) Roles() []Role {
+	var all []Role
+	for _, m := range r.Members {
+		if m.Role != Namespace {
+			all = append(all, m.Role)
+		}
+	}
+	return all
+}
+
 // Admitting are the sessions that say which machines they admit, clients first.
 func (r *Release) Admitting() []*Session {
 	var all []*Session

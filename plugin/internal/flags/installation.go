@@ -50,7 +50,7 @@ func (f *Installation) AddFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.setJSON, "set-json", nil, "values as KEY=JSON")
 	flags.BoolVar(&f.CreateNamespace, "create-namespace", false, "create the namespace if it is missing")
 	flags.StringSliceVar(&f.allowed, "allow-kind", nil, "kind of objects that the chart may have although it is not known what they run, as KIND.GROUP; may be repeated")
-	flags.StringVar(&f.keys.ConfigID, "config-id-key", "", "key of the chart's values for the session (default "+deploy.ConfigIDKey+", perhaps in a subchart)")
+	flags.StringArrayVar(&f.keys.ConfigIDs, "config-id-key", nil, "key of the chart's values, or of your own, for the session, as KEY or KEY=ROLE[/SERVICE] with the role database or client; items of lists are KEY[0]; may be repeated (default "+deploy.ConfigIDKey+", perhaps in a subchart)")
 	flags.StringVar(&f.keys.CAS, "cas-key", "", "key of the chart's values for the CAS (default "+deploy.CASKey+", perhaps in a subchart)")
 	flags.StringVar(&f.keys.LAS, "las-key", "", "key of the chart's values for the LAS, used with --las (default "+deploy.LASKey+", perhaps in a subchart)")
 	flags.StringVar(&f.keys.Service, "config-id-service", "", "service to append to the session for a chart that wants session/service (not for our own chart)")
@@ -89,6 +89,7 @@ func (f *Installation) Names(earlier *topology.Release) (*deploy.Inputs, error) 
 		return nil, err
 	}
 	in.Plan.DatabaseSession, _ = First(f.LookupEnv, "database-session", f.database, "DBSESSION", "")
+	in.Plan.ClientSession, _ = First(f.LookupEnv, "client-session", f.client, "DBCLIENT", "")
 	return in, f.addClients(in, earlier)
 }
 
