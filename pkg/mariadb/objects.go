@@ -30,8 +30,9 @@ type objects struct {
 type loadable struct {
 	// names are those in mysql.plugin and mysql.func.
 	names []string
-	// made counts the statements that made a function of a library since the start.
-	made string
+	// made and installed count the statements that made a function of a library, or loaded a
+	// plugin, since the start.
+	made, installed string
 }
 
 // neighbours are who is connected.
@@ -160,14 +161,14 @@ func askLoadable(ctx context.Context, server Querier) answer[loadable] {
 	if err != nil {
 		return answer[loadable]{err: err}
 	}
-	status, err := server.Query(ctx, "SHOW GLOBAL STATUS WHERE Variable_name = 'Com_create_udf'")
-	if err == nil && (len(status.Values) != 1 || len(status.Columns) != 2) {
-		err = errors.New("the server does not say how many functions of libraries were made")
+	status, err := server.Query(ctx, "SHOW GLOBAL STATUS WHERE Variable_name IN ('Com_create_udf', 'Com_install_plugin')") // in this order
+	if err == nil && (len(status.Values) != 2 || len(status.Columns) != 2) {
+		err = errors.New("the server does not say how many functions and plugins of libraries were made")
 	}
 	if err != nil {
 		return answer[loadable]{err: err}
 	}
-	return answer[loadable]{value: loadable{append(plugins, functions...), status.Values[0][1].Text}}
+	return answer[loadable]{value: loadable{append(plugins, functions...), status.Values[0][1].Text, status.Values[1][1].Text}}
 }
 
 func askNeighbours(ctx context.Context, server Querier) answer[neighbours] {
@@ -258,6 +259,9 @@ func decidePlugins(o *Observation) conclusion {
 	}
 	if found.made != "0" {
 		deviations = append(deviations, found.made+" functions of libraries were made since the start; the server does not list those that it has")
+	}
+	if found.installed != "0" {
+		deviations = append(deviations, found.installed+" plugins were loaded since the start: what their code did stays, also when they are gone")
 	}
 	reason := fmt.Sprintf("%d plugins", len(o.answers.plugins.value))
 	if known == nil {

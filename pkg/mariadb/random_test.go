@@ -345,15 +345,20 @@ func (i *insider) apply(t *testing.T, n int) []change {
 	return made
 }
 
-// wantCleanButTraces demands that everything passes but what a setting leaves behind until
-// the next restart.
+// wantCleanButTraces demands that everything passes but what a setting or a plugin leaves
+// behind until the next restart.
 func wantCleanButTraces(t *testing.T, changes []change) {
 	t.Helper()
 	seen := mariadb.Ask(t.Context(), t, goodTarget())
 	for _, id := range mariadb.Asked() {
 		outcome, said, _ := seen.Conclude(id)
-		if outcome != check.Pass && id != "set-01" && id != "enc-03" {
+		if outcome != check.Pass && id != "set-01" && id != "enc-03" && !(id == "obj-01" && onlyTrace(said)) {
 			t.Errorf("after these were undone: %s: got %v (%s); %+v", id, outcome, said, changes)
 		}
 	}
+}
+
+// onlyTrace reports whether all that is wrong with plugins is that some were there.
+func onlyTrace(said string) bool {
+	return !strings.Contains(said, ";") && strings.Contains(said, "plugins were loaded since the start")
 }
