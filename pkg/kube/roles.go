@@ -54,6 +54,9 @@ func verifyRights() []right {
 		{"apps", "statefulsets", []string{"get"}},
 		{"apps", "deployments", []string{"get"}},
 		{"apps", "daemonsets", []string{"get"}},
+		{"apps", "replicasets", []string{"get"}},
+		{"", "replicationcontrollers", []string{"get"}},
+		{"batch", "cronjobs", []string{"get"}},
 		{"discovery.k8s.io", "endpointslices", []string{"list"}},
 		{"batch", "jobs", []string{"create", "delete"}},
 	}

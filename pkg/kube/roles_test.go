@@ -120,6 +120,13 @@ func TestEachWorkNeedsNoMoreThanItsRole(t *testing.T) {
 		_, endsErr := c.Endpoints(ctx, namespace, "db")
 		return cmp.Or(podsErr, setErr, serviceErr, endsErr)
 	}
+	others := func(ctx context.Context, c *Cluster) (err error) { // what other charts may have
+		for _, kind := range []string{"Deployment", "DaemonSet", "ReplicaSet", "ReplicationController", "CronJob"} {
+			_, kindErr := c.Object(ctx, namespace, kind, "db")
+			err = cmp.Or(err, kindErr)
+		}
+		return err
+	}
 	reach := func(ctx context.Context, c *Cluster) error {
 		_, err := c.readyPod(ctx, namespace, "cas")
 		return err
@@ -128,7 +135,7 @@ func TestEachWorkNeedsNoMoreThanItsRole(t *testing.T) {
 		work string
 		do   []func(context.Context, *Cluster) error
 	}{
-		{"confidb-verify", []func(context.Context, *Cluster) error{look, nodes, run}},
+		{"confidb-verify", []func(context.Context, *Cluster) error{look, others, nodes, run}},
 		{"confidb-sql", []func(context.Context, *Cluster) error{nodes, run}},
 		{"confidb-install", []func(context.Context, *Cluster) error{stuck, await, look, nodes, run}},
 		{"confidb-cas", []func(context.Context, *Cluster) error{reach}},

@@ -441,6 +441,12 @@ func TestDeviationsOfPods(t *testing.T) {
 	if found := strings.Join(l.problems(t), "\n"); !strings.Contains(found, "mounts the volume data of one") {
 		t.Errorf("a sidecar with the data: got %q", found)
 	}
+	again := claim("data-db1-mariadb-0")
+	again.Name, l.db().Spec.Containers[1].VolumeMounts[0].Name = "again", "again"
+	l.db().Spec.Volumes = append(l.db().Spec.Volumes, again)
+	if found := strings.Join(l.problems(t), "\n"); !strings.Contains(found, "mounts the volume data of one") {
+		t.Errorf("a sidecar with the data under another name: got %q", found)
+	}
 	l = running(t)
 	l.promise.Deviations = attest.Deviations()
 	l.mariadb().SecurityContext.Capabilities.Add = []corev1.Capability{"SYS_ADMIN"}

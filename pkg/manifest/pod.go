@@ -159,17 +159,27 @@ func sharedVolumes(spec *corev1.PodSpec, c *corev1.Container) string {
 			if strings.HasPrefix(m.Name, tokenVolume) {
 				continue
 			}
-			if slices.ContainsFunc(c.VolumeMounts, func(o corev1.VolumeMount) bool { return o.Name == m.Name }) {
+			if slices.ContainsFunc(c.VolumeMounts, func(o corev1.VolumeMount) bool { return kept(spec, o.Name) == kept(spec, m.Name) }) {
 				return m.Name
 			}
 		}
 		for _, m := range other.VolumeDevices {
-			if slices.ContainsFunc(c.VolumeDevices, func(o corev1.VolumeDevice) bool { return o.Name == m.Name }) {
+			if slices.ContainsFunc(c.VolumeDevices, func(o corev1.VolumeDevice) bool { return kept(spec, o.Name) == kept(spec, m.Name) }) {
 				return m.Name
 			}
 		}
 	}
 	return ""
+}
+
+// kept says where the files of a volume are: two volumes of a pod may be of one claim.
+func kept(spec *corev1.PodSpec, volume string) string {
+	for _, v := range spec.Volumes {
+		if v.Name == volume && v.PersistentVolumeClaim != nil {
+			return "claim/" + v.PersistentVolumeClaim.ClaimName
+		}
+	}
+	return volume
 }
 
 func sgxResource(c *corev1.Container) string {
