@@ -71,7 +71,7 @@ func objectSources() []struct{ columns, from string } {
 	return []struct{ columns, from string }{
 		{`IF(TABLE_TYPE = 'VIEW', 'VIEW', 'TABLE'), TABLE_SCHEMA, TABLE_NAME, '', '', COALESCE(ENGINE, '')`,
 			`information_schema.TABLES WHERE BINARY TABLE_SCHEMA IN ('mysql', 'sys') AND TABLE_TYPE <> 'VIEW'`},
-		{`'VIEW', TABLE_SCHEMA, TABLE_NAME, DEFINER, SECURITY_TYPE, ''`, `information_schema.VIEWS`},
+		{`'VIEW', TABLE_SCHEMA, TABLE_NAME, DEFINER, SECURITY_TYPE, IF(VIEW_DEFINITION = '', '', SHA2(VIEW_DEFINITION, 256))`, `information_schema.VIEWS`}, // hidden without SELECT
 		{`'TRIGGER', TRIGGER_SCHEMA, TRIGGER_NAME, DEFINER, 'DEFINER', SHA2(CONCAT_WS('|', EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_STATEMENT), 256)`, `information_schema.TRIGGERS`},
 		{`type, db, name, definer, security_type, SHA2(CONCAT_WS('|', param_list, returns, body), 256)`, `mysql.proc`},
 		{`'EVENT', db, name, definer, 'DEFINER', ''`, `mysql.event`},

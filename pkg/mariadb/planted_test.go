@@ -75,6 +75,10 @@ func TestPlantedObjects(t *testing.T) {
 		// databases of the server's own
 		row("a table in mysql", `TABLE "mysql"."x" is not of`, "CREATE TABLE mysql.x (a int)", "DROP TABLE mysql.x"),
 		row("a view in sys", `VIEW "sys"."x" is not of`, "CREATE DEFINER=confidb_app@'%' VIEW sys.x AS SELECT 1 AS a", "DROP VIEW sys.x"),
+		{name: "another body of a view", do: []string{"SET @kept=(SELECT VIEW_DEFINITION FROM information_schema.VIEWS WHERE TABLE_SCHEMA='sys' AND TABLE_NAME='version')", "CREATE OR REPLACE DEFINER='mariadb.sys'@'localhost' SQL SECURITY INVOKER VIEW sys.version AS SELECT 1 AS sys_version, 2 AS mysql_version"},
+			undo: []string{"EXECUTE IMMEDIATE CONCAT('CREATE OR REPLACE DEFINER=''mariadb.sys''@''localhost'' SQL SECURITY INVOKER VIEW sys.version AS ', @kept)"}, id: "obj-03", mention: `VIEW "sys"."version" is not as in`},
+		{name: "another body of the view of accounts", do: []string{"SET @kept=(SELECT VIEW_DEFINITION FROM information_schema.VIEWS WHERE TABLE_SCHEMA='mysql' AND TABLE_NAME='user')", "CREATE OR REPLACE DEFINER='mariadb.sys'@'localhost' SQL SECURITY DEFINER VIEW mysql.user AS SELECT 1 AS Host"},
+			undo: []string{"EXECUTE IMMEDIATE CONCAT('CREATE OR REPLACE DEFINER=''mariadb.sys''@''localhost'' SQL SECURITY DEFINER VIEW mysql.user AS ', @kept)"}, id: "obj-03", mention: `VIEW "mysql"."user" is not as in`},
 		row("a procedure in mysql", `PROCEDURE "mysql"."x" is not of`, "CREATE PROCEDURE mysql.x() SELECT 1", "DROP PROCEDURE mysql.x"),
 		row("a trigger in sys", `TRIGGER "sys"."x" is not of`, "CREATE TRIGGER sys.x BEFORE INSERT ON sys.sys_config FOR EACH ROW SET @a=1", "DROP TRIGGER sys.x"),
 		{name: "another body of a procedure", do: []string{"SET @kept=(SELECT body FROM mysql.proc WHERE name='AddGeometryColumn')", "UPDATE mysql.proc SET body='SELECT 1' WHERE name='AddGeometryColumn'"},
