@@ -18,6 +18,7 @@ func TestAStatementOfOtherChecks(t *testing.T) {
 		"with a space":   func(id string) string { return id + " " },
 		"with no width":  func(id string) string { return id + "\u200b" },
 		"in Cyrillic":    func(id string) string { return strings.ReplaceAll(id, "a", "а") },
+		"cut":            func(id string) string { return id[:len(id)-1] },
 		"another hyphen": func(id string) string { return strings.ReplaceAll(id, "-", "‐") },
 	} {
 		s := newScene(t)
