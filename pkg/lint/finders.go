@@ -64,6 +64,7 @@ const (
 	codeUnknown       = "CDB0002"
 	codeExpired       = "CDB0003"
 	codeNothing       = "CDB0004"
+	codeUnfilled      = "CDB0005"
 	codeNoPlatforms   = "CDB2002"
 	codeMixed         = "CDB2003"
 	codeBareID        = "CDB2004"
@@ -79,6 +80,7 @@ func finders() map[string]finder {
 		codeUnknown:    nil,
 		codeExpired:    nil,
 		codeNothing:    nil,
+		codeUnfilled:   findUnfilled,
 
 		"CDB1001": findMode("none"),
 		"CDB1002": findMode("maa"),

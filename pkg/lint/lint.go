@@ -84,7 +84,7 @@ func Check(sessions []*session.Session, now time.Time) ([]Problem, error) {
 	}
 	var all []Problem
 	for _, in := range inputs(sessions) {
-		found := append(b.problems(in, finders), b.broken(in.applied.err)...)
+		found := withoutUnfilled(append(b.problems(in, finders), b.broken(in.applied.err)...))
 		found = append(found, b.suppress(in.Session, found, now)...)
 		sort.SliceStable(found, func(i, j int) bool { return inOrder(&found[i], &found[j]) < 0 })
 		all = append(all, found...)

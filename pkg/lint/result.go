@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/confidb/confidb/pkg/document"
 	"github.com/confidb/confidb/pkg/session"
 )
 
@@ -57,7 +58,11 @@ func (r *Result) Look(documents []Document, stored bool, now time.Time) error {
 		check = CheckStored
 	}
 	found, err := check(sessions, now)
-	r.Problems = append(r.Problems, withoutRefused(found, r.Problems)...)
+	found = withoutRefused(found, slices.DeleteFunc(slices.Clone(r.Problems), func(p Problem) bool { return isUnfilled(p, found) }))
+	r.Problems = withoutUnfilled(append(r.Problems, found...))
+	for i, p := range r.Problems {
+		r.Problems[i].Got, r.Problems[i].Path = document.Unblank(p.Got), document.Unblank(p.Path)
+	}
 	r.sort()
 	return err
 }

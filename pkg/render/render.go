@@ -4,8 +4,10 @@
 package render
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"unicode"
@@ -18,17 +20,53 @@ import (
 // Session replaces $NAME and ${NAME} in the values of a template, as the SCONE CLI
 // does with --use-env and -e. $$SCONE::…$$, \@\@NAME and @@1 stay as they are, and
 // so does everything else, comments included. What is wrong with it, such as the
-// variables that lookup does not know, is a
-// *document.Errors. newName, unless empty,
+// variables that lookup does not know, is a *document.Errors. newName, unless empty,
 // replaces the name of the session afterwards.
+//
+// lookup is asked for {{name}}, with its braces, too: so other tools of the vendor write
+// what they replace. If it knows one it must know all; if not they stay, as programs
+// have such texts of their own.
 //
 // A value stays one value, whatever it holds. The exception is a list that
 // consists of one variable only, as in platforms: [$PLATFORMS]: there a value of
 // several words, separated by commas or white space and perhaps in brackets,
 // becomes several items.
 func Session(file string, template []byte, lookup func(string) (string, bool), newName string) ([]byte, error) {
-	r := &renderer{Problems: document.Problems{File: file}, lookup: lookup, src: document.NewSource(document.WithoutMark(template))}
-	whole := r.Read(template, document.Gate{})
+	r := newRenderer(file, template, lookup)
+	return r.render(newName)
+}
+
+// Unfilled is Session for whoever looks at a template without all of its values: what
+// lookup does not know stays, with the words of document.Blank for {{name}}.
+func Unfilled(file string, template []byte, lookup func(string) (string, bool)) ([]byte, error) {
+	r := newRenderer(file, template, lookup)
+	r.partial = true
+	if blanked := document.Blank(r.template); !bytes.Equal(blanked, r.template) {
+		r.template, r.blanked = blanked, true
+	}
+	return r.render("")
+}
+
+func newRenderer(file string, template []byte, lookup func(string) (string, bool)) *renderer {
+	r := &renderer{Problems: document.Problems{File: file}, lookup: lookup, template: template}
+	blanked := document.Blank(template)
+	if bytes.Equal(blanked, template) {
+		return r
+	}
+	r.blanked = slices.ContainsFunc(document.Blanks(string(blanked)), func(name string) bool { _, ok := lookup(name); return ok })
+	if !r.blanked { // it stays what it is, unless that is no YAML
+		trial := document.Problems{File: file}
+		r.blanked = trial.Read(template, document.Gate{}) == nil
+	}
+	if r.blanked {
+		r.template = blanked
+	}
+	return r
+}
+
+func (r *renderer) render(newName string) ([]byte, error) {
+	r.src = document.NewSource(document.WithoutMark(r.template))
+	whole := r.Read(r.template, document.Gate{})
 	if whole == nil {
 		return nil, r.Err()
 	}
@@ -41,6 +79,9 @@ func Session(file string, template []byte, lookup func(string) (string, bool), n
 		r.rename(root, newName)
 	}
 	text := r.apply()
+	if r.blanked && !r.partial { // those in comments
+		text = []byte(document.Unblank(string(text)))
+	}
 	if rendered := r.Read(text, document.Gate{}); rendered != nil {
 		r.compare(root, rendered.Content[0], "")
 	}
@@ -53,8 +94,12 @@ func Session(file string, template []byte, lookup func(string) (string, bool), n
 type renderer struct {
 	document.Problems
 	lookup func(string) (string, bool)
-	src    document.Source
-	edits  []edit
+	// template is the text, in which words stand for {{name}}.
+	template []byte
+	src      document.Source
+	edits    []edit
+	// blanked means that template has such words, partial that nothing needs a value.
+	blanked, partial bool
 	// newName is the value of the name in the end, if it was replaced.
 	newName string
 }
@@ -69,33 +114,70 @@ func variable() *regexp.Regexp {
 	return regexp.MustCompile(`\$\$[^$]*\$\$|\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Za-z_][A-Za-z0-9_]*)`)
 }
 
+// reference is a variable in a text: its place there, and its name.
+type reference struct {
+	from, to int
+	name     string
+}
+
+// references are the variables of a text, in its order: those of the vendor's other tool
+// within $$SCONE::…$$ as well.
+func (r *renderer) references(text string) []reference {
+	var all []reference
+	for _, m := range variable().FindAllStringSubmatchIndex(text, -1) {
+		if name := group(text, m, 1) + group(text, m, 2); name != "" {
+			all = append(all, reference{m[0], m[1], name})
+		}
+	}
+	if !r.blanked {
+		return all
+	}
+	at := 0
+	for _, name := range document.Blanks(text) {
+		word := string(document.Blank([]byte(name)))
+		at += strings.Index(text[at:], word)
+		all = append(all, reference{at, at + len(word), name})
+		at += len(word)
+	}
+	slices.SortFunc(all, func(a, b reference) int { return a.from - b.from })
+	return all
+}
+
+// holdsOne reports whether a text is a variable and nothing else.
+func (r *renderer) holdsOne(text string) bool {
+	all := r.references(text)
+	return len(all) == 1 && all[0].from == 0 && all[0].to == len(text)
+}
+
 // entry replaces the variables of one value, line by line in the source.
 func (r *renderer) entry(e document.Entry) {
-	if e.Value.Kind != document.Scalar || !strings.Contains(e.Value.Value, "$") {
+	if e.Value.Kind != document.Scalar || len(r.references(e.Value.Value)) == 0 {
 		return
 	}
-	whole := variable().FindString(e.Value.Value) == e.Value.Value
+	whole := r.holdsOne(e.Value.Value)
 	r.src.Parts(r.src.Scalar(e.Value, e.Indent), func(line int, m document.Mask) {
-		for _, found := range variable().FindAllStringSubmatchIndex(r.src[line][m.From:m.To], -1) {
+		for _, found := range r.references(r.src[line][m.From:m.To]) {
 			r.replace(e, line, m, found, e.Alone && whole)
 		}
 	})
 }
 
-func (r *renderer) replace(e document.Entry, line int, m document.Mask, found []int, list bool) {
-	text := r.src[line][m.From:m.To]
-	name := group(text, found, 1) + group(text, found, 2)
-	if name == "" {
-		return // $$SCONE::…$$
+func (r *renderer) replace(e document.Entry, line int, m document.Mask, found reference, list bool) {
+	value, ok := r.lookup(found.name)
+	switch {
+	case ok:
+		r.edits = append(r.edits, edit{line, m.From + found.from, found.to - found.from, r.quote(e.Value, e.Path, value, list)})
+	case !r.partial:
+		r.missing(e, line, len([]rune(r.src[line][:m.From+found.from]))+1, found.name)
 	}
-	value, ok := r.lookup(name)
-	if !ok {
-		column := len([]rune(r.src[line][:m.From+found[0]])) + 1
-		r.At(line+1, column, "", "%s: Value for variable $%s is missing at line %d column %d", e.Path, name, line+1, column).Advice =
-			fmt.Sprintf("give it with -e %s=VALUE, or have variables taken from the environment", name)
-		return
+}
+
+func (r *renderer) missing(e document.Entry, line, column int, name string) {
+	written, advice := "variable $"+name, fmt.Sprintf("give it with -e %s=VALUE, or have variables taken from the environment", name)
+	if name[0] == '{' {
+		written, advice = name, fmt.Sprintf("give it with {session create --set %s=VALUE}", strings.Trim(name, "{}"))
 	}
-	r.edits = append(r.edits, edit{line, m.From + found[0], found[1] - found[0], r.quote(e.Value, e.Path, value, list)})
+	r.At(line+1, column, "", "%s: Value for %s is missing at line %d column %d", e.Path, written, line+1, column).Advice = advice
 }
 
 func group(text string, m []int, n int) string {
@@ -219,13 +301,10 @@ func (r *renderer) compareList(before, after *document.Node, path string) bool {
 		return false
 	}
 	item := before.Content[0]
-	if item.Kind != document.Scalar || !strings.Contains(item.Value, "$") || variable().FindString(item.Value) != item.Value {
+	if item.Kind != document.Scalar || !r.holdsOne(item.Value) {
 		return false
 	}
 	words := listItems(r.expand(item.Value))
-	if strings.HasPrefix(item.Value, "$$") {
-		words = []string{item.Value}
-	}
 	if len(words) != len(after.Content) {
 		r.changes(item, path)
 		return true
@@ -238,15 +317,22 @@ func (r *renderer) compareList(before, after *document.Node, path string) bool {
 	return true
 }
 
+// expand replaces the variables of a text that have values.
 func (r *renderer) expand(text string) string {
-	return variable().ReplaceAllStringFunc(text, func(found string) string {
-		m := variable().FindStringSubmatch(found)
-		if m[1]+m[2] == "" {
-			return found
+	var out strings.Builder
+	at := 0
+	for _, found := range r.references(text) {
+		value, ok := r.lookup(found.name)
+		if !ok {
+			value = text[found.from:found.to]
+			if !r.partial {
+				value = document.Unblank(value)
+			}
 		}
-		value, _ := r.lookup(m[1] + m[2]) // it was there before
-		return value
-	})
+		out.WriteString(text[at:found.from] + value)
+		at = found.to
+	}
+	return out.String() + text[at:]
 }
 
 // rename replaces the value of the name at the top of the document.

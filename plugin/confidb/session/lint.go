@@ -12,6 +12,7 @@ import (
 	"github.com/confidb/confidb/pkg/envelope"
 	"github.com/confidb/confidb/pkg/files"
 	"github.com/confidb/confidb/pkg/lint"
+	"github.com/confidb/confidb/pkg/render"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/printers"
@@ -24,8 +25,7 @@ func newLint(env *cli.Env) *cobra.Command {
 	return c
 }
 
-// linting looks for what is dangerous in sessions: in files, or those of a CAS. Without
-// variables a file is read as it is, and none is replaced.
+// linting looks for what is dangerous in sessions: in files, or those of a CAS.
 type linting struct {
 	template
 	// failOn is the least severity that makes the command fail.
@@ -36,8 +36,7 @@ type linting struct {
 
 func (o *linting) addFlags(set *pflag.FlagSet) {
 	set.StringVar(&o.address, "cas", "", "address of a CAS that was attested before: look at the sessions of these names there")
-	set.BoolVar(&o.useEnv, "use-env", false, "replace the variables of templates from the environment")
-	set.StringArrayVarP(&o.given, "env", "e", nil, "VAR=VALUE for templates, which wins over the environment; may be repeated")
+	o.variables.addFlags(set)
 	cli.AddFormat(set, &o.output, []string{"text", "json", "sarif", "junit"}, "output format: text (default), json, sarif or junit")
 	set.Var(&cli.Choice{Flag: "--fail-on", Value: &o.failOn, Words: []string{"fatal", "error", "warning", "note"}}, "fail-on",
 		"least severity that makes exit code 3: fatal, error, warning or note")
@@ -60,7 +59,9 @@ func (o *linting) check(_ *cobra.Command, arguments []string) error {
 }
 
 // replaces reports whether variables of templates are replaced.
-func (o *linting) replaces() bool { return o.useEnv || len(o.given) > 0 }
+func (o *linting) replaces() bool {
+	return o.useEnv || o.file != "" || len(o.given)+len(o.set) > 0
+}
 
 // run prints the problems, and ends with exit code 3 when one of them weighs as much as
 // failOn.
@@ -115,19 +116,17 @@ func (o *linting) documents(names []string) []lint.Document {
 	return all
 }
 
-// open reads the sessions of a file.
+// open reads the sessions of a file. What has no value yet stays open.
 func (o *linting) open(name string) []envelope.Opened {
 	text, file, err := files.ReadInput(name, o.In)
-	fill, unfilled := o.filling()
+	values, unfilled := o.values(o.Env)
 	switch {
 	case err != nil:
 		return []envelope.Opened{{File: file, Err: fmt.Errorf("reading the document: %w", err)}}
 	case unfilled != nil:
 		return []envelope.Opened{{File: file, Err: unfilled}}
-	case !o.replaces():
-		fill = nil
 	}
-	return envelope.Open(file, text, fill)
+	return envelope.Open(file, text, func(file string, text []byte) ([]byte, error) { return render.Unfilled(file, text, values) })
 }
 
 func stored(ctx context.Context, c *contact.Connection, names []string) ([]lint.Document, error) {

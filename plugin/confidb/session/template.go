@@ -3,7 +3,7 @@ package session
 import (
 	"fmt"
 	"io"
-	"strings"
+	"maps"
 
 	"github.com/spf13/pflag"
 
@@ -24,8 +24,7 @@ type template struct {
 
 func (t *template) addFlags(set *pflag.FlagSet) {
 	t.desk.addFlags(set)
-	set.BoolVar(&t.useEnv, "use-env", false, "take variables from the environment")
-	set.StringArrayVarP(&t.given, "env", "e", nil, "VAR=VALUE, which wins over the environment; may be repeated")
+	t.variables.addFlags(set)
 	set.StringVar(&t.name, "name", "", "name that replaces the one in the template")
 }
 
@@ -40,7 +39,7 @@ func (t *template) read(file string) (*session.Session, error) {
 
 // filling fills in the variables of a text.
 func (t *template) filling() (func(file string, text []byte) ([]byte, error), error) {
-	values, err := t.values(t.LookupEnv)
+	values, err := t.values(t.Env)
 	return func(file string, text []byte) ([]byte, error) { return render.Session(file, text, values, t.name) }, err
 }
 
@@ -59,22 +58,51 @@ type variables struct {
 	// useEnv takes them from the environment; given are VAR=VALUE, which win.
 	useEnv bool
 	given  []string
+	// set are NAME=VALUE for {{NAME}}, which win over those of the file.
+	set  []string
+	file string
+}
+
+func (v *variables) addFlags(set *pflag.FlagSet) {
+	set.BoolVar(&v.useEnv, "use-env", false, "take the variables of templates from the environment")
+	set.StringArrayVarP(&v.given, "env", "e", nil, "VAR=VALUE for templates, which wins over the environment; may be repeated")
+	set.StringArrayVar(&v.set, "set", nil, "NAME=VALUE for {{NAME}} in templates, which wins over --values; may be repeated")
+	set.StringVar(&v.file, "values", "", "YAML file of values for {{NAME}} in templates")
 }
 
 // values looks a variable up.
-func (v *variables) values(lookupEnv func(string) (string, bool)) (func(string) (string, bool), error) {
-	given := map[string]string{}
-	for i, text := range v.given {
-		name, value, ok := strings.Cut(text, "=")
-		if !ok || name == "" { // the rest may be a secret, so it is not shown
-			return nil, cli.NewUsageError("-e: number %d is not VAR=VALUE", i+1)
-		}
-		given[name] = value
+func (v *variables) values(env *cli.Env) (func(string) (string, bool), error) {
+	given, err := assignments("-e", "VAR", v.given)
+	if err != nil {
+		return nil, err
 	}
-	return func(name string) (string, bool) {
-		if value, ok := given[name]; ok || !v.useEnv {
-			return value, ok
+	set, err := assignments("--set", "NAME", v.set)
+	if err != nil {
+		return nil, err
+	}
+	if v.file != "" {
+		text, file, err := files.ReadInput(v.file, env.In)
+		if err != nil {
+			return nil, fmt.Errorf("reading the values: %w", err)
 		}
-		return lookupEnv(name)
-	}, nil
+		values, err := render.Values(file, text)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(values, set)
+		set = values
+	}
+	if v.useEnv {
+		return render.Lookup(given, set, env.LookupEnv), nil
+	}
+	return render.Lookup(given, set, nil), nil
+}
+
+// assignments shows of a wrong one its number only: the rest may be a secret.
+func assignments(flag, name string, words []string) (map[string]string, error) {
+	values, wrong := render.Assignments(words)
+	if wrong > 0 {
+		return nil, cli.NewUsageError("%s: number %d is not %s=VALUE", flag, wrong, name)
+	}
+	return values, nil
 }
