@@ -37,10 +37,10 @@ func Observe(ctx context.Context, target Target, impostors Impostors) *Observati
 		reason := fmt.Errorf("the attested client is not logged in: %w", attempt.Err)
 		seen.answers, seen.marks = unanswered(reason), target.unmarked(reason)
 	} else {
-		seen.answers = target.ask(ctx, conn, attempt)
 		if target.Verifier != "" {
-			seen.marks = target.leaveMark(ctx, attempt)
+			trying.Go(func() { seen.marks = target.leaveMark(ctx, attempt) })
 		}
+		seen.answers = target.ask(ctx, conn, attempt)
 	}
 	trying.Wait()
 	return seen
