@@ -46,10 +46,11 @@ type room struct {
 // one floor do not import each other.
 func floors() [][]room {
 	return [][]room{
-		{{words, "pkg/check", ""}, {words, "pkg/document", "strict YAML with positions"}, {words, "pkg/files", ""}, {words, "pkg/forms", ""}},
+		{{words, "pkg/check", ""}, {words, "pkg/document", "strict YAML with positions"}, {words, "pkg/files", ""}, {words, "pkg/forms", ""}, {judge, "pkg/leaks", ""}},
 		{{judge, "pkg/sgx", "a quote and what Intel signs about its platform, verified"}, {judge, "pkg/promise", "what a session promises of its database, and the SQL that says so"}, {judge, "pkg/witness", ""}},
 		{{aside, "internal/sgxmint", ""}, {aside, "internal/realquotes", ""}, {aside, "internal/realinputs", ""}, {judge, "pkg/attest", "evidence of a CAS against a policy (RFC 9334)"}},
 		{{judge, "pkg/session", "the session language of SCONE"}, {judge, "pkg/policy", "the user's policy as a document"}, {judge, "pkg/collateral", ""}, {judge, "pkg/baseline", "what a version of MariaDB is by itself, and what a server is beside that"}},
+		{{judge, "pkg/layout", "what the services of sessions that belong together run, and what protects it"}},
 		{{judge, "pkg/diff", "what a change of a session means"}, {judge, "pkg/lint", "what is dangerous in sessions, rule by rule"}, {judge, "pkg/render", ""}, {judge, "pkg/platform", "a machine's facts, and what they say together"}, {judge, "pkg/envelope", ""}},
 		{{judge, "pkg/topology", "what is to run, and what was promised of it"}, {judge, "pkg/explain", ""}, {judge, "pkg/inventory", "the machines over time"}},
 		{{judge, "pkg/evidence", ""}},
@@ -112,6 +113,8 @@ func exceptions() map[string]string {
 		"pkg/deploy names flags":          "a chart without a key is refused with the name of the flag that says where it is, which both plugins share",
 		"pkg/inventory names flags":       "the flag stands in the braces of its verb, which are written in pieces",
 		"pkg/release names flags":         "it speaks of the flags of Helm, in whose words values are given",
+		"pkg/layout names flags":          "they are those of MariaDB's server, as they stand in the command that is judged",
+		"pkg/leaks names flags":           "it is one of curl, in whose command a password may stand",
 		"pkg/contact names flags":         "they are those of SCONE's program, which it runs",
 		"pkg/mariadb makes findings":      "what a database answered, and what that means, are one table of questions: the cut is inside the room, between Observe and Report",
 	}

@@ -189,7 +189,7 @@ func (in *input) importedFragments(want func(path string) bool) []hit {
 	var hits []hit
 	for _, text := range in.Fragments() {
 		path, placeholder, _ := strings.Cut(text, ": ")
-		secret := in.secret(secretIn(placeholder))
+		secret := in.Secret(secretIn(placeholder))
 		if want(path) && secret != nil && secret.Import != nil && secret.Import.SessionHash == "" {
 			hits = append(hits, hit{path: path, got: fmt.Sprintf("%s from session %s", placeholder, secret.Import.Session)})
 		}
@@ -204,14 +204,4 @@ func secretIn(text string) string {
 		return ""
 	}
 	return found[0].Secret
-}
-
-// secret finds a secret by name; nil if there is none.
-func (in *input) secret(name string) *session.Secret {
-	for i := range in.Secrets {
-		if in.Secrets[i].Name == name {
-			return &in.Secrets[i]
-		}
-	}
-	return nil
 }

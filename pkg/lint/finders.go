@@ -3,6 +3,7 @@ package lint
 import (
 	"slices"
 
+	"github.com/confidb/confidb/pkg/layout"
 	"github.com/confidb/confidb/pkg/session"
 )
 
@@ -12,11 +13,14 @@ type finder func(*input) []hit
 
 // input is what a rule looks at: one session, and those that were given with it.
 type input struct {
-	*session.Session
-	all []*session.Session
+	*layout.Set
 	// applied is the same session as CAS applies it. In the input that it holds it is
 	// the zero value.
 	applied applied
+}
+
+func newInput(s *session.Session, all []*session.Session) *input {
+	return &input{Set: &layout.Set{Session: s, All: all}}
 }
 
 // applied is a session in which references are followed, and what could not be.
@@ -32,14 +36,14 @@ func inputs(sessions []*session.Session) []*input {
 	var all []*input
 	var effective []*session.Session
 	for _, s := range sessions {
-		in := &input{Session: s, all: sessions}
+		in := newInput(s, sessions)
 		followed, references, err := s.Effective(sessions)
 		effective = append(effective, followed)
-		in.applied = applied{input: &input{Session: followed}, references: references, err: err}
+		in.applied = applied{input: newInput(followed, nil), references: references, err: err}
 		all = append(all, in)
 	}
 	for _, in := range all {
-		in.applied.input.all = effective
+		in.applied.input.All = effective
 	}
 	return all
 }
@@ -100,6 +104,7 @@ func finders() map[string]finder {
 		"CDB1016": findImportedMeasurement,
 		"CDB1017": findImportedPolicy,
 		"CDB1018": findUnknownPolicy,
+		"CDB1019": findTwoPrograms,
 
 		"CDB2001":       findUnplaced,
 		codeNoPlatforms: nil,
@@ -112,7 +117,7 @@ func finders() map[string]finder {
 		"CDB2009":       findRepeatedPlatforms,
 
 		"CDB3001":         findInjectedAuthority,
-		"CDB3002":         eachSecret(exportedAuthority),
+		"CDB3002":         findExportedAuthority,
 		"CDB3003":         findProvidedTooMuch,
 		"CDB3004":         findProvidedAll(false),
 		"CDB3005":         findProvidedAll(true),
@@ -121,7 +126,7 @@ func finders() map[string]finder {
 		"CDB3008":         eachExport(claimable),
 		"CDB3009":         eachExport(toNamespace),
 		"CDB3010":         eachSecret(public),
-		"CDB3011":         eachSecret(importedInVain),
+		"CDB3011":         findImportsInVain(true),
 		"CDB3012":         eachExport(exportedInVain),
 		"CDB3013":         eachSecret(lostAuthority),
 		"CDB3014":         findWrittenSecrets,
@@ -136,6 +141,9 @@ func finders() map[string]finder {
 		codeUnknownSecret: nil,
 		"CDB3024":         findUnused,
 		"CDB3025":         eachCertificate(selfSigned),
+		"CDB3026":         findImportsInVain(false),
+		"CDB3027":         eachExport(exportedOutside),
+		"CDB3028":         findReadableSecrets,
 
 		"CDB4001": findAny("read", func(p session.AccessPolicy) []session.AccessRule { return p.Read }),
 		"CDB4002": findAny("update", func(p session.AccessPolicy) []session.AccessRule { return p.Update }),
@@ -162,5 +170,19 @@ func finders() map[string]finder {
 		"CDB6010": findOpenAccounts,
 		"CDB6011": eachServer(plainConnections),
 		"CDB6012": eachServer(grantsEverything),
+		"CDB6013": eachServer(of(layout.HostSettings)),
+		"CDB6014": eachServer(of(layout.SettingsElsewhere)),
+		"CDB6015": eachServer(of(layout.HostCode)),
+		"CDB6016": eachServer(of(layout.VainShield)),
+		"CDB6017": findAnonymousClients,
+		"CDB6018": findTrustedSockets,
+		"CDB6019": eachClient(layout.LostPeer),
+		"CDB6020": findOneRuleForTwo,
+		"CDB6021": eachSection(layout.OpenRoute),
+		"CDB6022": eachSection(logsEverything),
+		"CDB6023": eachSection(usesRoot),
+		"CDB6024": findClearMetrics,
+		"CDB6025": findCuriousAccounts,
+		"CDB6026": findSharedIdentities,
 	}
 }

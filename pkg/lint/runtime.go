@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/confidb/confidb/pkg/layout"
 	"github.com/confidb/confidb/pkg/session"
 )
 
@@ -61,7 +62,7 @@ func findLoosePermissions(in *input) []hit {
 	for i, image := range in.Images {
 		for j, f := range image.InjectionFiles {
 			path := fmt.Sprintf("images[%d].injection_files[%d]", i, j)
-			reveals := f.Content == nil || slices.ContainsFunc(usesIn(*f.Content, path), func(u use) bool { return in.reveals(u.Placeholder) })
+			reveals := f.Content == nil || slices.ContainsFunc(layout.UsesIn(*f.Content, path), func(u layout.Use) bool { return in.Reveals(u.Placeholder) })
 			if f.Permission&othersWrite != 0 || f.Permission&othersRead != 0 && reveals {
 				hits = append(hits, hit{path: path + ".permission", got: fmt.Sprintf("%s with 0o%03o", f.Path, f.Permission)})
 			}

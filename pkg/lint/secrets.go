@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/confidb/confidb/pkg/layout"
 	"github.com/confidb/confidb/pkg/session"
 )
 
@@ -66,13 +67,6 @@ func (in *input) signs(key string) bool {
 	return slices.ContainsFunc(in.Secrets, func(s session.Secret) bool { return s.Kind == session.X509CA && s.PrivateKey == key })
 }
 
-func exportedAuthority(in *input, s session.Secret) string {
-	if s.Kind != session.PrivateKey || !in.signs(s.Name) || len(s.Exports) == 0 {
-		return ""
-	}
-	return "the key " + s.Name + " with export"
-}
-
 func lostAuthority(in *input, s session.Secret) string {
 	if s.Kind != session.PrivateKey || !in.signs(s.Name) || s.Migrate || !generated(s) {
 		return ""
@@ -94,113 +88,64 @@ func short(_ *input, s session.Secret) string {
 	return fmt.Sprintf("%s of size %d", s.Name, s.Size)
 }
 
-// use is a placeholder in the document.
-type use struct {
-	path string
-	session.Placeholder
-}
-
-func usesIn(text, path string) []use {
-	found, err := session.Placeholders(text)
-	if err != nil {
-		return nil // the parser has refused such a document
-	}
-	var all []use
-	for _, p := range found {
-		all = append(all, use{path, p})
-	}
-	return all
-}
-
-func (in *input) commandUses() []use {
-	var all []use
+func (in *input) commandUses() []layout.Use {
+	var all []layout.Use
 	for i, s := range in.Services {
 		for _, word := range s.Command {
-			all = append(all, usesIn(word, service(i)+".command")...)
+			all = append(all, layout.UsesIn(word, service(i)+".command")...)
 		}
 	}
 	return all
 }
 
-func (in *input) environmentUses() []use {
-	var all []use
+func (in *input) environmentUses() []layout.Use {
+	var all []layout.Use
 	for i, s := range in.Services {
 		for _, name := range slices.Sorted(maps.Keys(s.Environment)) {
-			all = append(all, usesIn(s.Environment[name], service(i)+".environment."+name)...)
+			all = append(all, layout.UsesIn(s.Environment[name], service(i)+".environment."+name)...)
 		}
 	}
 	return all
 }
 
-func fileUses(i int, image session.Image) []use {
-	var all []use
-	for j, f := range image.InjectionFiles {
-		if f.Content != nil {
-			all = append(all, usesIn(*f.Content, fmt.Sprintf("images[%d].injection_files[%d].content", i, j))...)
-		}
-	}
-	return all
-}
-
-// uses are the placeholders of everything that a service sees.
-func (in *input) uses() []use {
+// uses are the placeholders of everything that a service sees, and of the parts of a
+// policy that are secrets.
+func (in *input) uses() []layout.Use {
 	all := slices.Concat(in.commandUses(), in.environmentUses())
 	for i, image := range in.Images {
-		all = append(all, fileUses(i, image)...)
+		all = append(all, layout.FileUses(i, image)...)
+	}
+	for i, s := range in.Secrets {
+		for _, l := range leaves("", s.Fragment) {
+			all = append(all, layout.UsesIn(l.text, secretPath(i)+".value")...)
+		}
 	}
 	return all
-}
-
-// reveals reports whether a placeholder gives what nobody may see. Of a certificate
-// that is its private key; what an import holds that leaves its kind to the exporter
-// counts as secret.
-func (in *input) reveals(p session.Placeholder) bool {
-	first := ""
-	if len(p.Encodings) > 0 {
-		first = p.Encodings[0]
-	}
-	s := in.secret(p.Secret)
-	switch {
-	case s == nil || s.Kind == session.PublicKey || s.Kind == session.ConfigFragment:
-		return false
-	case s.Kind == session.X509 || s.Kind == session.X509CA:
-		return slices.Contains([]string{"privatekey", ".key", "pkcs12-with-private-key"}, first)
-	case s.Kind == "":
-		return !slices.Contains([]string{"crt", ".crt", "chain", ".chain", "spki"}, first)
-	}
-	return true
 }
 
 // describe makes hits of uses, one for each path and secret.
-func describe(uses []use, wanted func(use) bool) []hit {
+func describe(uses []layout.Use, wanted func(layout.Use) bool) []hit {
 	var hits []hit
 	seen := map[string]bool{}
 	for _, u := range uses {
-		if key := u.path + " " + u.Text; wanted(u) && !seen[key] {
+		if key := u.Path + " " + u.Text; wanted(u) && !seen[key] {
 			seen[key] = true
-			hits = append(hits, hit{path: u.path, got: u.Text})
+			hits = append(hits, hit{path: u.Path, got: u.Text})
 		}
 	}
 	return hits
 }
 
-func findInjectedAuthority(in *input) []hit {
-	return describe(in.uses(), func(u use) bool {
-		s := in.secret(u.Secret)
-		return s != nil && in.reveals(u.Placeholder) && (s.Kind == session.X509CA || in.signs(s.Name))
-	})
-}
-
 func findInCommand(in *input) []hit {
-	return describe(in.commandUses(), func(u use) bool { return in.reveals(u.Placeholder) })
+	return describe(in.commandUses(), func(u layout.Use) bool { return in.Reveals(u.Placeholder) })
 }
 
 func findInEnvironment(in *input) []hit {
-	return describe(in.environmentUses(), func(u use) bool { return in.reveals(u.Placeholder) })
+	return describe(in.environmentUses(), func(u layout.Use) bool { return in.Reveals(u.Placeholder) })
 }
 
 func findLegacyChains(in *input) []hit {
-	return describe(in.uses(), func(u use) bool { return slices.Contains(u.Encodings, ".chain") })
+	return describe(in.uses(), func(u layout.Use) bool { return slices.Contains(u.Encodings, ".chain") })
 }
 
 // templated reports whether an image has a file whose content is not in the session.
@@ -208,7 +153,7 @@ func templated(image session.Image) bool {
 	return slices.ContainsFunc(image.InjectionFiles, func(f session.InjectionFile) bool { return f.Content == nil })
 }
 
-func named(uses []use) map[string]bool {
+func named(uses []layout.Use) map[string]bool {
 	names := map[string]bool{}
 	for _, u := range uses {
 		names[u.Secret] = true
@@ -219,7 +164,7 @@ func named(uses []use) map[string]bool {
 func findProvidedTooMuch(in *input) []hit {
 	var hits []hit
 	for i, image := range in.Images {
-		names := named(fileUses(i, image))
+		names := named(layout.FileUses(i, image))
 		for _, secret := range image.ProvideSecrets {
 			if !names[secret] && !templated(image) {
 				hits = append(hits, hit{path: fmt.Sprintf("images[%d].provide_secrets", i), got: fmt.Sprintf("image %s: provide_secrets with %s", image.Name, secret)})
@@ -237,7 +182,7 @@ func findProvidedAll(fromImage bool) finder {
 	return func(in *input) []hit {
 		var hits []hit
 		for i, image := range in.Images {
-			unused := len(in.Secrets) - len(named(fileUses(i, image)))
+			unused := len(in.Secrets) - len(named(layout.FileUses(i, image)))
 			if image.ProvideSecrets == nil && len(image.InjectionFiles) > 0 && templated(image) == fromImage && unused > 0 {
 				hits = append(hits, hit{path: fmt.Sprintf("images[%d]", i), got: fmt.Sprintf("image %s without provide_secrets: it uses %d of %d secrets", image.Name, len(in.Secrets)-unused, len(in.Secrets))})
 			}
@@ -268,67 +213,6 @@ func toNamespace(_ *input, s session.Secret, e session.Export) string {
 		return ""
 	}
 	return fmt.Sprintf("%s to the namespace %s", s.Name, e.Namespace)
-}
-
-// given finds another session among those that were given; nil if it is not there.
-func (in *input) given(p session.Peer) *input {
-	if p.Remote() || p.Session == "" {
-		return nil
-	}
-	name := in.Resolve(p.Session)
-	for _, s := range in.all {
-		if s.Name == name {
-			return &input{Session: s, all: in.all}
-		}
-	}
-	return nil
-}
-
-func importedInVain(in *input, s session.Secret) string {
-	if s.Import == nil {
-		return ""
-	}
-	other := in.given(s.Import.Peer)
-	switch {
-	case other == nil:
-		return ""
-	case other.secret(s.Import.Secret) == nil:
-		return fmt.Sprintf("%s from %s, which has no secret %s", s.Name, other.Name, s.Import.Secret)
-	case !other.gives(s.Import.Secret, in.Name):
-		return fmt.Sprintf("%s from %s, which does not export %s here", s.Name, other.Name, s.Import.Secret)
-	}
-	return ""
-}
-
-// gives reports whether a secret is exported to a session.
-func (in *input) gives(secret, name string) bool {
-	return slices.ContainsFunc(in.secret(secret).Exports, func(e session.Export) bool {
-		if e.Namespace != "" {
-			return e.Namespace == "/" || strings.HasPrefix(name, in.Resolve(e.Namespace)+"/")
-		}
-		return !e.Remote() && in.Resolve(e.Session) == name
-	})
-}
-
-func exportedInVain(in *input, s session.Secret, e session.Export) string {
-	other := in.given(e.Peer)
-	if other == nil || slices.ContainsFunc(other.Secrets, func(o session.Secret) bool {
-		return o.Import != nil && o.Import.Secret == s.Name && !o.Import.Remote() && other.Resolve(o.Import.Session) == in.Name
-	}) {
-		return ""
-	}
-	return fmt.Sprintf("%s to %s, which does not import it", s.Name, other.Name)
-}
-
-// findWrittenSecrets leaves the keys of volumes to a rule of their own.
-func findWrittenSecrets(in *input) []hit {
-	var hits []hit
-	for _, written := range session.WrittenSecrets(in.Session) {
-		if path := in.writtenPath(written); !strings.HasPrefix(path, "volumes") {
-			hits = append(hits, hit{path: path, got: written + " with its value"})
-		}
-	}
-	return hits
 }
 
 // writtenPath turns the name of a secret, or volumes.NAME.key, into a path.
@@ -379,7 +263,7 @@ func (in *input) usedSecrets() map[string]bool {
 		}
 	}
 	for _, text := range texts {
-		for _, u := range usesIn(text, "") {
+		for _, u := range layout.UsesIn(text, "") {
 			used[u.Secret] = true
 		}
 	}

@@ -23,7 +23,7 @@ func Strength(s *session.Session, others ...*session.Session) []check.Finding {
 		ask("session-attestation", "every service demands an attested enclave of known measurement or signer", "set attestation.mrenclave or signer for each service, and mode hardware", unattested(e), open("security", "attestation", "mrenclaves")),
 		ask("session-platforms", "every service demands a listed platform", "set platforms for each service", unplaced(e), open("security", "platforms")),
 		ask("session-tolerations", "no weak state of a platform is tolerated", "remove tolerate and ignore_advisories", tolerated(e), open("security")),
-		ask("session-ca-key", "the keys of certificate authorities never leave CAS", "let CAS generate the key, do not export or inject it", exposedAuthorities(s), nil),
+		ask("session-ca-key", "the keys of certificate authorities never leave CAS", "let CAS generate the key, do not export or inject it", exposedAuthorities(s, others), nil),
 		ask("session-secrets", "no secret is written in the session", "remove value: let CAS generate it", session.WrittenSecrets(s), nil),
 		ask("session-access", "only named keys may read or change the session", "use CREATOR, NONE or a certificate", openAccess(e), open("access_policy")),
 	}
@@ -104,7 +104,7 @@ func tolerated(s *session.Session) []string {
 
 // exposedAuthorities finds keys of certificate authorities that somebody else may
 // have: written down, imported, exported, or put into a file.
-func exposedAuthorities(s *session.Session) []string {
+func exposedAuthorities(s *session.Session, others []*session.Session) []string {
 	var problems []string
 	keys := map[string]bool{}
 	for _, v := range s.Secrets {
@@ -129,6 +129,17 @@ func exposedAuthorities(s *session.Session) []string {
 			if keys[p.Secret] && !publicEncoding(p) {
 				problems = append(problems, p.Text+" gives the key to a service")
 			}
+		}
+	}
+	in := newInput(s, append(slices.Clone(others), s))
+	for _, h := range findInjectedAuthority(in) { // through a certificate that has the same key
+		if text := h.got + " gives the key to a service"; !slices.Contains(problems, text) {
+			problems = append(problems, text)
+		}
+	}
+	for _, h := range findExportedAuthority(in) {
+		if key, _ := strings.CutSuffix(strings.TrimPrefix(h.got, "the key "), " with export"); !keys[key] {
+			problems = append(problems, key+" is the key of a certificate authority, and exported")
 		}
 	}
 	return problems

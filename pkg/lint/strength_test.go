@@ -66,6 +66,7 @@ func TestStrength(t *testing.T) {
 		"exported CA key":       {"session-ca-key", "migrate: true", "export: {session: ../client}"},
 		"injected CA key":       {"session-ca-key", "$$SCONE::ca:crt$$", "$$SCONE::ca_key:pem$$"},
 		"CA key by its issuer":  {"session-ca-key", "$$SCONE::ca:crt$$", "$$SCONE::ca:privatekey:pem$$"},
+		"CA key of another":     {"session-ca-key", "$$SCONE::ca:crt$$\"\nsecrets:", "$$SCONE::leaf:privatekey$$\"\nsecrets:\n  - {name: leaf, kind: x509, private_key: ca_key, issuer: ca}"},
 		"CA in an unclear form": {"session-ca-key", "$$SCONE::ca:crt$$", "$$SCONE::ca:pkcs12-with-private-key$$"},
 		"written key":           {"session-secrets", "migrate: true", "value: secret"},
 		"open to all":           {"session-access", "[CREATOR]", "[ANY]"},

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/confidb/confidb/pkg/layout"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/sgx"
 )
@@ -16,14 +17,14 @@ import (
 // the session leaves to the host, and a volume of which it does not say all, count as
 // unprotected; so does a service that may be MariaDB under another name.
 func UnprotectedPaths(s *session.Session) []string {
-	in := &input{Session: s}
+	in := newInput(s, nil)
 	var problems []string
-	servers := slices.DeleteFunc(slices.Clone(s.Services), func(v session.Service) bool { return !runsServer(v) })
+	servers := slices.DeleteFunc(slices.Clone(s.Services), func(v session.Service) bool { return !layout.RunsServer(v) })
 	for _, service := range s.Services {
 		var found []string
 		switch {
-		case runsServer(service):
-			found = newServer(in, service).unprotectedPaths()
+		case layout.RunsServer(service):
+			found = (&server{layout.NewServer(in.Set, service)}).unprotectedPaths()
 		case len(service.Command) == 0:
 			found = []string{"the session does not say what it runs"}
 		case startsServer(service), slices.ContainsFunc(servers, func(v session.Service) bool { return sameEnclave(v, service) }):
@@ -39,16 +40,9 @@ func UnprotectedPaths(s *session.Session) []string {
 	return problems
 }
 
-// runsServer reports whether a service is the server by its own name.
-func runsServer(v session.Service) bool { return len(v.Command) > 0 && isServer(v.Command[0]) }
-
-func isServer(program string) bool {
-	return slices.Contains([]string{"mariadbd", "mysqld"}, path.Base(program))
-}
-
 // startsServer reports whether a command names the server behind another program.
 func startsServer(v session.Service) bool {
-	return slices.ContainsFunc(strings.Fields(strings.Join(v.Command, " ")), isServer)
+	return slices.ContainsFunc(strings.Fields(strings.Join(v.Command, " ")), layout.IsServer)
 }
 
 // sameEnclave reports whether two services admit one measurement: what a program is
@@ -87,10 +81,10 @@ const (
 
 func (d *server) unprotectedPaths() []string {
 	problems := d.leftToTheHost()
-	data := d.option("datadir", defaultData)
+	data := d.Option("datadir", defaultData)
 	problems = append(problems, d.exposed("datadir", data, false)...)
 	for _, name := range dataOptions() {
-		value := d.option(name, "")
+		value := d.Option(name, "")
 		switch {
 		case path.IsAbs(value):
 			problems = append(problems, d.exposed(name, value, false)...)
@@ -98,9 +92,9 @@ func (d *server) unprotectedPaths() []string {
 			problems = append(problems, fmt.Sprintf("%s %.80s: want a name, or an absolute path", name, value))
 		}
 	}
-	problems = append(problems, d.exposed("tmpdir", d.option("tmpdir", defaultScratch), true)...)
+	problems = append(problems, d.exposed("tmpdir", d.Option("tmpdir", defaultScratch), true)...)
 	for _, name := range scratchOptions() {
-		if value := d.option(name, ""); value != "" {
+		if value := d.Option(name, ""); value != "" {
 			problems = append(problems, d.exposed(name, value, true)...)
 		}
 	}
@@ -111,8 +105,8 @@ func (d *server) unprotectedPaths() []string {
 // does not read as MariaDB does.
 func (d *server) leftToTheHost() []string {
 	var problems []string
-	only := commandOptions(d.Command[1:])["defaults_file"]
-	if only == "" || !d.configured {
+	only := layout.CommandOptions(d.Command[1:])["defaults_file"]
+	if only == "" || !d.Configured {
 		problems = append(problems, "its option file is not in the session")
 	}
 	for _, word := range d.Command[1:] {
@@ -120,17 +114,17 @@ func (d *server) leftToTheHost() []string {
 		switch {
 		case !strings.HasPrefix(word, "--") || strings.Contains(word, "@@") || strings.Contains(word, "$$"):
 			problems = append(problems, fmt.Sprintf("argument %.80q is not --name=value", word))
-		case slices.Contains([]string{"defaults_extra_file", "defaults_group_suffix", "no_defaults"}, optionName(name)):
+		case slices.Contains([]string{"defaults_extra_file", "defaults_group_suffix", "no_defaults"}, layout.OptionName(name)):
 			problems = append(problems, fmt.Sprintf("argument %.80q names other settings", word))
 		}
 	}
-	for name := range d.options {
+	for name := range d.Options {
 		if name == "chroot" || abbreviated(name) {
 			problems = append(problems, fmt.Sprintf("option %.80s moves files, or its name is cut short", name))
 		}
 	}
 	slices.Sort(problems)
-	for _, f := range d.image.InjectionFiles {
+	for _, f := range d.Image.InjectionFiles {
 		if f.Path == only && f.Content != nil && includes(*f.Content) {
 			problems = append(problems, fmt.Sprintf("%.80s includes other files", f.Path))
 		}
@@ -158,14 +152,6 @@ func abbreviated(name string) bool {
 	return slices.ContainsFunc(watched, func(full string) bool { return strings.HasPrefix(full, name) })
 }
 
-// option is the value of an option.
-func (d *server) option(name, otherwise string) string {
-	if value, ok := d.options[name]; ok {
-		return value
-	}
-	return otherwise
-}
-
 // exposed says why a host can read or write a path, if it can. Several folders are
 // separated by colons.
 func (d *server) exposed(option, paths string, scratch bool) []string {
@@ -182,7 +168,7 @@ func (d *server) exposure(dir string, scratch bool) string {
 	if !path.IsAbs(dir) || strings.ContainsAny(dir, `$@\`) {
 		return "the session does not say where that is"
 	}
-	v := d.volumeAt(path.Clean(dir))
+	v := d.VolumeAt(path.Clean(dir))
 	if v == nil {
 		return "it is on no volume of the session"
 	}
