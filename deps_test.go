@@ -52,7 +52,7 @@ func floors() [][]room {
 		{{judge, "pkg/session", "the session language of SCONE"}, {judge, "pkg/policy", "the user's policy as a document"}, {judge, "pkg/collateral", ""}, {judge, "pkg/baseline", "what a version of MariaDB is by itself, and what a server is beside that"}},
 		{{judge, "pkg/layout", "what the services of sessions that belong together run, and what protects it"}},
 		{{judge, "pkg/diff", "what a change of a session means"}, {judge, "pkg/lint", "what is dangerous in sessions, rule by rule"}, {judge, "pkg/render", ""}, {judge, "pkg/platform", "a machine's facts, and what they say together"}, {judge, "pkg/envelope", ""}},
-		{{judge, "pkg/topology", "what is to run, and what was promised of it"}, {judge, "pkg/explain", ""}, {judge, "pkg/inventory", "the machines over time"}},
+		{{judge, "pkg/topology", "what is to run, and what was promised of it"}, {judge, "pkg/explain", ""}, {judge, "pkg/atrest", ""}, {judge, "pkg/inventory", "the machines over time"}},
 		{{judge, "pkg/evidence", ""}},
 		{{judge, "pkg/manifest", "what the objects of a chart run, judged and compared with what exists"}, {judge, "pkg/change", "an update of sessions: what it does, and whether it may be done"}, {judge, "pkg/fleet", "many machines, judged and compared"}},
 		{{judge, "pkg/verify", "the chain of a proof, judged link by link"}, {judge, "pkg/report", ""}},

@@ -137,6 +137,10 @@ type Observation struct {
 	// not. Endpoints are the ends of Services, by name.
 	Objects   map[string]Fetched[json.RawMessage] `json:"objects"`
 	Endpoints map[string]Fetched[[]Endpoint]      `json:"endpoints"`
+	// Full means that the volumes were to be read from outside the enclaves, too: Volumes is
+	// what a reader there wrote, by the name of the claim.
+	Full    bool                       `json:"full,omitempty"`
+	Volumes map[string]Fetched[[]byte] `json:"volumes,omitempty"`
 	// Statement is the signed envelope that the probe printed.
 	Statement Fetched[[]byte] `json:"statement"`
 }

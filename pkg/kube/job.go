@@ -40,6 +40,9 @@ type Client struct {
 	// Nodes are the machines on which it may run; empty means any. A machine that
 	// runs the database is one that the sessions admit.
 	Nodes []string
+	// Reader makes it no attested client: a script that reads a volume in clear, in the same
+	// image; nil means a client.
+	Reader *Reader
 	// Lifetime ends the program whatever happens.
 	Lifetime time.Duration
 	// Tell is told what keeps it from starting; nil means nobody is.
@@ -77,7 +80,7 @@ func (d Client) podSpec() corev1.PodSpec {
 	if len(d.Nodes) > 0 { // they are chosen already, such as one that the chart has left
 		placed.NodeSelector = nil
 	}
-	return corev1.PodSpec{
+	spec := corev1.PodSpec{
 		RestartPolicy:                corev1.RestartPolicyNever,
 		Affinity:                     onNodes(d.Nodes, placed.NodeAffinity),
 		Tolerations:                  placed.Tolerations,
@@ -104,6 +107,10 @@ func (d Client) podSpec() corev1.PodSpec {
 		// where the lab keeps injected files; an enclave keeps them in its own memory
 		Volumes: []corev1.Volume{{Name: "enclave", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory}}}},
 	}
+	if d.Reader != nil {
+		d.Reader.replace(&spec, corev1.ResourceName(d.How.SGXResource))
+	}
+	return spec
 }
 
 // program is what is attested.
@@ -163,7 +170,7 @@ func (d Client) environment() []corev1.EnvVar {
 }
 
 // maxLog bounds what is read of a pod's output, in bytes.
-const maxLog = 4 << 20
+const maxLog = 12 << 20
 
 // ExitError means that a program of the client session ended with a failure.
 type ExitError struct {

@@ -45,6 +45,8 @@ type Observer struct {
 	Desk    contact.Desk
 	Helm    Helm
 	Cluster Cluster
+	// Full has the volumes read from outside the enclaves, too.
+	Full bool
 	// Demand is for which mark of an earlier run the probe looks.
 	Demand witness.Demand
 	// Rand is where the nonce of the probe comes from; nil means crypto/rand.
@@ -66,6 +68,9 @@ func (o Observer) Observe(ctx context.Context, promised *topology.Release) evide
 	nodes := o.look(ctx, promised, &seen)
 	o.step("the attested client looks at the database")
 	o.probe(ctx, promised, nodes, &seen)
+	if o.Full { // last: a pod that mounts a volume of the release would be taken for a thief
+		o.readVolumes(ctx, promised, &seen)
+	}
 	seen.At = o.Desk.Now()
 	return seen
 }

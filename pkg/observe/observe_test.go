@@ -54,10 +54,14 @@ type cluster struct {
 	asked                          []string
 	workloads                      []topology.Workload
 	ran                            kube.Client
+	known                          []evidence.Pod // nil means one
 }
 
 func (c *cluster) Pods(_ context.Context, namespace string) ([]evidence.Pod, error) {
 	c.asked = append(c.asked, "pods of "+namespace)
+	if c.known != nil {
+		return c.known, c.pods
+	}
 	return []evidence.Pod{{Name: "p"}}, c.pods
 }
 
@@ -78,6 +82,9 @@ func (c *cluster) Nodes(_ context.Context, _ string, workloads []topology.Worklo
 
 func (c *cluster) Run(_ context.Context, client kube.Client) ([]byte, error) {
 	c.ran = client
+	if client.Reader != nil {
+		c.asked = append(c.asked, "run "+client.Name)
+	}
 	return []byte("[SCONE] starting\n{\"payloadType\":\"application/vnd.in-toto+json\"}\n"), c.run
 }
 

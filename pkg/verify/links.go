@@ -102,6 +102,11 @@ func links() []link {
 			Title: "behind the Services are the pods of the release, and one database",
 		},
 		{
+			// only where it was asked for; what it says is the host's word
+			ID: "disk-01", Level: LevelRelease, Optional: true, Judge: judgeDisk,
+			Title: "nothing lies on the volumes in clear that should not, by the first pages of each file",
+		},
+		{
 			ID: "probe-statement", Level: LevelDatabase, Needs: []string{casAttested}, Judge: judgeStatement,
 			Title: "an attested client of the client session looked at the database, for this run",
 			Unmet: "no statement of the probe that counts",

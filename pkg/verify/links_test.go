@@ -96,6 +96,10 @@ func howLinksEnd() map[string]ends {
 			fail: func(_ *testing.T, s *scene) { s.seen.Endpoints["db1-mariadb"].Value[0].Pod = "" },
 			skip: func(_ *testing.T, s *scene) { s.seen.Endpoints = nil },
 		},
+		"disk-01": {
+			fail: func(t *testing.T, s *scene) { s.onDisk(t, "v:app/t.ibd "+clearSpace) },
+			skip: func(_ *testing.T, s *scene) { s.seen.Volumes = nil },
+		},
 		"probe-statement": {
 			fail: func(_ *testing.T, s *scene) { s.seen.Nonce = "" },
 			skip: func(_ *testing.T, s *scene) { s.seen.Statement = evidence.Missing[[]byte]("away") },
@@ -163,7 +167,7 @@ func TestTheReportHasItsOrder(t *testing.T) {
 			want = append(want, which+"-session-"+what)
 		}
 	}
-	want = append(want, "enc-07", "release-deployed", "release-manifest", "release-session", "release-objects", "release-endpoints", "probe-statement", "statement-ca")
+	want = append(want, "enc-07", "release-deployed", "release-manifest", "release-session", "release-objects", "release-endpoints", "disk-01", "probe-statement", "statement-ca")
 	for _, f := range s.said.Findings {
 		want = append(want, f.ID)
 	}

@@ -141,6 +141,7 @@ func newScene(t *testing.T) *scene {
 	}
 	s.run(t)
 	s.sign(t)
+	s.onDisk(t, secret(1))
 	return s
 }
 
@@ -164,6 +165,8 @@ spec:
           image: example/mariadb:1
           env: [{name: SCONE_CONFIG_ID, value: SESSION/db}, {name: SCONE_CAS_ADDR, value: cas.scone-system.svc}, {name: SCONE_LAS_ADDR, value: las}, {name: SCONE_MODE, value: hw}]
           resources: {limits: {sgx.intel.com/enclave: 1}}
+          volumeMounts: [{name: data, mountPath: /var/lib/mysql}]
+      volumes: [{name: data, persistentVolumeClaim: {claimName: data-db1}}]
 `
 
 // record writes down what is installed.
@@ -190,6 +193,7 @@ func (s *scene) run(t *testing.T) {
 	s.seen.Pods = evidence.Got([]evidence.Pod{{
 		Name: "db1-mariadb-0", Labels: set.Spec.Template.Labels, Owners: []string{"StatefulSet/db1-mariadb"}, Spec: set.Spec.Template.Spec, Ready: true, Addresses: []string{"10.0.0.1"},
 	}}, nil)
+	s.seen.Pods.Value[0].Spec.NodeName = "node-1"
 	s.seen.Endpoints = map[string]evidence.Fetched[[]evidence.Endpoint]{
 		"db1-mariadb": evidence.Got([]evidence.Endpoint{{Addresses: []string{"10.0.0.1"}, Ports: []int32{3306}, Pod: "db1-mariadb-0", Ready: true}}, nil),
 	}

@@ -32,6 +32,7 @@ type verification struct {
 	trust  flags.Trust
 	result cli.Result
 	accept string // why the last mark need not be there
+	full   bool
 }
 
 func (o *verification) addFlags(set *pflag.FlagSet) {
@@ -40,6 +41,10 @@ func (o *verification) addFlags(set *pflag.FlagSet) {
 	o.result.AddFlags(set)
 	set.Func("accept-restore", "the database is an older one or another, as you wanted it: the `REASON`, which each later result says", func(text string) (err error) {
 		o.accept, err = witness.ParseReason(text)
+		return err
+	})
+	set.Func("level", "how much is looked at: standard, or `full`, which reads the volumes from outside the enclaves, too (default standard)", func(text string) (err error) {
+		o.full, err = observe.ParseLevel(text)
 		return err
 	})
 }
@@ -71,7 +76,7 @@ func (o *verification) prove(ctx context.Context, name string, progress *cli.Pro
 	if observer.Demand, err = known.Store.Demand(database, o.accept, o.env.Now()); err != nil {
 		return err
 	}
-	observer.Step = progress.Step
+	observer.Step, observer.Full = progress.Step, o.full
 	result := verify.Appraise(known.Promised, memory, observer.Observe(ctx, known.Promised))
 	progress.Done()
 	if err := known.Store.Advance(database, result.Line); err != nil {
