@@ -1,6 +1,6 @@
 package atrest
 
-// Named is a file of a listing for tests, by its samples.
+// Judged says what a file of these samples is.
 func Judged(name string, samples ...[]byte) (what string, clear, known bool) {
 	what, s := file{name: name, samples: samples}.judge()
 	return what, s == inClear, s != unclear
