@@ -8,6 +8,8 @@ GOTEST := go test -trimpath
 export CGO_ENABLED ?= 0
 # Tests know from this variable where real quotes are; Go's cache of test results, too.
 export CONFIDB_REAL_QUOTES ?= $(wildcard $(CURDIR)/../shared/testdata/sgx-quotes)
+# The same of documents in the shape of what people have.
+export CONFIDB_REAL_INPUTS ?= $(wildcard $(CURDIR)/../shared/testdata/real-inputs)
 packages = $(if $(WITHOUT_MARIADB),$$(scripts/without-mariadb $(1)),$(1))
 
 .PHONY: build test unit race e2e cover lint golden demo taste lab lab-down bench bench-lab modules help
