@@ -43,8 +43,9 @@ type Predicate struct {
 	Nonce string `json:"nonce"`
 	// Time is when the probe began, by the clock of its host, in seconds.
 	Time time.Time `json:"time"`
-	// Session, Address, ServerName and Account are what the probe was told to look at.
+	// Session, Member, Address, ServerName and Account are what the probe was told to look at.
 	Session    string `json:"session"`
+	Member     string `json:"member"`
 	Address    string `json:"address"`
 	ServerName string `json:"serverName"`
 	Account    string `json:"account"`
@@ -269,8 +270,8 @@ func (p *Predicate) validate() error {
 	if !isDigest(p.ClientLeafSHA256) {
 		return fmt.Errorf("digest %q of the client's certificate: want 64 lower-case hex digits", p.ClientLeafSHA256)
 	}
-	if p.Session == "" || p.Address == "" || p.ServerName == "" || p.Account == "" {
-		return errors.New("session, address, server name or account is empty")
+	if p.Session == "" || p.Member == "" || p.Address == "" || p.ServerName == "" || p.Account == "" {
+		return errors.New("session, member, address, server name or account is empty")
 	}
 	if err := validateFindings(p.Findings); err != nil {
 		return err

@@ -32,7 +32,7 @@ func testKey(t testing.TB, seed byte) (private, public []byte) {
 
 func testPredicate() *Predicate {
 	return &Predicate{Nonce: strings.Repeat("0a", 16), Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Session: "ns/db", Address: "db:3306",
-		ServerName: "db", Account: "confidb_verify", ClientLeafSHA256: strings.Repeat("ab", 32),
+		ServerName: "db", Member: "database", Account: "confidb_verify", ClientLeafSHA256: strings.Repeat("ab", 32),
 		Findings: check.Report{{ID: "tls-01", Title: "t", Hint: "h"}}, Limitations: []Limitation{{ID: "a", Text: "b"}}}
 }
 
@@ -93,7 +93,7 @@ func TestSignStatementRefuses(t *testing.T) {
 	}
 	for name, change := range map[string]func(*Predicate){
 		"nonce": func(p *Predicate) { p.Nonce = "00" }, "time": func(p *Predicate) { p.Time = time.Time{} }, "findings": func(p *Predicate) { p.Findings = nil },
-		"client": func(p *Predicate) { p.ClientLeafSHA256 = "" }, "server": func(p *Predicate) { p.Server = &Server{} }, "session": func(p *Predicate) { p.Session = "" },
+		"client": func(p *Predicate) { p.ClientLeafSHA256 = "" }, "server": func(p *Predicate) { p.Server = &Server{} }, "session": func(p *Predicate) { p.Session = "" }, "member": func(p *Predicate) { p.Member = "" },
 		"twice": func(p *Predicate) { p.Findings = append(p.Findings, p.Findings[0]) },
 	} {
 		predicate := testPredicate()

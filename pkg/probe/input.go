@@ -30,6 +30,7 @@ type targetFile struct {
 	Address    string `json:"address"`
 	ServerName string `json:"serverName"`
 	Session    string `json:"session"`
+	Member     string `json:"member"`
 	Account    string `json:"account"`
 	Subject    string `json:"subject"`
 	Issuer     string `json:"issuer"`
@@ -235,9 +236,9 @@ func (r *reader) target(name string, target *targetFile) {
 		r.fail(name, errors.New("want one JSON object and nothing after it"))
 		return
 	}
-	for _, text := range []string{target.Address, target.ServerName, target.Session, target.Account, target.Subject, target.Issuer} {
+	for _, text := range []string{target.Address, target.ServerName, target.Session, target.Member, target.Account, target.Subject, target.Issuer} {
 		if text == "" {
-			r.fail(name, errors.New("a member is missing or empty: want address, serverName, session, account, subject and issuer"))
+			r.fail(name, errors.New("a member is missing or empty: want address, serverName, session, member, account, subject and issuer"))
 			return
 		}
 	}

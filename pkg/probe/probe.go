@@ -103,7 +103,7 @@ func predicate(in *input, began time.Time, seen *mariadb.Observation) *evidence.
 	greeting, session := seen.ConnectionIDs()
 	return &evidence.Predicate{
 		Nonce: in.question.nonce, Time: began.UTC().Truncate(time.Second),
-		Session: in.target.Session, Address: in.target.Address, ServerName: in.target.ServerName, Account: in.target.Account,
+		Session: in.target.Session, Member: in.target.Member, Address: in.target.Address, ServerName: in.target.ServerName, Account: in.target.Account,
 		ClientLeafSHA256: evidence.SHA256(in.verify.Leaf.Raw),
 		Server:           server(seen.TLS()),
 		ServerVersion:    seen.ServerVersion(),

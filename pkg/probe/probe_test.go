@@ -68,7 +68,7 @@ func injected(t *testing.T) (files fstest.MapFS, public []byte) {
 		t.Fatal(err)
 	}
 	files["promise.json"] = &fstest.MapFile{Data: []byte(promised)}
-	target, err := json.Marshal(targetFile{Address: db.Address, ServerName: mariadbtest.ServerName, Session: "ns/db",
+	target, err := json.Marshal(targetFile{Address: db.Address, ServerName: mariadbtest.ServerName, Session: "ns/db", Member: "database",
 		Account: mariadbtest.Account, Subject: mariadbtest.Subject, Issuer: mariadbtest.Issuer})
 	if err != nil {
 		t.Fatal(err)

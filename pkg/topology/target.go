@@ -19,7 +19,9 @@ type Target struct {
 	Address    string `json:"address"`
 	ServerName string `json:"serverName"`
 	Session    string `json:"session"`
-	Account    string `json:"account"`
+	// Member is which one of the databases of the session is asked.
+	Member  string `json:"member"`
+	Account string `json:"account"`
 }
 
 // Target is what the recorded session of the attested client tells it to look at.
@@ -38,7 +40,7 @@ func (r *Release) Target() (Target, error) {
 	if err := json.Unmarshal([]byte(content), &t); err != nil {
 		return Target{}, fmt.Errorf("reading what the attested client asks: %s: %w", targetFile, err)
 	}
-	for _, text := range []string{t.Address, t.ServerName, t.Session, t.Account} {
+	for _, text := range []string{t.Address, t.ServerName, t.Session, t.Member, t.Account} {
 		if text == "" || strings.Contains(text, "$$SCONE") {
 			return Target{}, fmt.Errorf("reading what the attested client asks: %s does not say all of it", targetFile)
 		}

@@ -17,7 +17,7 @@ func TestTarget(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := r.Target()
-	want := topology.Target{Address: "db1-mariadb.shop.svc:3306", ServerName: "db1-mariadb.shop.svc", Session: r.Session(topology.Database).Name, Account: "confidb_verify"}
+	want := topology.Target{Address: "db1-mariadb.shop.svc:3306", ServerName: "db1-mariadb.shop.svc", Session: r.Session(topology.Database).Name, Member: "database", Account: "confidb_verify"}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
 	}

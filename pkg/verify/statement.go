@@ -77,7 +77,7 @@ func asked(promised *topology.Release, said *evidence.Predicate) error {
 		return err
 	}
 	for _, c := range []struct{ name, got, want string }{
-		{"session", said.Session, want.Session}, {"address", said.Address, want.Address},
+		{"session", said.Session, want.Session}, {"member", said.Member, want.Member}, {"address", said.Address, want.Address},
 		{"server name", said.ServerName, want.ServerName}, {"account", said.Account, want.Account},
 	} {
 		if c.got != c.want {

@@ -124,7 +124,7 @@ func newScene(t *testing.T) *scene {
 	}
 	s := &scene{promised: promised, key: []byte(encode("PRIVATE KEY", must[[]byte](t)(x509.MarshalPKCS8PrivateKey(private))))}
 	s.said = &evidence.Predicate{
-		Nonce: nonce, Time: at.UTC().Truncate(time.Second), Session: database, Address: "db1-mariadb.shop.svc:3306", ServerName: "db1-mariadb.shop.svc", Account: "confidb_verify",
+		Nonce: nonce, Time: at.UTC().Truncate(time.Second), Session: database, Address: "db1-mariadb.shop.svc:3306", ServerName: "db1-mariadb.shop.svc", Member: "database", Account: "confidb_verify",
 		ClientLeafSHA256: evidence.SHA256([]byte("leaf")), ServerVersion: "10.11",
 		Server:      &evidence.Server{LeafPEM: encode("CERTIFICATE", leaf.Raw), LeafSHA256: evidence.SHA256(leaf.Raw), CASPKISHA256: evidence.SHA256(ca.RawSubjectPublicKeyInfo), TLSVersion: "TLS 1.3", CipherSuite: "x"},
 		Witness:     &witness.Seen{Verifier: nonce, Asked: lastMark.Digest, Read: true, Found: true, Oldest: 1, Written: witness.Mark{Number: 8, Digest: strings.Repeat("8", 64)}},
@@ -350,6 +350,7 @@ func TestBrokenLinks(t *testing.T) {
 		"a clock that is behind":                    {func(_ *testing.T, s *scene) { s.seen.At = s.seen.At.Add(-11 * time.Minute) }, "probe-statement", check.None},
 		"another address":                           {func(t *testing.T, s *scene) { s.said.Address = "elsewhere:3306"; s.sign(t) }, "probe-statement", check.Contraindicated},
 		"another port":                              {func(t *testing.T, s *scene) { s.said.Address = "db1-mariadb.shop.svc:3307"; s.sign(t) }, "probe-statement", check.Contraindicated},
+		"another member":                            {func(t *testing.T, s *scene) { s.said.Member = "another"; s.sign(t) }, "probe-statement", check.Contraindicated},
 		"another server name":                       {func(t *testing.T, s *scene) { s.said.ServerName = "elsewhere"; s.sign(t) }, "probe-statement", check.Contraindicated},
 		"another account":                           {func(t *testing.T, s *scene) { s.said.Account = "confidb_app"; s.sign(t) }, "probe-statement", check.Contraindicated},
 		"about another member":                      {func(t *testing.T, s *scene) { s.said.Session = "other/db"; s.sign(t) }, "probe-statement", check.Contraindicated},

@@ -297,7 +297,7 @@ func TestStatementKeyOfEachVersion(t *testing.T) {
 		t.Helper()
 		key := files(l.configures(t, as(3, s.Name+"/probe")))[folder+"statement.key"]
 		line, err := evidence.SignStatement(&evidence.Predicate{
-			Nonce: strings.Repeat("0a", 16), Time: time.Unix(1, 0).UTC(), Session: "db", Address: "a", ServerName: "a", Account: "a",
+			Nonce: strings.Repeat("0a", 16), Time: time.Unix(1, 0).UTC(), Session: "db", Address: "a", ServerName: "a", Member: "a", Account: "a",
 			ClientLeafSHA256: strings.Repeat("0a", 32), Findings: check.Report{{ID: "x", Title: "x"}},
 		}, []byte(key))
 		if err != nil {
