@@ -160,15 +160,17 @@ func zeroMeasurement(v session.Variant) string {
 }
 
 func findImportedMeasurement(in *input) []hit {
-	return in.importedFragments(func(path string) bool {
-		return strings.HasSuffix(path, ".attestation") && strings.HasPrefix(path, "services[")
-	})
+	return in.importedFragments(ofMeasurement)
 }
 
 func findImportedPolicy(in *input) []hit {
-	return in.importedFragments(func(path string) bool {
-		return !strings.HasPrefix(path, "services[") || !strings.HasSuffix(path, ".attestation")
-	})
+	return in.importedFragments(func(path string) bool { return !ofMeasurement(path) })
+}
+
+// ofMeasurement reports whether a path is in what a service demands of its enclaves.
+func ofMeasurement(path string) bool {
+	service, rest, _ := strings.Cut(path, ".")
+	return strings.HasPrefix(service, "services[") && strings.HasPrefix(rest, "attestation")
 }
 
 // findUnknownPolicy finds the references of the policy whose values are in none of the
@@ -183,15 +185,14 @@ func findUnknownPolicy(in *input) []hit {
 	return hits
 }
 
-// importedFragments are the parts of the policy, at the paths that want chooses,
-// that come from other sessions, in versions that these may change.
+// importedFragments are the parts of the policy, at the paths that want chooses, that come
+// from other sessions, in versions that these may change; also those within a fragment.
 func (in *input) importedFragments(want func(path string) bool) []hit {
 	var hits []hit
-	for _, text := range in.Fragments() {
-		path, placeholder, _ := strings.Cut(text, ": ")
-		secret := in.Secret(secretIn(placeholder))
-		if want(path) && secret != nil && secret.Import != nil && secret.Import.SessionHash == "" {
-			hits = append(hits, hit{path: path, got: fmt.Sprintf("%s from session %s", placeholder, secret.Import.Session)})
+	for _, r := range in.applied.references {
+		secret := in.Secret(r.Secret)
+		if want(r.Path) && secret != nil && secret.Import != nil && secret.Import.SessionHash == "" {
+			hits = append(hits, hit{path: r.Path, got: fmt.Sprintf("$$SCONE::%s$$ from session %s", r.Secret, secret.Import.Session)})
 		}
 	}
 	return hits

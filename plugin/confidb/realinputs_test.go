@@ -107,3 +107,23 @@ func TestRealInputsSigned(t *testing.T) {
 	realInput(t, "signed-session-json", said{[]string{"session", "diff", "@spol.json", "@spol.json"}, 0, []string{"equal"}, nil})
 	realInput(t, "signed-session-json", said{[]string{"session", "create", "@spol.json", "--dry-run=client"}, 0, []string{"name: a-0f1e2d3c"}, []string{"signatures"}})
 }
+
+// What the language allows is read, and what is dangerous in it is seen, also behind a
+// reference.
+func TestRealInputsOfSessions(t *testing.T) {
+	unread := []string{"CDB0000"}
+	lint := func(files ...string) []string { return append([]string{"session", "lint"}, files...) }
+	realInput(t, "aad-token", said{lint("@aad.yml"), 3, []string{"CDB3014", "ad_token_1"}, unread})
+	realInput(t, "access-none-scalar", said{lint("@read-none-scalar.yml"), 3, []string{"CDB2001"}, unread})
+	realInput(t, "access-section-fragment", said{lint("@update-fragment.yml"), 3, []string{"CDB1018", "external_update_policy"}, unread})
+	realInput(t, "advisories-star-list", said{lint("@etny.yml"), 3, []string{"CDB1012", "CDB1008", "CDB2001"}, unread})
+	realInput(t, "bom-session", said{lint("@bom.yml"), 3, []string{"CDB4001"}, unread})
+	realInput(t, "cas-answers-persistency", said{lint("@pers.yml"), 3, []string{"CDB2001"}, unread})
+	realInput(t, "export-parent-namespace", said{lint("@export-dotdot.yml"), 0, []string{"CDB3009"}, unread})
+	realInput(t, "keyhash-base58", said{lint("@keyhash-base58.yml"), 3, []string{"CDB2001"}, unread})
+	realInput(t, "maa-url", said{lint("@maa.yml"), 3, []string{"CDB1002", "CDB1008"}, unread})
+	realInput(t, "fragment-hides-danger", said{lint("@frag-local.yml"), 3, []string{"CDB1001", "CDB1008", "CDB1012", "CDB4001", "CDB4002"}, unread})
+	realInput(t, "fragment-hides-signer", said{lint("@frag-att.yml"), 3, []string{"CDB1014 fatal"}, unread})
+	wider := []string{"is no longer attested", "anyone may now read", "anyone may now update", "frag-local.yml: widened"}
+	realInput(t, "fragment-diff-blind", said{[]string{"session", "diff", "@frag-safe.yml", "@frag-local.yml"}, 0, wider, []string{"made otherwise"}})
+}
