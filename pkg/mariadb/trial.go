@@ -49,7 +49,7 @@ type Target struct {
 	// Random is where the login in clear has its account and password from, and where
 	// marks come from.
 	Random io.Reader
-	// Patience bounds each login. Zero means ten seconds.
+	// Patience bounds each login, and three times it each query. Zero means ten seconds.
 	Patience time.Duration
 }
 

@@ -44,7 +44,8 @@ type Login struct {
 	// login. With TLS 1.3 the client's handshake ends before the server has judged the
 	// client certificate, and a write can lose the alert. Set it where a refusal is expected.
 	AwaitAlert bool
-	// Timeout bounds the whole attempt. Zero means ten seconds.
+	// Timeout bounds the whole attempt, and three times it each query after. Zero means ten
+	// seconds.
 	Timeout time.Duration
 }
 
@@ -131,8 +132,9 @@ var ErrNoTLS = errors.New("the server does not offer TLS")
 
 // Conn is a connection that has logged in. It is not for concurrent use.
 type Conn struct {
-	socket  net.Conn
-	packets packetStream
+	socket   net.Conn
+	packets  packetStream
+	patience time.Duration // of the login
 }
 
 // Close ends the connection without a farewell.
@@ -149,7 +151,7 @@ func Connect(ctx context.Context, login Login) (*Conn, Attempt) {
 		attempt.Err = fmt.Errorf("connecting to %s: %w", login.Address, err)
 		return nil, attempt
 	}
-	conn := &Conn{socket: socket, packets: packetStream{stream: socket, limit: maxHandshakePacket}}
+	conn := &Conn{socket: socket, patience: login.timeout(), packets: packetStream{stream: socket, limit: maxHandshakePacket}}
 	release := conn.limit(ctx)
 	defer release()
 	if attempt.Err = conn.logIn(ctx, login, &attempt); attempt.Err != nil {
