@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	startTimeout = 90 * time.Second // on a disk that others use
+	startTimeout = 45 * time.Second // on a disk that others use
 	// Account and Password are the asker's; the database demands Subject and Issuer of its certificate.
 	Account  = "confidb_verify"
 	Password = "5d41402abc4b2a76b9719d911017c592"
