@@ -33,7 +33,7 @@ func TestTheVolumeFromOutside(t *testing.T) {
 // Without a volume of the session, what MariaDB should have encrypted is named.
 func TestATablespaceInClearFromOutside(t *testing.T) {
 	bare := regexp.MustCompile(`(?m)^(volumes:\n(  .*\n)+|    volumes:\n(      .*\n)+?)((?:images|    [a-z_]+):)`).ReplaceAllString(run(t, confidb("session", "template", "database")...), "$4")
-	weak := strings.Replace(bare, "innodb_encrypt_tables = FORCE", "innodb_encrypt_tables = ON", 1)
+	weak := strings.ReplaceAll(bare, "innodb_encrypt_tables = FORCE", "innodb_encrypt_tables = ON")
 	if weak == bare || strings.Contains(weak, "volumes:") {
 		t.Fatalf("the template has another form:\n%s", bare)
 	}
