@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	startTimeout = 45 * time.Second // on a disk that others use
+	startTimeout = 30 * time.Second
 	// Account and Password are the asker's; the database demands Subject and Issuer of its certificate.
 	Account  = "confidb_verify"
 	Password = "5d41402abc4b2a76b9719d911017c592"
@@ -155,7 +155,11 @@ func (s *Server) Stop() error {
 	}
 	if s.process != nil {
 		ended = s.process.Process.Kill()
-		s.process.Wait() // says only that it was killed
+		if s.ended != nil { // somebody waits already
+			<-s.ended
+		} else {
+			s.process.Wait() // says only that it was killed
+		}
 	}
 	return errors.Join(ended, os.RemoveAll(s.directory))
 }
