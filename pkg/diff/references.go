@@ -1,7 +1,6 @@
 package diff
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,29 +8,23 @@ import (
 	"github.com/confidb/confidb/pkg/session"
 )
 
-// unclear is a place of the policy of which it is not known what it says.
-type unclear struct{ path, why string }
-
 // applied is a session in which parts of the policy are as CAS applies them, and what of
 // it is not known. Programs and their files stay as they are written: their secrets are
 // not to be shown.
-func applied(s *session.Session, others []*session.Session) (d *view, all []unclear) {
+func applied(s *session.Session, others []*session.Session) (*view, []session.Unknown) {
 	effective, references, err := s.Effective(others)
 	copied := *s
 	copied.Services = slices.Clone(s.Services)
 	followed := map[string]bool{}
 	for _, r := range references {
-		if r.Problem != "" || r.Pinned {
-			all = append(all, unclear{r.Path, r.String()})
-		}
 		if r.Problem == "" {
 			put(&copied, effective, r.Path)
 			followed[r.Secret] = true
 		}
 	}
-	d = look(&copied)
+	d := look(&copied)
 	d.followed = followed
-	return d, append(all, senseless(err)...)
+	return d, session.Unknowns(references, err)
 }
 
 // put takes over the part of the policy that a path is in.
@@ -51,30 +44,16 @@ func put(into, effective *session.Session, path string) {
 	}
 }
 
-// senseless are values that make no sense where a reference puts them.
-func senseless(err error) (all []unclear) {
-	var broken *session.Errors
-	switch {
-	case errors.As(err, &broken):
-		for _, e := range broken.Problems {
-			all = append(all, unclear{e.Path, "a secret gives it a value that makes no sense there: " + e.Problem})
-		}
-	case err != nil:
-		all = append(all, unclear{"", err.Error()})
-	}
-	return all
-}
-
 // unclear says where one of the documents leaves something open that the other does not.
-func (c *comparison) unclear(from, to []unclear) {
+func (c *comparison) unclear(from, to []session.Unknown) {
 	for _, u := range to {
 		if !slices.Contains(from, u) {
-			c.add(Other, partOf(u.path), "may allow more than before: what it says is not known ("+u.why+")", u.path)
+			c.add(Other, partOf(u.Path), "may allow more than before: what it says is not known ("+u.Why+")", u.Path)
 		}
 	}
 	for _, u := range from {
 		if !slices.Contains(to, u) {
-			c.add(Other, partOf(u.path), "may have allowed less before: what it said is not known ("+u.why+")", u.path)
+			c.add(Other, partOf(u.Path), "may have allowed less before: what it said is not known ("+u.Why+")", u.Path)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,23 +28,15 @@ func Strength(s *session.Session, others ...*session.Session) []check.Finding {
 	}
 }
 
-// unknown returns which references to parts of a policy could not be followed, by the
-// keys of the document or of a service under which they stand.
+// unknown returns what is not known of parts of a policy, by the keys of the document or of
+// a service under which they stand. A place that is in none by itself is in every part.
 func unknown(references []session.Reference, err error) func(keys ...string) []string {
+	places := session.Unknowns(references, err)
 	return func(keys ...string) (all []string) {
-		for _, r := range references {
-			if (r.Problem != "" || r.Pinned) && slices.Contains(keys, policyKey(r.Path)) {
-				all = append(all, r.Path+" is not known: "+r.String())
+		for _, u := range places {
+			if key := policyKey(u.Path); key == "" || slices.Contains(keys, key) {
+				all = append(all, strings.TrimPrefix(u.Path+" is not known: "+u.Why, " "))
 			}
-		}
-		var broken *session.Errors
-		switch {
-		case errors.As(err, &broken):
-			for _, p := range broken.Problems {
-				all = append(all, p.Path+" is not known: what a secret says makes no sense there: "+p.Problem)
-			}
-		case err != nil:
-			all = append(all, err.Error())
 		}
 		return all
 	}

@@ -366,6 +366,29 @@ func sortReferences(all []Reference) {
 	sort.SliceStable(all, func(i, j int) bool { return all[i].Path < all[j].Path })
 }
 
+// Unknown is a place of the policy of which it is not known what it says, and why.
+type Unknown struct{ Path, Why string }
+
+// Unknowns are the places that Effective, which returned references and err, could not
+// make clear: none only if all of the policy is known.
+func Unknowns(references []Reference, err error) (all []Unknown) {
+	for _, r := range references {
+		if r.Problem != "" || r.Pinned {
+			all = append(all, Unknown{r.Path, r.String()})
+		}
+	}
+	var broken *Errors
+	switch {
+	case errors.As(err, &broken):
+		for _, e := range broken.Problems {
+			all = append(all, Unknown{e.Path, "what a secret says makes no sense there: " + e.Problem})
+		}
+	case err != nil:
+		all = append(all, Unknown{"", err.Error()})
+	}
+	return all
+}
+
 // broughtIn are the problems that the document does not have by itself, each in the
 // file that its value stands in.
 func (s *Session) broughtIn(err, itself error) error {
