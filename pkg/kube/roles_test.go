@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -140,12 +141,15 @@ func TestEachWorkNeedsNoMoreThanItsRole(t *testing.T) {
 		{"confidb-install", []func(context.Context, *Cluster) error{stuck, await, look, nodes, run}},
 		{"confidb-cas", []func(context.Context, *Cluster) error{reach}},
 	} {
+		var guard sync.Mutex // an informer asks from a goroutine of its own
 		asked := map[string]clienttesting.Action{}
 		work := func(refused string) (errs []error) {
 			cluster, clientset := newFake(statefulSet("db", 1, 0), pod("db-0", terminated(1, patience)))
 			starts(clientset, ended(corev1.PodSucceeded, 0))
 			clientset.PrependReactor("*", "*", func(a clienttesting.Action) (bool, runtime.Object, error) {
 				question := a.GetVerb() + " " + resourceOf(a)
+				guard.Lock()
+				defer guard.Unlock()
 				asked[question] = a
 				return question == refused, nil, refuse(a.GetVerb(), a.GetResource().Group, resourceOf(a), a.GetNamespace())
 			})
@@ -158,7 +162,10 @@ func TestEachWorkNeedsNoMoreThanItsRole(t *testing.T) {
 		}
 		work("")
 		i := slices.IndexFunc(roles(), func(r role) bool { return r.name == c.work })
-		for question, a := range maps.Clone(asked) {
+		guard.Lock()
+		first := maps.Clone(asked)
+		guard.Unlock()
+		for question, a := range first {
 			if !roles()[i].has(a.GetVerb(), a.GetResource().Group, resourceOf(a)) {
 				t.Errorf("%s: %s is no part of the role", c.work, question)
 			}

@@ -278,6 +278,20 @@ func (h *host) boot(name, mention string, outcomes ...string) (ready bool) {
 
 const notOurs = "was not made under this session"
 
+// TestAForeignTablespaceStaysInClear: the database does not encrypt what it refuses, or it
+// would take it for its own at a later start.
+func TestAForeignTablespaceStaysInClear(t *testing.T) {
+	h := newHost(t)
+	h.stranger()
+	h.must(h.copy(h.foreign, strings.TrimSuffix(h.server.Path(""), "/")))
+	for range 3 {
+		h.boot("a whole data directory", notOurs+": it is not encrypted", ends)
+	}
+	if said := strings.Join(lies(t).Clear, "\n"); !strings.Contains(said, "ibdata1 (tablespace of InnoDB in clear)") {
+		t.Errorf("the first tablespace was encrypted: %s", said)
+	}
+}
+
 func TestPlantedFiles(t *testing.T) {
 	h := newHost(t)
 	h.stranger()

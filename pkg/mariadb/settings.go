@@ -63,8 +63,9 @@ func decideEncryption(o *Observation) conclusion {
 }
 
 func decideOrigins(o *Observation) conclusion {
+	// not innodb_encryption_threads, which the init file may set: enc-02 looks at the number
 	configured := []string{
-		"innodb_encryption_threads", "innodb_encryption_rotate_key_age", "innodb_default_encryption_key_id",
+		"innodb_encryption_rotate_key_age", "innodb_default_encryption_key_id",
 		"file_key_management_filename", "file_key_management_encryption_algorithm",
 		"require_secure_transport", "tls_version", "ssl_ca", "ssl_cert", "ssl_key", "ssl_cipher",
 		"general_log", "slow_query_log", "log_output", "local_infile", "secure_file_priv",

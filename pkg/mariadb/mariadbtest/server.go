@@ -76,12 +76,8 @@ func Start() (*Server, error) {
 }
 
 // passing reports whether a server did not start for a reason that is gone at the next try:
-// somebody took the address that was free a moment ago; or, once in about sixty starts on a
-// machine with too much to do, it does not say yet that its first tablespace is encrypted,
-// and the session's init file ends it. A kubelet starts it again as well.
-func passing(err error) bool {
-	return strings.Contains(err.Error(), "Address already in use") || strings.Contains(err.Error(), "not made under this session: it is not encrypted")
-}
+// somebody took the address that was free a moment ago.
+func passing(err error) bool { return strings.Contains(err.Error(), "Address already in use") }
 
 func startNew() (*Server, error) {
 	authority, err := NewAuthority("confidb-ca")
