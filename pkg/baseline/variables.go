@@ -31,13 +31,13 @@ const (
 
 // hostDependent are variables whose default is made from the machine, the build or what
 // the server has done so far, as measured by starting it with another number of processors
-// and descriptors, another host name, time zone and environment. Of these the origin is
-// judged and not the value.
+// and descriptors, another host name, time zone and environment, and on a file system in
+// memory, where the log is its own buffer. Of these the origin is judged and not the value.
 func hostDependent() []string {
 	return []string{
 		"hostname", "general_log_file", "slow_query_log_file", "log_slow_query_file", "wsrep_node_name", "pid_file", "server_uid", "system_time_zone", // names of the machine
 		"innodb_open_files", "table_open_cache", "open_files_limit", "table_open_cache_instances", "thread_pool_size", "back_log", "host_cache_size", // its size
-		"table_definition_cache", "thread_cache_size", "innodb_log_write_ahead_size", "innodb_log_file_mmap", "innodb_log_file_buffering", "large_page_size", "lower_case_file_system", "locked_in_memory",
+		"table_definition_cache", "thread_cache_size", "innodb_log_write_ahead_size", "innodb_log_file_mmap", "innodb_log_buffer_size", "innodb_log_file_buffering", "large_page_size", "lower_case_file_system", "locked_in_memory",
 		"basedir", "datadir", "tmpdir", "socket", "port", "bind_address", "plugin_dir", "lc_messages_dir", "character_sets_dir", "slave_load_tmpdir", "aria_log_dir_path", "wsrep_data_home_dir", // where the build puts things
 		"version", "version_comment", "version_compile_machine", "version_compile_os", "version_malloc_library", "version_source_revision", "version_ssl_library", "wsrep_patch_version", "have_ssl",
 		"gtid_binlog_pos", "gtid_binlog_state", "gtid_current_pos", // how far it has come

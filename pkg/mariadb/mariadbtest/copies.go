@@ -17,10 +17,7 @@ func (s *Server) Down(how syscall.Signal) error {
 	s.Admin = nil
 	process := s.process
 	s.process = nil
-	if err := process.Process.Signal(how); err != nil {
-		return fmt.Errorf("ending mariadbd: %w", err)
-	}
-	if err := process.Wait(); err != nil && how == syscall.SIGTERM {
+	if err := process.end(how); err != nil && how == syscall.SIGTERM {
 		return fmt.Errorf("ending mariadbd: %w; its log: %s", err, s.log)
 	}
 	return nil

@@ -22,15 +22,7 @@ func (s *Server) Shut() error {
 	}
 	process := s.process
 	s.process = nil
-	if err := process.Process.Signal(syscall.SIGTERM); err != nil {
-		return fmt.Errorf("stopping mariadbd: %w", err)
-	}
-	if s.ended != nil {
-		<-s.ended
-		s.ended = nil
-		return nil
-	}
-	if err := process.Wait(); err != nil {
+	if err := process.end(syscall.SIGTERM); err != nil {
 		return fmt.Errorf("stopping mariadbd: %w; its log: %s", err, s.log)
 	}
 	return nil
@@ -80,19 +72,13 @@ func (s *Server) Begin() (serves bool, log string, err error) {
 		return false, "", err
 	}
 	defer output.Close()
-	process := s.Program(s.command[0], s.command[1:]...)
-	process.Stdout, process.Stderr = output, output
-	if err := process.Start(); err != nil {
+	process, err := s.begin(output)
+	if err != nil {
 		return false, "", err
 	}
-	ended := make(chan struct{})
-	go func() {
-		process.Wait() // the exit code of SHUTDOWN is 0
-		close(ended)
-	}()
 	for begun := time.Now(); time.Since(begun) < startTimeout/2; {
 		select {
-		case <-ended:
+		case <-process.ended:
 			text, err := os.ReadFile(output.Name())
 			return false, string(text), err
 		case <-time.After(20 * time.Millisecond):
@@ -101,14 +87,13 @@ func (s *Server) Begin() (serves bool, log string, err error) {
 		if err != nil {
 			return false, "", err
 		}
-		if strings.Contains(string(text), "ready for connections") && !strings.Contains(string(text), "Normal shutdown") && settled(ended) {
-			s.process, s.ended = process, ended
+		if strings.Contains(string(text), "ready for connections") && !strings.Contains(string(text), "Normal shutdown") && settled(process.ended) {
+			s.process = process
 			return true, string(text), nil
 		}
 	}
 	text, err := os.ReadFile(output.Name())
-	err = errors.Join(err, process.Process.Kill())
-	<-ended
+	process.end(syscall.SIGKILL) // says only that it was killed
 	return false, string(text), errors.Join(ErrHangs, err)
 }
 
@@ -125,15 +110,15 @@ func settled(ended <-chan struct{}) bool {
 
 // Killed starts the program, and kills it when a file is there.
 func (s *Server) Killed(mark string) error {
-	process := s.Program(s.command[0], s.command[1:]...)
-	if err := process.Start(); err != nil {
+	process, err := s.begin(nil)
+	if err != nil {
 		return err
 	}
-	defer process.Wait() // says only that it was killed
+	defer process.end(syscall.SIGKILL) // says only that it was killed
 	for begun := time.Now(); time.Since(begun) < startTimeout; time.Sleep(10 * time.Millisecond) {
 		if _, err := os.Stat(mark); err == nil {
-			return process.Process.Kill()
+			return nil
 		}
 	}
-	return errors.Join(fmt.Errorf("%s does not come", mark), process.Process.Kill())
+	return fmt.Errorf("%s does not come", mark)
 }
