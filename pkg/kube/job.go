@@ -315,6 +315,9 @@ func hopeless(p *corev1.Pod) error {
 
 // state says in a few words why a pod is where it is.
 func state(pod *corev1.Pod) string {
+	if ending(*pod) {
+		return "told to end"
+	}
 	for _, s := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		if w := s.State.Waiting; w != nil && w.Reason != "" && w.Reason != "PodInitializing" {
 			return strings.TrimSpace(w.Reason + " " + w.Message)

@@ -68,7 +68,7 @@ func (c *Cluster) obstacleOf(ctx context.Context, w *waiting, namespace, kind, n
 	if first {
 		w.before = map[string]bool{}
 	}
-	leaving := slices.ContainsFunc(pods, func(p corev1.Pod) bool { return p.DeletionTimestamp != nil })
+	leaving := slices.ContainsFunc(pods, ending)
 	for _, e := range slices.Backward(c.warnings(ctx, namespace, kind, name)) {
 		if first && kind != "Job" { // a Job is new
 			w.before[version(&e)] = true
@@ -83,7 +83,7 @@ func (c *Cluster) obstacleOf(ctx context.Context, w *waiting, namespace, kind, n
 		return o
 	}
 	for _, p := range pods {
-		if p.DeletionTimestamp != nil || isReady(&p) || finished(&p) {
+		if ending(p) || isReady(&p) || finished(&p) {
 			continue
 		}
 		if o := podObstacle(&p); o.text != "" {

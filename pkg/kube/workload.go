@@ -59,7 +59,8 @@ func (c *Cluster) rollout(ctx context.Context, namespace string, w topology.Work
 // pollEvery is how often the API server is asked while a workload starts.
 const pollEvery = 500 * time.Millisecond
 
-// AwaitReady waits until every pod of the workloads is ready. It returns early
+// AwaitReady waits until every pod of the workloads is ready, and none is on its way out:
+// it would still use the volume and the session. It returns early
 // when an enclave is refused its configuration, which does not mend itself.
 // progress is told when what is waited for changes.
 func (c *Cluster) AwaitReady(ctx context.Context, namespace string, workloads []topology.Workload, progress func(string)) error {
@@ -72,8 +73,8 @@ func (c *Cluster) AwaitReady(ctx context.Context, namespace string, workloads []
 				return false, err
 			}
 			pods, err := c.podsOf(ctx, namespace, r)
-			if err != nil || r.done() {
-				return r.done(), err
+			if done := r.done() && !slices.ContainsFunc(pods, ending); err != nil || done {
+				return done, err
 			}
 			in := c.obstacleOf(ctx, obstacles, namespace, w.Kind, w.Name, pods)
 			if text := waitingFor(w, r, pods, in.text) + c.lastWords(ctx, pods); text != last {
@@ -99,7 +100,7 @@ func (c *Cluster) AwaitReady(ctx context.Context, namespace string, workloads []
 func (c *Cluster) lastWords(ctx context.Context, pods []corev1.Pod) string {
 	for _, p := range pods {
 		for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
-			if p.DeletionTimestamp != nil || !failed(s) {
+			if ending(p) || !failed(s) {
 				continue
 			}
 			output, err := c.log(ctx, &p, s.Name)
@@ -128,6 +129,9 @@ func waitingFor(w topology.Workload, r rollout, pods []corev1.Pod, obstacle stri
 	}
 	return text
 }
+
+// ending reports whether a pod is told to end.
+func ending(p corev1.Pod) bool { return p.DeletionTimestamp != nil }
 
 func (c *Cluster) podsOf(ctx context.Context, namespace string, r rollout) ([]corev1.Pod, error) {
 	pods, err := c.clientset.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(r.selector)})
@@ -159,7 +163,7 @@ const (
 // refused looks at containers that ended with a failure.
 func (c *Cluster) refused(ctx context.Context, pods []corev1.Pod) error {
 	for _, p := range pods {
-		if p.DeletionTimestamp != nil {
+		if ending(p) {
 			continue
 		}
 		if err := hopeless(&p); err != nil {

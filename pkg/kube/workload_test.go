@@ -84,6 +84,24 @@ func TestAwaitReadyWaits(t *testing.T) {
 	}
 }
 
+// A pod that is to end still has the volume and the session: what is looked at next would
+// find it.
+func TestAwaitReadyWaitsForTheLastOne(t *testing.T) {
+	leaving := readyPodOf("db-1")
+	leaving.DeletionTimestamp, leaving.Finalizers = &metav1.Time{Time: time.Unix(1, 0)}, []string{"x"}
+	c, clientset := newFake(statefulSet("db", 1, 1), readyPodOf("db-0"), leaving)
+	var said []string
+	err := c.AwaitReady(limited(t), namespace, database(), func(text string) {
+		said = append(said, text)
+		if err := clientset.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("pods"), namespace, "db-1"); err != nil {
+			t.Error(err)
+		}
+	})
+	if diff := cmp.Diff([]string{"StatefulSet db: 1 of 1 pods ready; pod db-1: told to end"}, said); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+}
+
 func TestAwaitReadyEnds(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -215,7 +233,7 @@ func TestWaitingFor(t *testing.T) {
 		"no machine":         {[]corev1.Pod{*unscheduled}, "; pod db-0: Unschedulable: 0/3 nodes: no SGX"},
 		"a phase":            {[]corev1.Pod{*pod("db-0")}, "; pod db-0: Pending"},
 		"initializing":       {[]corev1.Pod{*pod("db-0", waitingBecause("PodInitializing", ""))}, "; pod db-0: Pending"},
-		"on its way out":     {[]corev1.Pod{*leaving}, "; pod db-0: Running"},
+		"on its way out":     {[]corev1.Pod{*leaving}, "; pod db-0: told to end"},
 		"escape sequences":   {[]corev1.Pod{*pod("db-0", waitingBecause("Bad", "\x1b[2Jerror:\r\x7fforged\nhint: run this"))}, "; pod db-0: Bad error: forged hint: run this"},
 	} {
 		t.Run(name, func(t *testing.T) {
