@@ -75,7 +75,7 @@ func (k Keys) sessions(r *topology.Release) ([]setting, error) {
 			role, service = string(topology.Database), k.Service
 		}
 		id := r.Session(topology.Role(role)).Name
-		if id == "" || named && key == "" {
+		if id == "" || named && key == "" || role == string(topology.Namespace) {
 			return nil, &RoleError{Text: text, Roles: r.Roles()}
 		}
 		if service != "" {
@@ -102,8 +102,10 @@ func (e *RoleError) Error() string {
 	return fmt.Sprintf("--config-id-key: got %.100q, want KEY or KEY=ROLE[/SERVICE] with one of the roles %s", e.Text, strings.Join(roles, ", "))
 }
 
-// Hint is empty: the text says it.
-func (*RoleError) Hint() string { return "" }
+// Hint says who can check a chart against further sessions.
+func (*RoleError) Hint() string {
+	return "A session of another role is given with its document: {template --session ROLE=FILE}; a chart with such parts is checked so, and installed with Helm."
+}
 
 // ExitCode is that of a command line that is wrong.
 func (*RoleError) ExitCode() int { return 2 }

@@ -80,16 +80,21 @@ func (s *Site) named(o Template, plan topology.Plan, earlier *topology.Release) 
 			return nil, false, &topology.ChangedError{What: p.what, Got: p.got, Want: p.want}
 		}
 	}
-	if database.Name == "" {
+	if client := cmp.Or(plan.ClientSession, known.Session(topology.Client).Name); client != "" {
+		r.SetSession(topology.Client, topology.Session{Name: client})
+	}
+	if database.Name == "" && len(plan.Sessions) == 0 {
 		token, err := s.token()
 		if err != nil {
 			return nil, false, err
 		}
 		database.Name, invented = topology.DatabaseName(topology.OwnerName(o.Name, token)), true
 	}
-	if client := cmp.Or(plan.ClientSession, known.Session(topology.Client).Name); client != "" {
-		r.SetSession(topology.Client, topology.Session{Name: client})
+	if database.Name != "" {
+		r.SetSession(topology.Database, database)
 	}
-	r.SetSession(topology.Database, database)
+	for _, m := range plan.Sessions {
+		r.SetSession(m.Role, m.Session)
+	}
 	return r, invented, nil
 }

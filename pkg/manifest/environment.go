@@ -152,15 +152,15 @@ func (p Promise) runtime(env environment) []Problem {
 
 // services are those that the variables ask for.
 func (p Promise) services(env environment) ([]session.Service, string) {
-	if base, ok := env.values[baseConfigID]; ok && base != p.Database.Name && base != p.Client.Name {
-		return nil, fmt.Sprintf("%s: got %.200q, want session %s", baseConfigID, base, p.Database.Name)
+	if base, ok := env.values[baseConfigID]; ok && !slices.ContainsFunc(p.sessions(), func(s Session) bool { return s.Name == base }) {
+		return nil, fmt.Sprintf("%s: got %.200q, want %s", baseConfigID, base, p.wanted())
 	}
 	id, ok := env.values[configID]
 	if !ok && env.refs[configID] == nil {
 		id, ok = env.values[baseConfigID]
 	}
 	if !ok {
-		return nil, fmt.Sprintf("SCONE_CONFIG_ID: got %s, want session %s", env.describe(configID), p.Database.Name)
+		return nil, fmt.Sprintf("SCONE_CONFIG_ID: got %s, want %s", env.describe(configID), p.wanted())
 	}
 	return p.asked(id)
 }

@@ -278,9 +278,9 @@ func (i *Installed) session(pod evidence.Pod) string {
 	under := map[string]bool{}
 	look := func(env []corev1.EnvVar) {
 		for _, v := range env {
-			for _, s := range []string{i.Database.Name, i.Client.Name} {
-				if (v.Name == configID || v.Name == baseConfigID) && s != "" && (v.Value == s || strings.HasPrefix(v.Value, s+"/")) {
-					under[s] = true
+			for _, s := range i.sessions() {
+				if (v.Name == configID || v.Name == baseConfigID) && (v.Value == s.Name || strings.HasPrefix(v.Value, s.Name+"/")) {
+					under[s.Name] = true
 				}
 			}
 		}

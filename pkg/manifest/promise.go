@@ -18,9 +18,9 @@ import (
 type Promise struct {
 	// Namespace is that of the release, and CASAddress the CAS as the pods reach it.
 	Namespace, CASAddress string
-	// Database and Client are the sessions. A session without services was not read:
-	// then any service of that name may be asked for.
+	// Database and Client are the sessions, and Others those of further roles.
 	Database, Client Session
+	Others           []Session
 	// Enclaves are the measurements, and Settings those with which they were taken, by
 	// enclave name.
 	Enclaves map[string][]sgx.Measurement
@@ -31,9 +31,11 @@ type Promise struct {
 	AllowedKinds []string
 }
 
-// Session is a session as far as pods ask for it.
+// Session is a session as far as pods ask for it. One that was not read may have any
+// service.
 type Session struct {
 	Name     string
+	read     bool
 	services []session.Service
 }
 
@@ -42,19 +44,44 @@ func Promised(r *topology.Release) (Promise, error) {
 	p := Promise{
 		Namespace: r.Namespace, CASAddress: r.CASAddress, Enclaves: r.Enclaves, Settings: r.Settings, Deviations: r.Trust.Deviations, AllowedKinds: r.AllowedKinds,
 	}
-	for role, into := range map[topology.Role]*Session{topology.Database: &p.Database, topology.Client: &p.Client} {
-		recorded := r.Session(role)
-		into.Name = recorded.Name
-		if recorded.Text == "" {
-			continue
+	for _, m := range r.Members {
+		s := Session{Name: m.Session.Name}
+		if m.Session.Text != "" && m.Role != topology.Namespace {
+			parsed, err := session.Parse(s.Name, []byte(m.Session.Text))
+			if err != nil {
+				return Promise{}, fmt.Errorf("reading the %s session: %w", m.Role, err)
+			}
+			s.read, s.services = true, parsed.Services
 		}
-		parsed, err := session.Parse(recorded.Name, []byte(recorded.Text))
-		if err != nil {
-			return Promise{}, fmt.Errorf("reading the %s session: %w", role, err)
+		switch m.Role {
+		case topology.Namespace:
+		case topology.Database:
+			p.Database = s
+		case topology.Client:
+			p.Client = s
+		default:
+			p.Others = append(p.Others, s)
 		}
-		into.services = parsed.Services
 	}
 	return p, nil
+}
+
+// sessions are those under which pods may run.
+func (p Promise) sessions() []Session {
+	return slices.DeleteFunc(append([]Session{p.Database, p.Client}, p.Others...), func(s Session) bool { return s.Name == "" })
+}
+
+// wanted names what pods may run under: the session of the database, and with further roles
+// each.
+func (p Promise) wanted() string {
+	if len(p.Others) == 0 {
+		return "session " + p.Database.Name
+	}
+	var names []string
+	for _, s := range p.sessions() {
+		names = append(names, s.Name)
+	}
+	return "one of the sessions " + strings.Join(names, ", ")
 }
 
 // SessionError means that a session must not be created: it would give its secrets to
@@ -98,30 +125,29 @@ func hasService(all []session.Service, name string) bool {
 	return slices.ContainsFunc(all, func(s session.Service) bool { return s.Name == name })
 }
 
-// asked returns the session and the services that a SCONE_CONFIG_ID asks for: one, or
-// all of a session that is named without a service, which the image then completes.
+// asked returns the services that a SCONE_CONFIG_ID asks for: one, or all of a session that
+// is named without a service, which the image then completes.
 func (p Promise) asked(configID string) (services []session.Service, problem string) {
-	for _, s := range []Session{p.Database, p.Client} {
-		if s.Name == "" {
-			continue
-		}
-		if configID == s.Name {
-			return s.services, ""
-		}
+	problem = fmt.Sprintf("SCONE_CONFIG_ID: got %q, want %s", configID, p.wanted())
+	for _, s := range p.sessions() {
 		rest, ok := strings.CutPrefix(configID, s.Name+"/")
 		name, _, _ := strings.Cut(rest, "@") // a one-time password may follow
+		i := slices.IndexFunc(s.services, func(v session.Service) bool { return v.Name == name })
 		switch {
-		case !ok:
-		case len(s.services) == 0 && name != "" && !strings.Contains(name, "/"):
+		case configID == s.Name && s.read && len(s.services) == 0:
+			return nil, fmt.Sprintf("SCONE_CONFIG_ID: got %q, and session %s has no services", configID, s.Name)
+		case configID == s.Name:
+			return s.services, ""
+		case !ok: // perhaps another
+		case !s.read && name != "" && !strings.Contains(name, "/"):
 			return nil, ""
-		case hasService(s.services, name):
-			i := slices.IndexFunc(s.services, func(v session.Service) bool { return v.Name == name })
+		case i >= 0:
 			return s.services[i : i+1], ""
 		default:
-			return nil, fmt.Sprintf("SCONE_CONFIG_ID: got %q, and session %s has no service %q", configID, s.Name, name)
+			problem = fmt.Sprintf("SCONE_CONFIG_ID: got %q, and session %s has no service %q", configID, s.Name, name)
 		}
 	}
-	return nil, fmt.Sprintf("SCONE_CONFIG_ID: got %q, want session %s", configID, p.Database.Name)
+	return nil, problem
 }
 
 // settings are those that stand beside the measurements of the services in the policy.

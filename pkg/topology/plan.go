@@ -40,6 +40,10 @@ type Plan struct {
 	// DatabaseSession and ClientSession are names of the user's choice. Empty
 	// means names in a new namespace that nobody can guess.
 	DatabaseSession, ClientSession string
+	// Sessions are those of a set that are there already, with their documents: of further
+	// roles, for a chart with parts of its own. Manifests are checked against them; nothing
+	// of them is created.
+	Sessions []Member
 	// Platforms are the machines on which the database and its clients may run.
 	Platforms []attest.PlatformID
 	// Enclaves are the accepted measurements by enclave name.

@@ -3,11 +3,14 @@ package flags
 import (
 	"fmt"
 	"maps"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/envelope"
 	"github.com/confidb/confidb/pkg/files"
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/topology"
@@ -37,6 +40,8 @@ type Installation struct {
 	image                string
 	command, environment []string
 	auditors             []string
+
+	sessions []string
 }
 
 // AddFlags registers the flags.
@@ -50,7 +55,7 @@ func (f *Installation) AddFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.setJSON, "set-json", nil, "values as KEY=JSON")
 	flags.BoolVar(&f.CreateNamespace, "create-namespace", false, "create the namespace if it is missing")
 	flags.StringSliceVar(&f.allowed, "allow-kind", nil, "kind of objects that the chart may have although it is not known what they run, as KIND.GROUP; may be repeated")
-	flags.StringArrayVar(&f.keys.ConfigIDs, "config-id-key", nil, "key of the chart's values, or of your own, for the session, as KEY or KEY=ROLE[/SERVICE] with the role database or client; items of lists are KEY[0]; may be repeated (default "+deploy.ConfigIDKey+", perhaps in a subchart)")
+	flags.StringArrayVar(&f.keys.ConfigIDs, "config-id-key", nil, "key of the chart's values, or of your own, for the session, as KEY or KEY=ROLE[/SERVICE] with the role of a session, database if none is said; items of lists are KEY[0]; may be repeated (default "+deploy.ConfigIDKey+", perhaps in a subchart)")
 	flags.StringVar(&f.keys.CAS, "cas-key", "", "key of the chart's values for the CAS (default "+deploy.CASKey+", perhaps in a subchart)")
 	flags.StringVar(&f.keys.LAS, "las-key", "", "key of the chart's values for the LAS, used with --las (default "+deploy.LASKey+", perhaps in a subchart)")
 	flags.StringVar(&f.keys.Service, "config-id-service", "", "service to append to the session for a chart that wants session/service (not for our own chart)")
@@ -68,6 +73,12 @@ func (f *Installation) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&f.image, "client-image", "", "image of the attested clients (default: that of the database)")
 	flags.StringSliceVar(&f.command, "client-command", nil, "what starts an enclave in that image, before the program's name (default: the chart's value command)")
 	flags.StringArrayVar(&f.environment, "client-env", nil, "SCONE_NAME=VALUE for the attested clients; may be repeated (default: as the database has)")
+}
+
+// AddSessionsFlag registers the flag for sessions of further roles. Charts are checked
+// against them; an installation has none, as it could not prove what it did not make.
+func (f *Installation) AddSessionsFlag(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&f.sessions, "session", nil, "ROLE=FILE: a session that there is beside those of the database and its clients, such as replica=replica.yml, for --config-id-key KEY=ROLE; may be repeated")
 }
 
 // Resolve reads the flags, the environment and the files. trusted is a plan of which all is
@@ -90,7 +101,42 @@ func (f *Installation) Names(earlier *topology.Release) (*deploy.Inputs, error) 
 	}
 	in.Plan.DatabaseSession, _ = First(f.LookupEnv, "database-session", f.database, "DBSESSION", "")
 	in.Plan.ClientSession, _ = First(f.LookupEnv, "client-session", f.client, "DBCLIENT", "")
+	if err := f.addRoles(in); err != nil {
+		return nil, err
+	}
 	return in, f.addClients(in, earlier)
+}
+
+// addRoles adds the sessions of further roles.
+func (f *Installation) addRoles(in *deploy.Inputs) error {
+	for _, text := range f.sessions {
+		word, file, _ := strings.Cut(text, "=")
+		role := topology.Role(word)
+		switch {
+		case !regexp.MustCompile(`^[a-z][-a-z0-9_]*$`).MatchString(word) || file == "" || role == topology.Namespace:
+			return cli.NewUsageError("--session: got %.100q, want ROLE=FILE, such as replica=replica.yml", text)
+		case slices.ContainsFunc(in.Plan.Sessions, func(m topology.Member) bool { return m.Role == role }):
+			return cli.NewUsageError("--session: got the role %s twice", role)
+		}
+		document, err := files.Read(file)
+		if err != nil {
+			return fmt.Errorf("--session %s: %w", role, err)
+		}
+		s, err := envelope.Only(envelope.Open(file, document, nil))
+		if err != nil {
+			return fmt.Errorf("--session %s: %w", role, err)
+		}
+		for own, name := range map[topology.Role]*string{topology.Database: &in.Plan.DatabaseSession, topology.Client: &in.Plan.ClientSession} {
+			if role == own && *name != "" && *name != s.Name {
+				return cli.NewUsageError("--session: got the %s session %q, want %q, as --%s-session says", role, s.Name, *name, role)
+			}
+			if role == own {
+				*name = s.Name
+			}
+		}
+		in.Plan.Sessions = append(in.Plan.Sessions, topology.Member{Role: role, Session: topology.Session{Name: s.Name, Text: string(s.Source())}})
+	}
+	return nil
 }
 
 // addChart adds the chart, the user's values, and which of them the session goes to.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/confidb/confidb/pkg/deploy"
 	"github.com/confidb/confidb/pkg/topology"
@@ -20,7 +21,10 @@ const templateTimeout = 5 * time.Minute
 // NewTemplate returns the command that prints the manifests which install would send.
 func NewTemplate(env *cli.Env, arguments cobra.PositionalArgs) *cobra.Command {
 	o := newInstall(env)
-	return env.Command(cli.Verb{Name: "template", Args: arguments, Flags: o.addFlags, Run: o.template})
+	return env.Command(cli.Verb{Name: "template", Args: arguments, Run: o.template, Flags: func(set *pflag.FlagSet) {
+		o.addFlags(set)
+		o.What.AddSessionsFlag(set)
+	}})
 }
 
 // template prints the manifests that run would send, and no session.
