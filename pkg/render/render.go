@@ -24,8 +24,8 @@ import (
 // replaces the name of the session afterwards.
 //
 // lookup is asked for {{name}}, with its braces, too: so other tools of the vendor write
-// what they replace. If it knows one it must know all; if not they stay, as programs
-// have such texts of their own.
+// what they replace, keys of mappings included. If it knows one it must know all; if not
+// they stay, as programs have such texts of their own.
 //
 // A value stays one value, whatever it holds. The exception is a list that
 // consists of one variable only, as in platforms: [$PLATFORMS]: there a value of
@@ -149,8 +149,21 @@ func (r *renderer) holdsOne(text string) bool {
 	return len(all) == 1 && all[0].from == 0 && all[0].to == len(text)
 }
 
-// entry replaces the variables of one value, line by line in the source.
+// ofKey are the references of the key of a mapping: {{name}} only.
+func (r *renderer) ofKey(text string) []reference {
+	return slices.DeleteFunc(r.references(text), func(found reference) bool { return found.name[0] != '{' })
+}
+
+// entry replaces the variables of one value, and of its key, line by line in the source.
 func (r *renderer) entry(e document.Entry) {
+	if e.Key != nil && len(r.ofKey(e.Key.Value)) > 0 {
+		key := document.Entry{Value: e.Key, Path: e.Path}
+		r.src.Parts(r.src.Scalar(e.Key, e.Indent), func(line int, m document.Mask) {
+			for _, found := range r.ofKey(r.src[line][m.From:m.To]) {
+				r.replace(key, line, m, found, false)
+			}
+		})
+	}
 	if e.Value.Kind != document.Scalar || len(r.references(e.Value.Value)) == 0 {
 		return
 	}
@@ -173,6 +186,7 @@ func (r *renderer) replace(e document.Entry, line int, m document.Mask, found re
 }
 
 func (r *renderer) missing(e document.Entry, line, column int, name string) {
+	e.Path = document.Unblank(e.Path)
 	written, advice := "variable $"+name, fmt.Sprintf("give it with -e %s=VALUE, or have variables taken from the environment", name)
 	if name[0] == '{' {
 		written, advice = name, fmt.Sprintf("give it with {session create --set %s=VALUE}", strings.Trim(name, "{}"))
@@ -264,7 +278,7 @@ func (r *renderer) compare(before, after *document.Node, path string) {
 		return
 	}
 	if before.Kind == document.Scalar {
-		if want := r.expand(before.Value); path == "name" && r.newName != "" {
+		if want := r.expand(before.Value, r.references(before.Value)); path == "name" && r.newName != "" {
 			return
 		} else if want != after.Value {
 			r.changes(before, path)
@@ -283,8 +297,8 @@ func (r *renderer) compare(before, after *document.Node, path string) {
 		switch {
 		case before.Kind == document.List:
 			at = document.Item(path, i)
-		case i%2 == 0: // keys stay as they are
-			if n.Value != after.Content[i].Value || n.Kind != after.Content[i].Kind {
+		case i%2 == 0:
+			if r.expand(n.Value, r.ofKey(n.Value)) != after.Content[i].Value || n.Kind != after.Content[i].Kind {
 				r.changes(n, path)
 			}
 			continue
@@ -304,7 +318,7 @@ func (r *renderer) compareList(before, after *document.Node, path string) bool {
 	if item.Kind != document.Scalar || !r.holdsOne(item.Value) {
 		return false
 	}
-	words := listItems(r.expand(item.Value))
+	words := listItems(r.expand(item.Value, r.references(item.Value)))
 	if len(words) != len(after.Content) {
 		r.changes(item, path)
 		return true
@@ -318,10 +332,10 @@ func (r *renderer) compareList(before, after *document.Node, path string) bool {
 }
 
 // expand replaces the variables of a text that have values.
-func (r *renderer) expand(text string) string {
+func (r *renderer) expand(text string, all []reference) string {
 	var out strings.Builder
 	at := 0
-	for _, found := range r.references(text) {
+	for _, found := range all {
 		value, ok := r.lookup(found.name)
 		if !ok {
 			value = text[found.from:found.to]
