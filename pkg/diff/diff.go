@@ -62,8 +62,14 @@ type Diff struct {
 // others. What one leads to that is not known may be anything: unless both documents
 // leave the same to the same secret, that is a change of the kind Other.
 func Compare(from, to *session.Session, others ...*session.Session) Diff {
-	before, openBefore := applied(from, others)
-	now, open := applied(to, others)
+	return CompareIn(from, to, others, others)
+}
+
+// CompareIn is Compare for documents of two sets: the references of each are followed among
+// the sessions of its own.
+func CompareIn(from, to *session.Session, oldSet, newSet []*session.Session) Diff {
+	before, openBefore := applied(from, oldSet)
+	now, open := applied(to, newSet)
 	c := &comparison{from: before, to: now}
 	c.added, c.removed = without(c.to.secrets, c.from.secrets), without(c.from.secrets, c.to.secrets)
 	c.document()
@@ -77,7 +83,7 @@ func Compare(from, to *session.Session, others ...*session.Session) Diff {
 	if len(c.changes) == 0 && !session.Equal(from, to) && !session.Equal(before.Session, now.Session) {
 		c.add(Other, "the session", "changes in a way that is not known here", "")
 	}
-	return Diff{c.verdict(), append([]Change{}, c.changes...)}
+	return Diff{Weigh(c.changes), append([]Change{}, c.changes...)}
 }
 
 type comparison struct {
@@ -90,12 +96,13 @@ func (c *comparison) add(kind Kind, who, what, path string) {
 	c.changes = append(c.changes, Change{kind, who, what, path})
 }
 
-func (c *comparison) verdict() Verdict {
+// Weigh is the verdict of changes.
+func Weigh(changes []Change) Verdict {
 	has := func(kind Kind) bool {
-		return slices.ContainsFunc(c.changes, func(x Change) bool { return x.Kind == kind })
+		return slices.ContainsFunc(changes, func(x Change) bool { return x.Kind == kind })
 	}
 	switch gain, loss := has(Gain), has(Loss); {
-	case len(c.changes) == 0:
+	case len(changes) == 0:
 		return Equal
 	case has(Other) || gain && loss:
 		return Incomparable

@@ -3,13 +3,12 @@ package diff
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/confidb/confidb/pkg/session"
 )
 
 // applied is a session in which parts of the policy are as CAS applies them, and what of
-// it is not known. Programs and their files stay as they are written: their secrets are
+// it is not known: that of a template that has no value yet as well. Programs and their files stay as they are written: their secrets are
 // not to be shown.
 func applied(s *session.Session, others []*session.Session) (*view, []session.Unknown) {
 	effective, references, err := s.Effective(others)
@@ -24,19 +23,21 @@ func applied(s *session.Session, others []*session.Session) (*view, []session.Un
 	}
 	d := look(&copied)
 	d.followed = followed
-	return d, session.Unknowns(references, err)
+	open, wrong := s.LeftOpen()
+	open = append(open, session.Unknowns(references, err)...)
+	return d, append(open, session.Unknowns(nil, wrong)...)
 }
 
 // put takes over the part of the policy that a path is in.
 func put(into, effective *session.Session, path string) {
-	switch part, _, _ := strings.Cut(path, "."); part {
-	case "security":
+	switch service, key := session.PolicyPlace(path); {
+	case key == session.KeySecurity:
 		into.Security = effective.Security
-	case "access_policy":
+	case key == session.KeyAccessPolicy:
 		into.AccessPolicy = effective.AccessPolicy
 	default:
 		for i := range into.Services {
-			if part == fmt.Sprintf("services[%d]", i) {
+			if service == fmt.Sprintf("services[%d]", i) {
 				v := effective.Services[i]
 				into.Services[i].Attestation, into.Services[i].Platforms, into.Services[i].PlatformSecrets = v.Attestation, v.Platforms, v.PlatformSecrets
 			}
@@ -60,14 +61,13 @@ func (c *comparison) unclear(from, to []session.Unknown) {
 
 // partOf names a part of the policy by its path.
 func partOf(path string) string {
-	part, _, _ := strings.Cut(path, ".")
-	switch name, _, _ := strings.Cut(part, "["); name {
-	case "security":
+	switch service, key := session.PolicyPlace(path); {
+	case service != "":
+		return "the policy of " + service
+	case key == session.KeySecurity:
 		return "how enclaves are attested"
-	case "access_policy":
+	case key == session.KeyAccessPolicy:
 		return "who may read and change the session"
-	case "services":
-		return fmt.Sprintf("the policy of %s", part)
 	}
 	return "the session"
 }

@@ -45,14 +45,22 @@ type Errors struct {
 	Problems []*Error
 	// More counts those that are not told.
 	More int
+	// untold are those of More that are known.
+	untold []*Error
 }
 
-// join puts problems into the order of their lines.
-func join(all []*Error) *Errors {
+// All are all problems, those that are not told as well. It is not whole where there are so
+// many that some were not kept.
+func (e *Errors) All() (all []*Error, whole bool) {
+	return slices.Concat(e.Problems, e.untold), e.More == len(e.untold)
+}
+
+// Join puts problems, at least one, into the order of their lines.
+func Join(all []*Error) *Errors {
 	all = slices.Clone(all)
 	slices.SortStableFunc(all, compare)
 	told := min(len(all), maxProblems)
-	return &Errors{Problems: all[:told], More: len(all) - told}
+	return &Errors{Problems: all[:told], More: len(all) - told, untold: all[told:]}
 }
 
 // Error has a line for each problem.

@@ -76,7 +76,7 @@ func (p *Problems) Err() error {
 	if p.count == 0 {
 		return nil
 	}
-	e := join(p.kept)
+	e := Join(p.kept)
 	e.More += p.count - len(p.kept)
 	return e
 }

@@ -1,9 +1,11 @@
 package envelope
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/confidb/confidb/pkg/document"
@@ -56,6 +58,30 @@ func Only(all []Opened) (*session.Session, error) {
 	}
 	return nil, fmt.Errorf("%s: got %d sessions (%s), want one: put each into a file of its own", all[0].File, len(all), strings.Join(names, ", "))
 }
+
+// All are the sessions of a file, those of namespaces before what is in them and else in the
+// order of the file. What is wrong with any of them, and a name that is there twice, is an
+// error.
+func All(all []Opened) ([]*session.Session, error) {
+	var sessions []*session.Session
+	var wrong []error
+	first := map[string]string{}
+	for _, o := range all {
+		wrong = append(wrong, o.Err)
+		if o.Session == nil {
+			continue
+		}
+		if other, twice := first[o.Session.Name]; twice && o.Session.Name != "" {
+			wrong = append(wrong, fmt.Errorf("%s: the session %q is there twice, as in %s", o.Session.Where("name"), o.Session.Name, other))
+		}
+		first[o.Session.Name] = o.Session.Where("name")
+		sessions = append(sessions, o.Session)
+	}
+	sort.SliceStable(sessions, func(i, j int) bool { return depth(sessions[i]) < depth(sessions[j]) })
+	return sessions, errors.Join(wrong...)
+}
+
+func depth(s *session.Session) int { return strings.Count(s.Name, "/") }
 
 // opening is one run of Open.
 type opening struct {

@@ -169,8 +169,8 @@ func findImportedPolicy(in *input) []hit {
 
 // ofMeasurement reports whether a path is in what a service demands of its enclaves.
 func ofMeasurement(path string) bool {
-	service, rest, _ := strings.Cut(path, ".")
-	return strings.HasPrefix(service, "services[") && strings.HasPrefix(rest, "attestation")
+	service, key := session.PolicyPlace(path)
+	return service != "" && (key == session.KeyAttestation || key == session.KeyMRENCLAVEs)
 }
 
 // findUnknownPolicy finds the references of the policy whose values are in none of the

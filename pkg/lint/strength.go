@@ -19,37 +19,27 @@ func Strength(s *session.Session, others ...*session.Session) []check.Finding {
 	e, references, err := s.Effective(others)
 	open := unknown(references, err)
 	return []check.Finding{
-		ask("session-attestation", "every service demands an attested enclave of known measurement or signer", "set attestation.mrenclave or signer for each service, and mode hardware", unattested(e), open("security", "attestation", "mrenclaves")),
-		ask("session-platforms", "every service demands a listed platform", "set platforms for each service", unplaced(e), open("security", "platforms")),
-		ask("session-tolerations", "no weak state of a platform is tolerated", "remove tolerate and ignore_advisories", tolerated(e), open("security")),
+		ask("session-attestation", "every service demands an attested enclave of known measurement or signer", "set attestation.mrenclave or signer for each service, and mode hardware", unattested(e), open(session.KeySecurity, session.KeyAttestation, session.KeyMRENCLAVEs)),
+		ask("session-platforms", "every service demands a listed platform", "set platforms for each service", unplaced(e), open(session.KeySecurity, session.KeyPlatforms)),
+		ask("session-tolerations", "no weak state of a platform is tolerated", "remove tolerate and ignore_advisories", tolerated(e), open(session.KeySecurity)),
 		ask("session-ca-key", "the keys of certificate authorities never leave CAS", "let CAS generate the key, do not export or inject it", exposedAuthorities(s, others), nil),
 		ask("session-secrets", "no secret is written in the session", "remove value: let CAS generate it", session.WrittenSecrets(s), nil),
-		ask("session-access", "only named keys may read or change the session", "use CREATOR, NONE or a certificate", openAccess(e), open("access_policy")),
+		ask("session-access", "only named keys may read or change the session", "use CREATOR, NONE or a certificate", openAccess(e), open(session.KeyAccessPolicy)),
 	}
 }
 
 // unknown returns what is not known of parts of a policy, by the keys of the document or of
-// a service under which they stand. A place that is in none by itself is in every part.
+// a service under which they stand. A place that is in none of them may be anything: it is in every part.
 func unknown(references []session.Reference, err error) func(keys ...string) []string {
 	places := session.Unknowns(references, err)
 	return func(keys ...string) (all []string) {
 		for _, u := range places {
-			if key := policyKey(u.Path); key == "" || slices.Contains(keys, key) {
+			if _, key := session.PolicyPlace(u.Path); key == "" || slices.Contains(keys, key) {
 				all = append(all, strings.TrimPrefix(u.Path+" is not known: "+u.Why, " "))
 			}
 		}
 		return all
 	}
-}
-
-// policyKey is the key of a document, or of one of its services, under which a path is.
-func policyKey(path string) string {
-	key, rest, _ := strings.Cut(path, ".")
-	if strings.HasPrefix(key, "services[") {
-		key, _, _ = strings.Cut(rest, ".")
-	}
-	key, _, _ = strings.Cut(key, "[")
-	return key
 }
 
 func ask(id, title, hint string, problems, open []string) check.Finding {

@@ -109,10 +109,7 @@ func (p suppression) apply(file string, found []Problem) bool {
 }
 
 // inside reports whether a path is that of a value, or of something in it.
-func inside(path, value string) bool {
-	rest, ok := strings.CutPrefix(path, value)
-	return ok && value != "" && (rest == "" || rest[0] == '.' || rest[0] == '[')
-}
+func inside(path, value string) bool { return session.Within(path, value) }
 
 // faulty is what is wrong with a comment, at its line.
 func (b book) faulty(s *session.Session, p suppression, code, got, fix string) Problem {

@@ -89,21 +89,12 @@ type follower struct {
 	left       int
 }
 
-// policyKeys are the keys of the document, and of a service, in which a reference is a
-// part of the policy.
-func policyKey(key string, ofService bool) bool {
-	if ofService {
-		return slices.Contains([]string{"attestation", "mrenclaves", "platforms"}, key)
-	}
-	return key == "security" || key == "access_policy"
-}
-
 func textKey(key string) bool { return slices.Contains([]string{"command", "environment", "pwd"}, key) }
 
 func (f *follower) root() *document.Node {
 	return mapped(f.session.root, "", func(key *document.Node, value *document.Node, path string) *document.Node {
 		switch {
-		case policyKey(key.Value, false):
+		case isPolicyKey(key.Value, false):
 			return f.policy(value, path, f.session, nil)
 		case key.Value == "services":
 			return items(value, path, f.service)
@@ -117,7 +108,7 @@ func (f *follower) root() *document.Node {
 func (f *follower) service(n *document.Node, path string) *document.Node {
 	return mapped(n, path, func(key, value *document.Node, path string) *document.Node {
 		switch {
-		case policyKey(key.Value, true):
+		case isPolicyKey(key.Value, true):
 			return f.policy(value, path, f.session, nil)
 		case key.Value == "command":
 			f.program(value, path)
@@ -398,17 +389,22 @@ func (s *Session) broughtIn(err, itself error) error {
 	}
 	known := map[[2]string]bool{}
 	if errors.As(itself, &before) {
-		for _, e := range before.Problems {
+		all, _ := before.All()
+		for _, e := range all {
 			known[[2]string{e.Path, e.Problem}] = true
 		}
 	}
-	now.Problems = slices.DeleteFunc(now.Problems, func(e *Error) bool { return known[[2]string{e.Path, e.Problem}] })
-	if len(now.Problems) == 0 {
-		return nil
-	}
-	for _, e := range now.Problems {
+	all, whole := now.All()
+	brought := slices.DeleteFunc(all, func(e *Error) bool { return known[[2]string{e.Path, e.Problem}] })
+	for _, e := range brought {
 		_, _, of := s.located(e.Path)
 		e.File = of.file
 	}
-	return now
+	switch {
+	case !whole && len(brought) == 0:
+		return now
+	case len(brought) == 0:
+		return nil
+	}
+	return document.Join(brought)
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/confidb/confidb/pkg/document"
 )
@@ -47,12 +48,42 @@ func (s *Session) Unfilled() []Unfilled {
 	return nil
 }
 
+// LeftOpen is for whoever looks at a template without all of its values: the places that
+// could not be read because a value is not there yet, and as an *Errors what else is wrong
+// with the document; nil if nothing is.
+func (s *Session) LeftOpen() ([]Unknown, error) {
+	var broken *Errors
+	if !errors.As(s.err, &broken) {
+		return nil, s.err
+	}
+	var open []Unknown
+	var wrong []*Error
+	unfilled := s.Unfilled()
+	problems, whole := broken.All()
+	if !whole {
+		return nil, broken
+	}
+	for _, e := range problems {
+		i := slices.IndexFunc(unfilled, func(u Unfilled) bool { return Within(e.Path, u.Path) })
+		if i < 0 {
+			wrong = append(wrong, e)
+			continue
+		}
+		open = append(open, Unknown{e.Path, "no value is given for " + strings.Join(unfilled[i].Names, ", ")})
+	}
+	if len(wrong) == 0 {
+		return open, nil
+	}
+	return open, document.Join(wrong)
+}
+
 // refused are the places of which the document cannot be read.
 func (s *Session) refused() map[string]bool {
 	var problems *Errors
 	all := map[string]bool{}
 	if errors.As(s.err, &problems) {
-		for _, e := range problems.Problems {
+		known, _ := problems.All()
+		for _, e := range known {
 			all[e.Path] = true
 		}
 	}

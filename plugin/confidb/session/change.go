@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,18 +24,20 @@ const fromCAS = "cas:"
 
 func newDiff(env *cli.Env) *cobra.Command {
 	o := comparison{desk: desk{Env: env}}
-	return o.verb("diff", sessions(2, "two sessions, and others to which they refer"), o.addFlags, o.run)
+	return o.verb("diff", sessions(2, "two sessions, or files of several, and others to which they refer"), o.addFlags, o.run)
 }
 
 // comparison says what changes from one session to another.
 type comparison struct {
 	desk
+	variables
 	// failOn is a verdict that ends with an exit code, or empty.
 	failOn string
 }
 
 func (o *comparison) addFlags(set *pflag.FlagSet) {
 	o.addOutputFlags(set)
+	o.variables.addFlags(set)
 	set.Var(&cli.Choice{Flag: "--fail-on", Value: &o.failOn, Words: []string{"", "widened", "changed"}}, "fail-on",
 		"exit 3 when the change is widened (or incomparable), or any change at all: widened or changed")
 }
@@ -44,7 +47,7 @@ func (o *comparison) run(ctx context.Context, arguments []string) error {
 	if err != nil {
 		return err
 	}
-	if err := printers.Print(o.Out, o.output, found); err != nil {
+	if err := printers.Print(o.Out, o.output, found.Document()); err != nil {
 		return err
 	}
 	if o.failOn == "widened" && found.Widens() || o.failOn == "changed" && found.Verdict != diff.Equal {
@@ -53,34 +56,49 @@ func (o *comparison) run(ctx context.Context, arguments []string) error {
 	return nil
 }
 
-// compare reads both sessions, and those to which they refer.
-func (o *comparison) compare(ctx context.Context, from, to string, others []string) (found printers.SessionChange, err error) {
-	found = printers.SessionChange{Head: printers.Head{Kind: "confidb.session-diff/v1"}, From: from, To: to}
-	var all []*session.Session
-	for _, name := range append([]string{from, to}, others...) {
-		s, simulated, err := o.read(ctx, name)
+// compare reads both sides, and those to which they refer.
+func (o *comparison) compare(ctx context.Context, from, to string, others []string) (found printers.SessionSets, err error) {
+	found = printers.SessionSets{From: from, To: to}
+	sides := make([][]*session.Session, 3) // old, new and the rest
+	for i, name := range append([]string{from, to}, others...) {
+		all, simulated, err := o.read(ctx, name)
 		if err != nil {
 			return found, err
 		}
-		all, found.Simulated = append(all, s), found.Simulated || simulated
+		side := min(i, 2)
+		sides[side], found.Simulated = append(sides[side], all...), found.Simulated || simulated
 	}
-	found.Change = change.New(all[0], all[1], all[2:]...)
-	return found, nil
+	found.Sets, err = change.Between(sides[0], sides[1], sides[2])
+	return found, err
 }
 
-// read reads a session from a file, or that of cas:NAME from a CAS, which may be simulated.
-func (o *comparison) read(ctx context.Context, name string) (s *session.Session, simulated bool, err error) {
+// read reads the sessions of a file, or that of cas:NAME from a CAS, which may be simulated.
+func (o *comparison) read(ctx context.Context, name string) (all []*session.Session, simulated bool, err error) {
 	stored, remote := strings.CutPrefix(name, fromCAS)
 	if !remote {
-		s, err = readDocument(o.In, name, nil)
-		return s, false, err
+		all, err = o.readTemplates(name)
+		return all, false, err
 	}
 	err = o.ask(ctx, func(c *contact.Connection) error {
 		held, err := rollout.Read(ctx, c, stored)
-		s, simulated = held.Session, c.Appraisal.Simulated
+		all, simulated = []*session.Session{held.Session}, c.Appraisal.Simulated
 		return err
 	})
-	return s, simulated, err
+	return all, simulated, err
+}
+
+// readTemplates reads the sessions of a file. What has no value yet stays open.
+func (o *comparison) readTemplates(name string) (all []*session.Session, err error) {
+	var wrong []error
+	for _, opened := range o.variables.open(o.Env, name) {
+		if opened.Session == nil {
+			wrong = append(wrong, opened.Err)
+			continue
+		}
+		_, err := opened.Session.LeftOpen()
+		all, wrong = append(all, opened.Session), append(wrong, err)
+	}
+	return all, errors.Join(wrong...)
 }
 
 func newUpdate(env *cli.Env) *cobra.Command {

@@ -9,10 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/confidb/confidb/pkg/contact"
-	"github.com/confidb/confidb/pkg/envelope"
-	"github.com/confidb/confidb/pkg/files"
 	"github.com/confidb/confidb/pkg/lint"
-	"github.com/confidb/confidb/pkg/render"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/printers"
@@ -109,24 +106,11 @@ func (o *linting) look(ctx context.Context, result *lint.Result, names []string)
 func (o *linting) documents(names []string) []lint.Document {
 	var all []lint.Document
 	for _, name := range names {
-		for _, s := range o.open(name) {
+		for _, s := range o.open(o.Env, name) {
 			all = append(all, lint.Document{Name: s.File, Session: s.Session, Err: s.Err})
 		}
 	}
 	return all
-}
-
-// open reads the sessions of a file. What has no value yet stays open.
-func (o *linting) open(name string) []envelope.Opened {
-	text, file, err := files.ReadInput(name, o.In)
-	values, unfilled := o.values(o.Env)
-	switch {
-	case err != nil:
-		return []envelope.Opened{{File: file, Err: fmt.Errorf("reading the document: %w", err)}}
-	case unfilled != nil:
-		return []envelope.Opened{{File: file, Err: unfilled}}
-	}
-	return envelope.Open(file, text, func(file string, text []byte) ([]byte, error) { return render.Unfilled(file, text, values) })
 }
 
 func stored(ctx context.Context, c *contact.Connection, names []string) ([]lint.Document, error) {

@@ -97,7 +97,7 @@ func newCreate(env *cli.Env) *cobra.Command {
 	return o.verb("create", cli.Exactly(1, "one file, or -"), o.addFlags, o.run)
 }
 
-// creation creates a session from a template.
+// creation creates the sessions of a file of templates.
 type creation struct {
 	template
 	dryRun string
@@ -109,26 +109,61 @@ func (o *creation) addFlags(set *pflag.FlagSet) {
 }
 
 func (o *creation) run(ctx context.Context, arguments []string) error {
-	document, err := o.read(arguments[0])
+	documents, err := o.readAll(arguments[0])
 	if err != nil {
 		return err
 	}
 	if o.dryRun == string(deploy.Client) {
-		return envelope.Show(o.Out, document)
+		return o.show(documents)
 	}
-	wanted := &topology.Session{Name: document.Name, Text: string(document.Source())}
-	return o.ask(ctx, func(c *contact.Connection) error { return o.create(ctx, c, wanted) })
+	return o.ask(ctx, func(c *contact.Connection) error { return o.createAll(ctx, c, documents) })
 }
 
-// create creates the session unless CAS has the same one.
-func (o *creation) create(ctx context.Context, c *contact.Connection, wanted *topology.Session) error {
-	if o.dryRun == string(deploy.Server) {
-		what, err := deploy.InspectSession(ctx, c, wanted)
-		if err == nil {
-			o.tell(wanted.Name, " %s (dry run)", what)
+// show prints the documents.
+func (o *creation) show(documents []*session.Session) error {
+	for i, d := range documents {
+		if i > 0 {
+			fmt.Fprintln(o.Out, "---")
 		}
-		return err
+		if err := envelope.Show(o.Out, d); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// createAll creates the sessions unless CAS has the same ones, and prints their hashes. CAS
+// is asked for all of several before the first is created: half a set would remain.
+func (o *creation) createAll(ctx context.Context, c *contact.Connection, documents []*session.Session) error {
+	var wanted []*topology.Session
+	for _, d := range documents {
+		s := &topology.Session{Name: d.Name, Text: string(d.Source())}
+		wanted = append(wanted, s)
+		if len(documents) == 1 && o.dryRun != string(deploy.Server) {
+			break
+		}
+		what, err := deploy.InspectSession(ctx, c, s)
+		if err != nil {
+			return err
+		}
+		if o.dryRun == string(deploy.Server) {
+			o.tell(s.Name, " %s (dry run)", what)
+		}
+	}
+	if o.dryRun == string(deploy.Server) {
+		return nil
+	}
+	for _, s := range wanted {
+		if err := o.create(ctx, c, s, len(wanted) > 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// create creates a session unless CAS has the same one, and prints its hash; of one of
+// several the name as well.
+func (o *creation) create(ctx context.Context, c *contact.Connection, wanted *topology.Session, named bool) error {
 	created, err := deploy.EnsureSession(ctx, c, wanted)
 	if err != nil {
 		return err
@@ -138,7 +173,11 @@ func (o *creation) create(ctx context.Context, c *contact.Connection, wanted *to
 		done = "created"
 	}
 	o.tell(wanted.Name, " %s", done)
-	_, err = fmt.Fprintln(o.Out, wanted.Hash)
+	line := wanted.Hash
+	if named {
+		line += "  " + wanted.Name
+	}
+	_, err = fmt.Fprintln(o.Out, line)
 	return err
 }
 

@@ -2,7 +2,6 @@ package session
 
 import (
 	"fmt"
-	"io"
 	"maps"
 
 	"github.com/spf13/pflag"
@@ -30,27 +29,36 @@ func (t *template) addFlags(set *pflag.FlagSet) {
 
 // read reads a file, or standard input when its name is -, and fills in its variables.
 func (t *template) read(file string) (*session.Session, error) {
-	fill, err := t.filling()
+	all, err := t.opened(file)
 	if err != nil {
 		return nil, err
 	}
-	return readDocument(t.In, file, fill)
+	return envelope.Only(all)
 }
 
-// filling fills in the variables of a text.
-func (t *template) filling() (func(file string, text []byte) ([]byte, error), error) {
+// readAll reads the sessions of a file as they are to be created: namespaces before what is
+// in them. What is wrong with any of them is an error.
+func (t *template) readAll(file string) ([]*session.Session, error) {
+	opened, err := t.opened(file)
+	if err != nil {
+		return nil, err
+	}
+	if t.name != "" && len(opened) > 1 {
+		return nil, cli.NewUsageError("--name: got a file of %d sessions, want one for one name", len(opened))
+	}
+	return envelope.All(opened)
+}
+
+func (t *template) opened(file string) ([]envelope.Opened, error) {
 	values, err := t.values(t.Env)
-	return func(file string, text []byte) ([]byte, error) { return render.Session(file, text, values, t.name) }, err
-}
-
-// readDocument reads a file, or standard input when its name is -. render, unless nil,
-// makes of the text the one that counts.
-func readDocument(in io.Reader, name string, render func(file string, text []byte) ([]byte, error)) (*session.Session, error) {
-	text, file, err := files.ReadInput(name, in)
+	if err != nil {
+		return nil, err
+	}
+	text, file, err := files.ReadInput(file, t.In)
 	if err != nil {
 		return nil, fmt.Errorf("reading the document: %w", err)
 	}
-	return envelope.Only(envelope.Open(file, text, render))
+	return envelope.Open(file, text, func(file string, text []byte) ([]byte, error) { return render.Session(file, text, values, t.name) }), nil
 }
 
 // variables say what the variables of a template stand for.
@@ -68,6 +76,19 @@ func (v *variables) addFlags(set *pflag.FlagSet) {
 	set.StringArrayVarP(&v.given, "env", "e", nil, "VAR=VALUE for templates, which wins over the environment; may be repeated")
 	set.StringArrayVar(&v.set, "set", nil, "NAME=VALUE for {{NAME}} in templates, which wins over --values; may be repeated")
 	set.StringVar(&v.file, "values", "", "YAML file of values for {{NAME}} in templates")
+}
+
+// open reads the sessions of a file. What has no value yet stays open.
+func (v *variables) open(env *cli.Env, name string) []envelope.Opened {
+	text, file, err := files.ReadInput(name, env.In)
+	if err != nil {
+		return []envelope.Opened{{File: file, Err: fmt.Errorf("reading the document: %w", err)}}
+	}
+	values, err := v.values(env)
+	if err != nil {
+		return []envelope.Opened{{File: file, Err: err}}
+	}
+	return envelope.Open(file, text, func(file string, text []byte) ([]byte, error) { return render.Unfilled(file, text, values) })
 }
 
 // values looks a variable up.

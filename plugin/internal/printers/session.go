@@ -43,6 +43,40 @@ func (d SessionChange) Text(p *Page) {
 	p.Line("%s: %s", d.To, d.Verdict)
 }
 
+// SessionSets says what replacing the sessions of one set by those of another does.
+type SessionSets struct {
+	Head
+	From string `json:"from"`
+	To   string `json:"to"`
+	change.Sets
+}
+
+// Document is what is printed: of one session that replaces one, that change alone.
+func (d SessionSets) Document() Document {
+	if len(d.Sessions) == 1 && len(d.Added)+len(d.Missing) == 0 {
+		d.Kind = "confidb.session-diff/v1"
+		return SessionChange{Head: d.Head, From: d.From, To: d.To, Change: d.Sessions[0].Change}
+	}
+	d.Kind = "confidb.session-set-diff/v1"
+	return d
+}
+
+// Text writes what changes in each session, and which are in one of the sets only.
+func (d SessionSets) Text(p *Page) {
+	for _, s := range d.Sessions {
+		SessionChange{To: "session " + s.Name, Change: s.Change}.Text(p)
+		p.Gap()
+	}
+	for _, name := range d.Added {
+		p.Wrap(fmt.Sprintf("%-9s ", diff.Gain), "session "+name+" is added")
+	}
+	for _, name := range d.Missing {
+		p.Wrap(fmt.Sprintf("%-9s ", diff.Other), "session "+name+" is missing: CAS keeps it as it is")
+	}
+	p.Gap()
+	p.Line("%s: %s", d.To, d.Verdict)
+}
+
 func users(e diff.Effect) string {
 	if len(e.Hit) == 0 {
 		return "; nobody uses it"
