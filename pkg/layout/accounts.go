@@ -4,27 +4,38 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+)
 
-	"github.com/confidb/confidb/pkg/session"
+// Statements that make or open accounts, and their parts.
+var (
+	accountForm = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?is)^\s*(?:CREATE\s+(?:OR\s+REPLACE\s+)?USER(?:\s+IF\s+NOT\s+EXISTS)?|GRANT\s.*?\sTO)\s+('[^']*'(?:@'[^']*')?|[^\s,;]+)(.*)$`)
+	})
+	tlsRequired = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)\bREQUIRE\s+(SSL|X509|SUBJECT|ISSUER|CIPHER)\b`)
+	})
+	tlsOpened = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?is)^\s*ALTER\s+USER\s+(?:IF\s+EXISTS\s+)?('[^']*'(?:@'[^']*')?|\S+).*\bREQUIRE\s+NONE\b`)
+	})
+	accountLocked   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)\bACCOUNT\s+LOCK\b`) })
+	executedComment = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?s)/\*M?![0-9]*(.*?)\*/`) })
 )
 
 // OpenAccounts are the accounts that statements make, or open, without a
 // requirement of TLS.
 func OpenAccounts(sql string) []string {
-	form := regexp.MustCompile(`(?is)^\s*(?:CREATE\s+(?:OR\s+REPLACE\s+)?USER(?:\s+IF\s+NOT\s+EXISTS)?|GRANT\s.*?\sTO)\s+('[^']*'(?:@'[^']*')?|[^\s,;]+)(.*)$`)
-	required := regexp.MustCompile(`(?i)\bREQUIRE\s+(SSL|X509|SUBJECT|ISSUER|CIPHER)\b`)
-	opened := regexp.MustCompile(`(?is)^\s*ALTER\s+USER\s+(?:IF\s+EXISTS\s+)?('[^']*'(?:@'[^']*')?|\S+).*\bREQUIRE\s+NONE\b`)
 	var accounts []string
 	for _, statement := range Statements(sql) {
-		if match := opened.FindStringSubmatch(statement); match != nil {
+		if match := tlsOpened().FindStringSubmatch(statement); match != nil {
 			accounts = append(accounts, match[1])
 		}
-		match := form.FindStringSubmatch(statement)
+		match := accountForm().FindStringSubmatch(statement)
 		if match == nil {
 			continue
 		}
 		clauses := withoutTexts(match[2])
-		if required.MatchString(clauses) || regexp.MustCompile(`(?i)\bACCOUNT\s+LOCK\b`).MatchString(clauses) {
+		if tlsRequired().MatchString(clauses) || accountLocked().MatchString(clauses) {
 			continue
 		}
 		isGrant := strings.HasPrefix(strings.ToUpper(strings.TrimSpace(statement)), "GRANT")
@@ -43,8 +54,7 @@ func withoutTexts(sql string) string {
 // Statements splits SQL at semicolons that are not quoted, and leaves comments out but
 // for those that MariaDB executes.
 func Statements(sql string) []string {
-	executed := regexp.MustCompile(`(?s)/\*M?![0-9]*(.*?)\*/`)
-	sql = executed.ReplaceAllString(sql, " $1 ")
+	sql = executedComment().ReplaceAllString(sql, " $1 ")
 	var all []string
 	var one strings.Builder
 	var quote byte
@@ -90,30 +100,18 @@ func Statements(sql string) []string {
 // database that listens, they are those of the other sessions; where no session has
 // one, the services of the image itself count, whatever they run.
 func (in *Set) Guards(image string) bool {
-	servers := in.Listeners()
-	if len(servers) == 0 || in.reachesOthers(image) {
-		servers = in.AllListeners()
+	x := in.indexed()
+	servers, guarded := in.Listeners(), &x.guarded
+	if len(servers) == 0 || x.told[image] {
+		servers, guarded = in.AllListeners(), &in.Group.guarded
 	}
 	if len(servers) > 0 {
-		return !slices.ContainsFunc(servers, func(d *Server) bool { return !d.EveryPort(Guarded, Refused) })
-	}
-	used := false
-	for _, s := range in.Services {
-		if s.ImageName != image {
-			continue
+		if *guarded == nil {
+			all := !slices.ContainsFunc(servers, func(d *Server) bool { return !d.EveryPort(Guarded, Refused) })
+			*guarded = &all
 		}
-		used = true
-		if !NewShield(s).Guards() {
-			return false
-		}
+		return **guarded
 	}
-	return used
-}
-
-// reachesOthers reports whether a service of an image is told a host.
-func (in *Set) reachesOthers(image string) bool {
-	host := regexp.MustCompile(`^(?:-h|--host(?:=|$))`)
-	return slices.ContainsFunc(in.Services, func(s session.Service) bool {
-		return s.ImageName == image && len(s.Command) > 0 && slices.ContainsFunc(s.Command[1:], host.MatchString)
-	})
+	users := x.users[image]
+	return len(users) > 0 && !slices.ContainsFunc(users, func(i int) bool { return !NewShield(in.Services[i]).Guards() })
 }

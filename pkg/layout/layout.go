@@ -7,7 +7,6 @@ package layout
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/confidb/confidb/pkg/session"
 )
@@ -15,8 +14,8 @@ import (
 // Set is a session, and those that were given with it.
 type Set struct {
 	*session.Session
-	// All are the sessions that belong together. It may hold the session itself.
-	All []*session.Session
+	*Group
+	index *index
 }
 
 // KeyID is a private key by the session that has it first. Two certificates with one
@@ -66,55 +65,18 @@ func (in *Set) KindOf(s session.Secret) session.Kind {
 	return ""
 }
 
-// Authorities are the keys that sign certificates in any of the sessions.
-func (in *Set) Authorities() map[KeyID]bool {
-	keys := map[KeyID]bool{}
-	for _, s := range append(slices.Clone(in.All), in.Session) {
-		one := &Set{Session: s, All: in.All}
-		for _, v := range s.Secrets {
-			if one.KindOf(v) == session.X509CA {
-				keys[one.KeyOf(v.Name)] = true
-			}
-		}
-	}
-	return keys
-}
-
 // IsCertificate reports whether a secret is one that may have a private key beside it.
 func IsCertificate(k session.Kind) bool { return k == session.X509 || k == session.X509CA }
 
 // Secret finds a secret by name; nil if there is none.
-func (in *Set) Secret(name string) *session.Secret {
-	for i := range in.Secrets {
-		if in.Secrets[i].Name == name {
-			return &in.Secrets[i]
-		}
-	}
-	return nil
-}
+func (in *Set) Secret(name string) *session.Secret { return in.indexed().secrets[name] }
 
 // Given finds another session among those that were given; nil if it is not there.
 func (in *Set) Given(p session.Peer) *Set {
 	if p.Remote() || p.Session == "" {
 		return nil
 	}
-	name := in.Resolve(p.Session)
-	for _, s := range in.All {
-		if s.Name == name {
-			return &Set{Session: s, All: in.All}
-		}
-	}
-	return nil
-}
-
-// Gives reports whether a secret is exported to a session.
-func (in *Set) Gives(secret, name string) bool {
-	return slices.ContainsFunc(in.Secret(secret).Exports, func(e session.Export) bool {
-		if e.Namespace != "" {
-			return e.Namespace == "/" || strings.HasPrefix(name, in.Resolve(e.Namespace)+"/")
-		}
-		return !e.Remote() && in.Resolve(e.Session) == name
-	})
+	return in.named[in.Resolve(p.Session)]
 }
 
 // Use is a placeholder in the document.
@@ -172,18 +134,8 @@ func (in *Set) Reveals(p session.Placeholder) bool {
 
 // ImageOf finds an image by name; the zero value if there is none.
 func (in *Set) ImageOf(name string) session.Image {
-	for _, image := range in.Images {
-		if image.Name == name {
-			return image
-		}
+	if image := in.indexed().images[name]; image != nil {
+		return *image
 	}
 	return session.Image{}
-}
-
-// Related are those that were given, with this one.
-func (in *Set) Related() []*session.Session {
-	if slices.ContainsFunc(in.All, func(s *session.Session) bool { return s.Name == in.Name }) {
-		return in.All
-	}
-	return append(slices.Clone(in.All), in.Session)
 }

@@ -25,18 +25,6 @@ func (p Port) String() string {
 	return fmt.Sprintf("service %s of session %s", p.Service.Name, p.Name)
 }
 
-// Listening are all ports of all sessions.
-func (in *Set) Listening() []Port {
-	var all []Port
-	for _, s := range in.Related() {
-		one := &Set{Session: s, All: in.All}
-		for _, v := range s.Services {
-			all = append(all, one.portsOf(v)...)
-		}
-	}
-	return all
-}
-
 func (in *Set) portsOf(v session.Service) []Port {
 	shield := NewShield(v)
 	var numbers []string
@@ -108,17 +96,52 @@ func known(names []string, host string) bool {
 	return host != "" && (slices.Contains(names, host) || slices.Contains(names, short))
 }
 
-// LostPeer says why an entry cannot connect to a peer that was given: the peer does not
-// speak the shield's TLS, listens elsewhere, or has a certificate of another name. Of a
-// Peer that was not given nothing is known.
-func LostPeer(e Entry, others []Port) string {
+// Ports are those at which the services of some sessions listen.
+type Ports struct {
+	at       map[string][]Port    // by number
+	called   map[[2]string][]Port // by number and a name
+	services map[string][]Port    // by the names of the service and of the session
+}
+
+func (p *Ports) add(port Port) {
+	p.at[port.number] = append(p.at[port.number], port)
+	for _, name := range distinct(port.names) {
+		key := [2]string{port.number, name}
+		p.called[key] = append(p.called[key], port)
+	}
+	for _, name := range distinct([]string{port.Service.Name, path.Base(port.Name)}) {
+		p.services[name] = append(p.services[name], port)
+	}
+}
+
+func distinct(names []string) []string {
+	names = slices.Clone(names)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// beside are the ports of a list but for those of a service itself.
+func beside(all []Port, in *Set, v session.Service) []Port {
+	return slices.DeleteFunc(slices.Clone(all), func(p Port) bool { return p.Name == in.Name && p.Service.Name == v.Name })
+}
+
+// LostPeer says why an entry of a service cannot connect to a peer that was given: the peer
+// does not speak the shield's TLS, listens elsewhere, or has a certificate of another name.
+// Of a peer that was not given nothing is known.
+func (in *Set) LostPeer(v session.Service, e Entry) string {
 	host, number := e.Peer()
 	if host == "" {
 		return ""
 	}
-	there := slices.DeleteFunc(slices.Clone(others), func(p Port) bool { return p.number != number || !known(p.names, host) })
+	short, _, _ := strings.Cut(host, ".")
+	all := in.Listening()
+	there := all.called[[2]string{number, host}]
+	if short != host {
+		there = slices.Concat(there, all.called[[2]string{number, short}])
+	}
+	there = beside(there, in, v)
 	if len(there) == 0 {
-		return elsewhere(host, number, others)
+		return elsewhere(beside(slices.Concat(all.services[host], all.services[short]), in, v), beside(all.at[number], in, v), number)
 	}
 	shielded := slices.DeleteFunc(slices.Clone(there), func(p Port) bool { return p.state == Native })
 	if len(shielded) == 0 {
@@ -134,11 +157,10 @@ func LostPeer(e Entry, others []Port) string {
 	return fmt.Sprintf("the certificate of %s is not for the name %.80s", shielded[0], want)
 }
 
-// elsewhere says where a service listens that has the name of a host, if it does not
-// listen at a port.
-func elsewhere(host, number string, others []Port) string {
-	named := slices.DeleteFunc(slices.Clone(others), func(p Port) bool { return !known([]string{p.Service.Name, path.Base(p.Name)}, host) })
-	if len(named) == 0 || slices.ContainsFunc(others, func(p Port) bool { return p.number == number }) {
+// elsewhere says where a service listens that has the name of a host, if nobody listens at a
+// port.
+func elsewhere(named, there []Port, number string) string {
+	if len(named) == 0 || len(there) > 0 {
 		return ""
 	}
 	return fmt.Sprintf("%s listens at port %s, and nobody at %s", named[0], named[0].number, number)

@@ -118,23 +118,3 @@ func (d *Server) Option(name, otherwise string) string {
 	}
 	return otherwise
 }
-
-// Listeners are the databases of a session to which others can connect.
-func (in *Set) Listeners() []*Server {
-	var all []*Server
-	for _, s := range in.Services {
-		if d := in.ServerOf(s); d != nil && d.Listens() {
-			all = append(all, d)
-		}
-	}
-	return all
-}
-
-// AllListeners are those of all sessions.
-func (in *Set) AllListeners() []*Server {
-	var all []*Server
-	for _, s := range in.Related() {
-		all = append(all, (&Set{Session: s, All: in.All}).Listeners()...)
-	}
-	return all
-}

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/confidb/confidb/pkg/session"
 )
@@ -16,6 +17,12 @@ type settings struct {
 	// the session not all that counts.
 	host, elsewhere []string
 	seen            map[string]bool
+}
+
+// usualSettings are the files that a server reads to which nobody names one, as
+// distributions build it.
+func usualSettings() []string {
+	return []string{"/etc/my.cnf", "/etc/mysql/my.cnf", "/etc/mysql/mariadb.cnf", "/usr/etc/my.cnf", "/usr/local/etc/my.cnf", "/usr/local/mysql/etc/my.cnf"}
 }
 
 // readFiles reads the files of settings that the server reads (MariaDB: Configuring
@@ -43,6 +50,9 @@ func (d *Server) readFiles(arguments map[string]string) {
 		if injected && d.Injected(only) == nil {
 			d.elsewhere(fmt.Sprintf("--defaults-file %.80s: the settings of the session are not read", only))
 		}
+	}
+	if !named && !slices.ContainsFunc(usualSettings(), func(name string) bool { return d.Injected(name) != nil || d.Kept(name) }) {
+		d.settings.host = append(d.settings.host, "without --defaults-file, and without a file of the session where a server looks, "+usualSettings()[0])
 	}
 	if extra, ok := arguments["defaults_extra_file"]; ok {
 		d.readNamed("--defaults-extra-file", extra, suffix)
@@ -106,17 +116,15 @@ func (d *Server) readSettings(name, text, suffix string) {
 		return
 	}
 	d.settings.seen[path.Clean(name)] = true
-	section := regexp.MustCompile(`^(mysqld|mariadbd|mariadb|server|client-server)(-.*|` + regexp.QuoteMeta(suffix) + `)?$`)
-	include := regexp.MustCompile(`^!\s*(include|includedir)\s+(.*)$`)
 	ours := false
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
-		switch match := include.FindStringSubmatch(line); {
+		switch match := includeLine().FindStringSubmatch(line); {
 		case match != nil:
 			d.include(match[1], strings.Trim(match[2], `'"`), suffix)
 		case strings.HasPrefix(line, "["):
 			group, _, _ := strings.Cut(line[1:], "]")
-			ours = section.MatchString(strings.TrimSpace(group))
+			ours = isServerGroup(strings.TrimSpace(group), suffix)
 		case line == "" || strings.ContainsRune("#;!", rune(line[0])) || !ours:
 		default:
 			name, value, _ := strings.Cut(line, "=")
@@ -124,6 +132,20 @@ func (d *Server) readSettings(name, text, suffix string) {
 		}
 	}
 }
+
+// isServerGroup reports whether a server reads the group of a name.
+func isServerGroup(name, suffix string) bool {
+	for _, group := range []string{"mysqld", "mariadbd", "mariadb", "server", "client-server"} {
+		if rest, ok := strings.CutPrefix(name, group); ok && (rest == "" || rest == suffix || rest[0] == '-') {
+			return true
+		}
+	}
+	return false
+}
+
+var includeLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^!\s*(include|includedir)\s+(.*)$`) })
+
+var commentBehind = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\s#|^#`) })
 
 // plainValue is a value without quotes and without the comment behind it.
 func plainValue(value string) string {
@@ -133,7 +155,7 @@ func plainValue(value string) string {
 			return value[1 : end+1]
 		}
 	}
-	if at := regexp.MustCompile(`\s#|^#`).FindStringIndex(value); at != nil {
+	if at := commentBehind().FindStringIndex(value); at != nil {
 		value = value[:at[0]]
 	}
 	return strings.Trim(strings.TrimSpace(value), `'"`)
@@ -144,20 +166,14 @@ func (d *Server) include(what, name, suffix string) {
 		d.readNamed("!include", name, suffix)
 		return
 	}
-	inside := 0
 	for _, f := range d.Image.InjectionFiles {
 		if path.IsAbs(name) && path.Dir(path.Clean(f.Path)) == path.Clean(name) && f.Content != nil {
-			inside++
 			if path.Ext(f.Path) == ".cnf" {
 				d.readSettings(f.Path, *f.Content, suffix)
 			}
 		}
 	}
-	switch {
-	case d.Kept(name):
-	case inside > 0:
-		d.elsewhere(fmt.Sprintf("!includedir %.80s: what is there beside the files of the session counts too", name))
-	default:
+	if !d.Kept(name) { // the host adds a file to those of the session
 		d.settings.host = append(d.settings.host, fmt.Sprintf("!includedir %.80s", name))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/confidb/confidb/pkg/session"
 )
@@ -38,13 +39,17 @@ const (
 	Refused                   // the shield lets nobody through
 )
 
+// entryForm is that of the variables of entries.
+var entryForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^SCONE_NETWORK_SHIELD_(SERVER|CLIENT)_(.+?)(?:_(PORT|IDENTITY|CLIENT_AUTH|FLAGS|DESTINATION|DESTINATION_IP|SERVER_DNS_NAME|SERVER_AUTH))?$`)
+})
+
 // NewShield reads the environment of a service. A variable that the host sets counts as
 // missing.
 func NewShield(s session.Service) Shield {
-	form := regexp.MustCompile(`^SCONE_NETWORK_SHIELD_(SERVER|CLIENT)_(.+?)(?:_(PORT|IDENTITY|CLIENT_AUTH|FLAGS|DESTINATION|DESTINATION_IP|SERVER_DNS_NAME|SERVER_AUTH))?$`)
 	entries := map[string]*Entry{}
 	for variable, value := range s.Environment {
-		match := form.FindStringSubmatch(variable)
+		match := entryForm().FindStringSubmatch(variable)
 		if match == nil {
 			continue
 		}

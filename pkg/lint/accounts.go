@@ -5,6 +5,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"sync"
 
 	"github.com/confidb/confidb/pkg/layout"
 )
@@ -39,13 +40,17 @@ func (in *input) written() []written {
 	return all
 }
 
+var accountStatement = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)\b(?:CREATE\s+(?:OR\s+REPLACE\s+)?USER|ALTER\s+USER|GRANT)\s`)
+})
+
 // sql is the part of a text that may be SQL. In a word of a command, or in a variable, it
 // may begin anywhere.
 func (w written) sql() string {
 	if w.file {
 		return w.text
 	}
-	at := regexp.MustCompile(`(?i)\b(?:CREATE\s+(?:OR\s+REPLACE\s+)?USER|ALTER\s+USER|GRANT)\s`).FindStringIndex(w.text)
+	at := accountStatement().FindStringIndex(w.text)
 	if at == nil {
 		return ""
 	}

@@ -14,13 +14,30 @@ type finder func(*input) []hit
 // input is what a rule looks at: one session, and those that were given with it.
 type input struct {
 	*layout.Set
+	// peers are the inputs of the sessions that were given together.
+	peers map[*layout.Set]*input
+	// seen are the placeholders, and wanted the certificates whose keys are used; nil until
+	// somebody asks.
+	seen   []layout.Use
+	wanted map[string]bool
 	// applied is the same session as CAS applies it. In the input that it holds it is
 	// the zero value.
 	applied applied
 }
 
 func newInput(s *session.Session, all []*session.Session) *input {
-	return &input{Set: &layout.Set{Session: s, All: all}}
+	return &input{Set: layout.New(s, all)}
+}
+
+// peer is the input of another session of the group.
+func (in *input) peer(other *layout.Set) *input {
+	if in.peers == nil {
+		in.peers = map[*layout.Set]*input{in.Set: in}
+	}
+	if in.peers[other] == nil {
+		in.peers[other] = &input{Set: other, peers: in.peers}
+	}
+	return in.peers[other]
 }
 
 // applied is a session in which references are followed, and what could not be.
@@ -35,15 +52,19 @@ type applied struct {
 func inputs(sessions []*session.Session) []*input {
 	var all []*input
 	var effective []*session.Session
+	written := layout.NewGroup(sessions)
+	peers := map[*layout.Set]*input{}
 	for _, s := range sessions {
-		in := newInput(s, sessions)
+		in := &input{Set: written.Of(s), peers: peers}
+		peers[in.Set] = in
 		followed, references, err := s.Effective(sessions)
 		effective = append(effective, followed)
-		in.applied = applied{input: newInput(followed, nil), references: references, err: err}
+		in.applied = applied{references: references, err: err}
 		all = append(all, in)
 	}
-	for _, in := range all {
-		in.applied.input.All = effective
+	group := layout.NewGroup(effective)
+	for i, in := range all {
+		in.applied.input = &input{Set: group.Of(effective[i])}
 	}
 	return all
 }
@@ -176,7 +197,7 @@ func finders() map[string]finder {
 		"CDB6016": eachServer(of(layout.VainShield)),
 		"CDB6017": findAnonymousClients,
 		"CDB6018": findTrustedSockets,
-		"CDB6019": eachClient(layout.LostPeer),
+		"CDB6019": findLostPeers,
 		"CDB6020": findOneRuleForTwo,
 		"CDB6021": eachSection(layout.OpenRoute),
 		"CDB6022": eachSection(logsEverything),

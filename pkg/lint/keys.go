@@ -29,21 +29,24 @@ func findExportedAuthority(in *input) []hit {
 // wantsKey reports whether a session uses the private key of a certificate, as far as
 // the session says what it uses.
 func (in *input) wantsKey(certificate string) bool {
-	return slices.ContainsFunc(in.uses(), func(u layout.Use) bool { return u.Secret == certificate && in.Reveals(u.Placeholder) })
+	if in.wanted == nil {
+		in.wanted = map[string]bool{}
+		for _, u := range in.uses() {
+			if in.Reveals(u.Placeholder) {
+				in.wanted[u.Secret] = true
+			}
+		}
+	}
+	return in.wanted[certificate]
 }
 
 // carriesKey reports whether a session imports a certificate of another one whose
 // private key is this secret: then the export of the key gives it along.
 func (in *input) carriesKey(from *input, key string) bool {
-	return slices.ContainsFunc(in.Secrets, func(s session.Secret) bool {
-		if s.Import == nil || s.Import.Remote() || in.Resolve(s.Import.Session) != from.Name {
-			return false
-		}
-		theirs := from.Secret(s.Import.Secret)
-		if theirs == nil || theirs.PrivateKey != key {
-			return false
-		}
-		return in.wantsKey(s.Name) || len(s.Exports) > 0 || slices.ContainsFunc(in.Images, templated)
+	return slices.ContainsFunc(from.Certificates(key), func(certificate string) bool {
+		return slices.ContainsFunc(in.Imports(from.Name, certificate), func(s *session.Secret) bool {
+			return in.wantsKey(s.Name) || len(s.Exports) > 0 || slices.ContainsFunc(in.Images, templated)
+		})
 	})
 }
 
@@ -92,9 +95,7 @@ func findImportsInVain(inUse bool) finder {
 
 func exportedInVain(in *input, s session.Secret, e session.Export) string {
 	other := in.Given(e.Peer)
-	if other == nil || (&input{Set: other}).carriesKey(in, s.Name) || slices.ContainsFunc(other.Secrets, func(o session.Secret) bool {
-		return o.Import != nil && o.Import.Secret == s.Name && !o.Import.Remote() && other.Resolve(o.Import.Session) == in.Name
-	}) {
+	if other == nil || in.peer(other).carriesKey(in, s.Name) || len(other.Imports(in.Name, s.Name)) > 0 {
 		return ""
 	}
 	return fmt.Sprintf("%s to %s, which does not import it", s.Name, other.Name)

@@ -84,25 +84,10 @@ func program(s session.Service) string {
 // findSharedIdentities finds databases that have the same private key as one of another
 // session.
 func findSharedIdentities(in *input) []hit {
-	others := map[layout.KeyID]string{}
-	for _, s := range in.Related() {
-		if s.Name == in.Name {
-			continue
-		}
-		one := newInput(s, in.All)
-		for _, v := range s.Services {
-			for _, id := range one.Identities(v) {
-				others[id] = fmt.Sprintf("service %s of session %s", v.Name, s.Name)
-			}
-		}
-	}
 	var hits []hit
 	for i, v := range in.Services {
-		for _, id := range in.Identities(v) {
-			if other, shared := others[id]; shared {
-				hits = append(hits, hit{path: service(i), got: fmt.Sprintf("service %s has the key %s, as %s", v.Name, id.Secret, other)})
-				break
-			}
+		if other, key := in.SharedWith(v); other != "" {
+			hits = append(hits, hit{path: service(i), got: fmt.Sprintf("service %s has the key %s, as %s", v.Name, key.Secret, other)})
 		}
 	}
 	return hits

@@ -77,8 +77,12 @@ func withoutRefused(found, refused []Problem) []Problem {
 // sort puts the problems in the order of the sessions, and those of one in that of its lines.
 func (r *Result) sort() {
 	all := r.Problems
+	places := map[string]int{}
+	for i, name := range slices.Backward(r.Sessions) {
+		places[name] = i + 1 // 0 is what is in none
+	}
 	sort.SliceStable(all, func(i, j int) bool {
-		a, b := slices.Index(r.Sessions, all[i].File), slices.Index(r.Sessions, all[j].File)
+		a, b := places[all[i].File], places[all[j].File]
 		return a < b || a == b && inOrder(&all[i], &all[j]) < 0
 	})
 }

@@ -62,13 +62,8 @@ func (in *input) exportPath(i, j int) string {
 	return secretPath(i) + ".export"
 }
 
-// signs reports whether a secret is the private key of a certificate authority.
-func (in *input) signs(key string) bool {
-	return slices.ContainsFunc(in.Secrets, func(s session.Secret) bool { return s.Kind == session.X509CA && s.PrivateKey == key })
-}
-
 func lostAuthority(in *input, s session.Secret) string {
-	if s.Kind != session.PrivateKey || !in.signs(s.Name) || s.Migrate || !generated(s) {
+	if s.Kind != session.PrivateKey || !in.Signs(s.Name) || s.Migrate || !generated(s) {
 		return ""
 	}
 	return "the key " + s.Name + " without migrate"
@@ -111,6 +106,9 @@ func (in *input) environmentUses() []layout.Use {
 // uses are the placeholders of everything that a service sees, and of the parts of a
 // policy that are secrets.
 func (in *input) uses() []layout.Use {
+	if in.seen != nil {
+		return in.seen
+	}
 	all := slices.Concat(in.commandUses(), in.environmentUses())
 	for i, image := range in.Images {
 		all = append(all, layout.FileUses(i, image)...)
@@ -120,6 +118,7 @@ func (in *input) uses() []layout.Use {
 			all = append(all, layout.UsesIn(l.text, secretPath(i)+".value")...)
 		}
 	}
+	in.seen = all
 	return all
 }
 
