@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Reader finds secrets that are written in a text. What it says of one never holds its
@@ -17,7 +18,10 @@ type Reader struct {
 }
 
 // NewReader returns a reader of texts.
-func NewReader() Reader {
+func NewReader() Reader { return reader() }
+
+// reader is made once: a set has many sessions.
+var reader = sync.OnceValue(func() Reader {
 	return Reader{
 		key:      regexp.MustCompile(`-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY( BLOCK)?-----(?:\s|\\[nr])*([^\s\\]{0,64})`),
 		sql:      regexp.MustCompile(`(?is)\bIDENTIFIED\s+BY\s+\\?('(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*")`),
@@ -30,7 +34,7 @@ func NewReader() Reader {
 		element:  regexp.MustCompile(`<([A-Za-z_][A-Za-z0-9_.\-]*)>([^<>]+)</`),
 		numbered: regexp.MustCompile(`^[0-9]+;([0-9A-Fa-f]{32,64})$`),
 	}
-}
+})
 
 // In says which secrets are written in a text, each kind of name once.
 func (l Reader) In(text string) []string {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -110,9 +111,10 @@ type edit struct {
 	text                 string
 }
 
-func variable() *regexp.Regexp {
+// variable is compiled once: a document has many values.
+var variable = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`\$\$[^$]*\$\$|\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Za-z_][A-Za-z0-9_]*)`)
-}
+})
 
 // reference is a variable in a text: its place there, and its name.
 type reference struct {
@@ -202,7 +204,7 @@ func group(text string, m []int, n int) string {
 }
 
 // safe are the characters that mean themselves in every YAML style.
-func safe() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_./~+=:-]*$`) }
+var safe = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_./~+=:-]*$`) })
 
 // listItems are the words of a value that becomes several items.
 func listItems(value string) []string {
