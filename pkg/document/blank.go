@@ -15,6 +15,20 @@ var blank = sync.OnceValue(func() *regexp.Regexp {
 // standIn is what Blank writes for one: a word that is a legal name everywhere.
 var standIn = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`Z-([A-Za-z_][A-Za-z0-9_-]{0,127}?)-Z`) })
 
+// braced is ${NAME} as an item or a value within brackets, where braces are no YAML.
+var braced = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`([\[,:][ \t]*)\$\{([A-Za-z_][A-Za-z0-9_]*)\}([ \t]*[\],}])`)
+})
+
+// Unbrace writes $NAME for ${NAME} that is an item of a list in brackets, or a value there,
+// so that the text is YAML and its places stay.
+func Unbrace(text []byte) []byte {
+	for range 2 { // matches share the comma between them
+		text = braced().ReplaceAll(text, []byte("$1$$$2  $3"))
+	}
+	return text
+}
+
 // Blank puts a word in the place of each {{name}} of a text, the same for the same name
 // and as long as what it stands for, so that the text is YAML and its places stay. Where
 // the text has such words of its own it is left as it is.

@@ -48,7 +48,18 @@ func Unfilled(file string, template []byte, lookup func(string) (string, bool)) 
 	return r.render("")
 }
 
+// readable is a template as YAML: a variable in braces within brackets is written without
+// them, if the text cannot be read otherwise.
+func readable(template []byte) []byte {
+	plain := document.Unbrace(template)
+	if bytes.Equal(plain, template) || new(document.Problems).Read(document.Blank(template), document.Gate{}) != nil {
+		return template
+	}
+	return plain
+}
+
 func newRenderer(file string, template []byte, lookup func(string) (string, bool)) *renderer {
+	template = readable(template)
 	r := &renderer{Problems: document.Problems{File: file}, lookup: lookup, template: template}
 	blanked := document.Blank(template)
 	if bytes.Equal(blanked, template) {

@@ -88,6 +88,9 @@ func (d *decoder) checkSource(n *document.Node, path string, s *Secret) {
 
 // checkSecret finds keys that do not belong to the kind.
 func (d *decoder) checkSecret(n *document.Node, path string, s *Secret) {
+	if d.Under(document.Member(path, "kind")) {
+		return // whose kind is not known, such as that of a template
+	}
 	for _, rule := range []struct {
 		keys  []string
 		kinds []Kind
