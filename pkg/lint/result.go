@@ -58,7 +58,7 @@ func (r *Result) Look(documents []Document, stored bool, now time.Time) error {
 		check = CheckStored
 	}
 	found, err := check(sessions, now)
-	found = withoutRefused(found, slices.DeleteFunc(slices.Clone(r.Problems), func(p Problem) bool { return isUnfilled(p, found) }))
+	found = withoutRefused(found, slices.DeleteFunc(slices.Clone(r.Problems), unfilledIn(found).hold))
 	r.Problems = withoutUnfilled(append(r.Problems, found...))
 	for i, p := range r.Problems {
 		r.Problems[i].Got, r.Problems[i].Path = document.Unblank(p.Got), document.Unblank(p.Path)

@@ -17,7 +17,7 @@ import (
 
 func newAttestQuoteCommand(env *cli.Env) *cobra.Command {
 	o := attestQuote{env: env}
-	return env.Command(cli.Verb{Name: "attest quote", Args: cli.Exactly(1, "the name of one file with a quote"), Flags: o.addFlags, Run: o.run})
+	return env.Command(cli.Verb{Name: "attest quote", Args: cli.Exactly(1, "the name of one file with a quote"), Flags: o.addFlags, AtOnce: true, Run: o.run})
 }
 
 // attestQuote are the options of appraising a quote in a file.

@@ -80,7 +80,7 @@ func (o *collateralResult) conclude(all []collateral.Bundle, s sgx.Options, deta
 
 func newCollateralShowCommand(env *cli.Env) *cobra.Command {
 	o := collateralResult{env: env}
-	return env.Command(cli.Verb{Name: "collateral show", Args: cli.Exactly(1, "the name of one folder or bundle"), Flags: o.addFlags, Run: o.show})
+	return env.Command(cli.Verb{Name: "collateral show", Args: cli.Exactly(1, "the name of one folder or bundle"), Flags: o.addFlags, AtOnce: true, Run: o.show})
 }
 
 // show verifies the collateral in a folder or a bundle, and says what it is for.

@@ -135,23 +135,51 @@ func TestWaitingIsBrokenOff(t *testing.T) {
 		})
 		t.Run(name+" interrupted", func(t *testing.T) {
 			ended := make(chan bool)
-			go func() {
-				again := time.NewTicker(100 * time.Millisecond)
-				defer again.Stop()
-				for {
-					select {
-					case <-ended:
-						return
-					case <-again.C:
-						_ = syscall.Kill(os.Getpid(), syscall.SIGINT)
-					}
-				}
-			}()
+			go interrupt(ended)
 			code, took, said := endless(t, command)
 			close(ended)
 			if code != cli.Interrupted || took > 5*time.Second {
 				t.Errorf("exit %d after %s, want %d:\n%s", code, took, cli.Interrupted, said)
 			}
 		})
+	}
+}
+
+// interrupt sends Ctrl-C again and again until something has ended.
+func interrupt(ended <-chan bool) {
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for {
+		select {
+		case <-ended:
+			return
+		case <-again.C:
+			_ = syscall.Kill(os.Getpid(), syscall.SIGINT)
+		}
+	}
+}
+
+// Commands that read standard input from somebody who writes nothing are ended by Ctrl-C.
+func TestReadingIsBrokenOff(t *testing.T) {
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	defer signal.Stop(interrupts)
+	for _, command := range []string{"explain -", "policy check -", "attest quote -", "session lint -", "session diff - x", "session create - --dry-run=client"} {
+		in, writer, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams, _, out, errOut := genericiooptions.NewTestIOStreams()
+		streams.In = in
+		ended := make(chan bool)
+		go interrupt(ended)
+		began := time.Now()
+		code := Main(strings.Fields(command), streams)
+		close(ended)
+		if took := time.Since(began); code != cli.Interrupted || took > 5*time.Second {
+			t.Errorf("%s: exit %d after %s, want %d:\n%s%s", command, code, took, cli.Interrupted, out, errOut)
+		}
+		_ = writer.Close() // what still reads ends now
+		_ = in.Close()
 	}
 }

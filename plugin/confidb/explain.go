@@ -16,7 +16,7 @@ import (
 // newExplainCommand asks no cluster: it is for the moment when nothing else works.
 func newExplainCommand(env *cli.Env) *cobra.Command {
 	o := explanation{env: env}
-	c := env.Command(cli.Verb{Name: "explain", Flags: o.addFlags, Run: o.run})
+	c := env.Command(cli.Verb{Name: "explain", Flags: o.addFlags, AtOnce: true, Run: o.run})
 	c.ValidArgsFunction = completeCodes
 	return c
 }

@@ -15,7 +15,7 @@ import (
 
 func newPolicyCheckCommand(env *cli.Env) *cobra.Command {
 	o := policyCheck{env: env}
-	return env.Command(cli.Verb{Name: "policy check", Args: cli.Exactly(1, "the name of one file, or -"), Flags: o.addFlags, Run: o.run})
+	return env.Command(cli.Verb{Name: "policy check", Args: cli.Exactly(1, "the name of one file, or -"), Flags: o.addFlags, AtOnce: true, Run: o.run})
 }
 
 // policyCheck are the options of checking a policy file.
