@@ -69,6 +69,8 @@ type variables struct {
 	// set are NAME=VALUE for {{NAME}}, which win over those of the file.
 	set  []string
 	file string
+	// known is what was looked up once: the file may be standard input.
+	known func(string) (string, bool)
 }
 
 func (v *variables) addFlags(set *pflag.FlagSet) {
@@ -92,7 +94,14 @@ func (v *variables) open(env *cli.Env, name string) []envelope.Opened {
 }
 
 // values looks a variable up.
-func (v *variables) values(env *cli.Env) (func(string) (string, bool), error) {
+func (v *variables) values(env *cli.Env) (known func(string) (string, bool), err error) {
+	if v.known == nil {
+		v.known, err = v.read(env)
+	}
+	return v.known, err
+}
+
+func (v *variables) read(env *cli.Env) (func(string) (string, bool), error) {
 	given, err := assignments("-e", "VAR", v.given)
 	if err != nil {
 		return nil, err

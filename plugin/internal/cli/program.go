@@ -25,6 +25,9 @@ func verbs() []string {
 
 func helmVerbs() []string { return []string{"install", "upgrade", "template", "verify", "uninstall"} }
 
+// onlyHelm are the verbs that kubectl confidb does not have.
+func onlyHelm() []string { return []string{"upgrade", "template", "uninstall"} }
+
 // Say writes the commands in a hint as they are typed. The rooms that judge do not know
 // what a program is called: they write {verify db1}.
 func (p Program) Say(hint string) string {
@@ -32,7 +35,7 @@ func (p Program) Say(hint string) string {
 	return command.ReplaceAllStringFunc(hint, func(found string) string {
 		words := strings.Trim(found, "{}")
 		verb, _, _ := strings.Cut(words, " ")
-		if p == Helm && slices.Contains(helmVerbs(), verb) {
+		if p == Helm && slices.Contains(helmVerbs(), verb) || slices.Contains(onlyHelm(), verb) {
 			return string(Helm) + " " + words
 		}
 		return string(Kubectl) + " " + words
