@@ -24,9 +24,10 @@ build: modules ## build the programs into bin/
 test: modules ## run every test: unit, race, then end to end on the real cluster
 	@scripts/test
 
-unit: modules ## run the unit tests, and pkg/sgx against oasis-core
+unit: modules ## run the unit tests, pkg/sgx against oasis-core, and those of the application
 	$(GOTEST) $(call packages,./...)
 	cd test/oracle && $(GOTEST) ./...
+	cd test/apps/tokenizer && $(GOTEST) $(if $(WITHOUT_MARIADB),-skip OnMariaDB) ./...
 	scripts/taste >/dev/null 2>&1 || scripts/taste
 
 race: modules ## run the tests of packages with goroutines of ours under the race detector
@@ -47,6 +48,7 @@ lint: modules ## check the sources: gofmt, go vet, staticcheck
 	@said=$$(GOBIN=$(CURDIR)/.tools go install $(STATICCHECK) 2>&1) || { echo "$$said"; exit 1; }
 	.tools/staticcheck ./...
 	cd test/oracle && go vet ./... && ../../.tools/staticcheck ./...
+	cd test/apps/tokenizer && go vet ./... && ../../../.tools/staticcheck ./...
 
 demo: ## the main job on the embedded lab, from nothing to a proven database
 	@scripts/demo
@@ -76,4 +78,4 @@ bench-lab: build ## the part of bench that needs the lab
 	$(GOTEST) -tags e2e -run '^$$' -bench LabUp -benchtime 1x -timeout 40m ./test/e2e
 
 modules: ## fetch the Go modules, and say nothing unless that fails
-	@scripts/modules . test/oracle
+	@scripts/modules . test/oracle test/apps/tokenizer

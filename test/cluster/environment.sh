@@ -21,6 +21,7 @@ write_environment() {
 		export HELM_DATA_HOME='$lab/helm/data'
 		export CONFIDB_HOME='$lab/home'
 		export CONFIDB_LAB_FLAGS='--policy $lab/policy.yaml --collateral $lab/sgx --sgx-root-ca $lab/sgx/trustedRootCaCert.pem --bootstrap-sql $lab/images/bootstrap.sql --values $lab/values.yaml'
+		export LAB_TOKENIZER_MRENCLAVE='$(awk '$1 == "tokenizer" { print $2 }' "$lab/images/applications")'
 	END
 	mv "$lab/env.part" "$lab/env"
 }
