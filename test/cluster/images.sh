@@ -78,29 +78,8 @@ reference() {
 	rm -r "$folder"
 }
 
-# applications writes the images of the application, of the same program with one
-# other byte, and what both are measured as: lines "NAME MRENCLAVE".
-applications() {
-	local name programs=$lab/images/programs
-	mkdir -p "$programs"
-	# nothing of the checkout is in the program, so the measurement is that of the source
-	CGO_ENABLED=0 go build -C "$root/test/apps/tokenizer" -trimpath -buildvcs=false -ldflags '-s -w' -o "$programs/tokenizer" .
-	binaries=$(sha256sum <"$programs/tokenizer" && cat "$root/test/apps/tokenizer/change-byte" && echo "$binaries")
-	[ "$binaries" != "$(cat "$lab/images/applications.inputs" 2>/dev/null)" ] || return 0
-	"$root/test/apps/tokenizer/change-byte" "$programs/tokenizer" "$programs/tokenizer-changed"
-	for name in tokenizer:1 tokenizer-changed:1; do
-		image "${name%:*}" --name "lab.local/$name" --file "$program" --file "/usr/bin/tokenizer=$programs/${name%:*}" \
-			--entrypoint /usr/bin/confidb-lab --entrypoint run --user 101:101
-	done
-	for name in tokenizer tokenizer-changed; do
-		echo "$name $(SCONE_HASH=1 SCONE_HEAP=$application_heap "$root/bin/confidb-lab" run "$programs/$name")"
-	done >"$lab/images/applications"
-	echo "$binaries" >"$lab/images/applications.inputs"
-}
-
 mkdir -p "$lab/images" "$cache"
 heap=1G # as our chart sets it
-application_heap=256M # as test/apps/tokenizer/deployment.yaml does
 binaries=$(cd "$root/bin" && sha256sum confidb-lab confidb-probe)
 base=$(rootfs)
 program=/usr/bin/confidb-lab=$root/bin/confidb-lab
@@ -113,4 +92,3 @@ if [ "$inputs" != "$(cat "$lab/images/reference.inputs" 2>/dev/null)" ]; then
 	reference
 	echo "$inputs" >"$lab/images/reference.inputs"
 fi
-applications
