@@ -230,3 +230,21 @@ func FuzzFind(f *testing.F) {
 		}
 	})
 }
+
+// What is not JSON to its end is no JSON: two readers would take it for two things.
+func TestWhatFollowsJSON(t *testing.T) {
+	document := inJSON(map[string]any{"q": base64.StdEncoding.EncodeToString(wanted())})
+	if _, _, ok := forms.One([]byte(document), is); !ok {
+		t.Fatal("the document itself is not read")
+	}
+	for _, more := range []string{"}", "]", "4", `"x"`, "null", ",", ":", "{", "x", "}" + document, document + "4"} {
+		for _, text := range []string{document + more, document + "\n" + more} {
+			if one, _, ok := forms.One([]byte(text), is); ok {
+				t.Errorf("with %q after it, it is read as %s", more, one.As)
+			}
+		}
+	}
+	if _, _, ok := forms.One([]byte("4"+document), is); ok {
+		t.Error("with a number before it, it is read")
+	}
+}

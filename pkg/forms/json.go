@@ -5,23 +5,35 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 )
 
-// json looks at every value of a JSON document, or of several that follow each other. A
-// document that breaks off is none.
+// json looks at every value of a JSON document, or of several objects and lists that follow
+// each other. A text of which not all is JSON is none.
 func (s *search) json(text []byte, way []string, depth int) {
-	before := len(s.found)
+	var documents []json.RawMessage
 	decoder := json.NewDecoder(bytes.NewReader(text))
-	for decoder.More() {
+	for {
 		var document json.RawMessage
-		if decoder.Decode(&document) != nil {
-			s.found = s.found[:before]
+		err := decoder.Decode(&document)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
 			return
 		}
+		if documents = append(documents, document); len(documents) > 1 && (!isCompound(document) || !isCompound(documents[0])) {
+			return
+		}
+	}
+	for _, document := range documents {
 		s.value(document, "", place{way, depth, 0})
 	}
 }
+
+// isCompound reports whether a value is an object or a list.
+func isCompound(value json.RawMessage) bool { return value[0] == '{' || value[0] == '[' }
 
 // place is how a value was come to: the forms around its document, how many there are,
 // and how deep in the document it is.

@@ -116,7 +116,7 @@ type renderer struct {
 	newName string
 }
 
-// edit replaces text on one line. Both count from 0, columns in bytes.
+// edit replaces text on one line, perhaps by several. Both count from 0, columns in bytes.
 type edit struct {
 	line, column, length int
 	text                 string
@@ -137,23 +137,31 @@ type reference struct {
 // within $$SCONE::…$$ as well.
 func (r *renderer) references(text string) []reference {
 	var all []reference
-	for _, m := range variable().FindAllStringSubmatchIndex(text, -1) {
-		if name := group(text, m, 1) + group(text, m, 2); name != "" {
-			all = append(all, reference{m[0], m[1], name})
-		}
-	}
-	if !r.blanked {
-		return all
-	}
 	at := 0
-	for _, name := range document.Blanks(text) {
+	for _, name := range r.blanks(text) {
 		word := string(document.Blank([]byte(name)))
 		at += strings.Index(text[at:], word)
 		all = append(all, reference{at, at + len(word), name})
 		at += len(word)
 	}
+	braces := len(all)
+	for _, m := range variable().FindAllStringSubmatchIndex(text, -1) {
+		// after a dollar, what stands for braces is no name
+		within := slices.ContainsFunc(all[:braces], func(b reference) bool { return m[0] < b.to && b.from < m[1] })
+		if name := group(text, m, 1) + group(text, m, 2); name != "" && !within {
+			all = append(all, reference{m[0], m[1], name})
+		}
+	}
 	slices.SortFunc(all, func(a, b reference) int { return a.from - b.from })
 	return all
+}
+
+// blanks are the {{name}} of a text that are replaced.
+func (r *renderer) blanks(text string) []string {
+	if !r.blanked {
+		return nil
+	}
+	return document.Blanks(text)
 }
 
 // holdsOne reports whether a text is a variable and nothing else.
@@ -192,10 +200,23 @@ func (r *renderer) replace(e document.Entry, line int, m document.Mask, found re
 	value, ok := r.lookup(found.name)
 	switch {
 	case ok:
-		r.edits = append(r.edits, edit{line, m.From + found.from, found.to - found.from, r.quote(e.Value, e.Path, value, list)})
+		r.edits = append(r.edits, edit{line, m.From + found.from, found.to - found.from, r.lines(e, r.src[line], value, list)})
 	case !r.partial:
 		r.missing(e, line, len([]rune(r.src[line][:m.From+found.from]))+1, found.name)
 	}
+}
+
+// lines makes a value fit where the variable stands. Where line breaks mean themselves
+// each line gets the indentation of the first, which compare sees is right.
+func (r *renderer) lines(e document.Entry, first, value string, list bool) string {
+	if e.Value.Style&document.Literal == 0 {
+		return r.quote(e.Value, e.Path, value, list)
+	}
+	all := strings.Split(value, "\n")
+	for i, line := range all {
+		all[i] = r.quote(e.Value, e.Path, line, list)
+	}
+	return strings.Join(all, "\n"+first[:len(first)-len(strings.TrimLeft(first, " "))])
 }
 
 func (r *renderer) missing(e document.Entry, line, column int, name string) {

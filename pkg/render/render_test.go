@@ -130,6 +130,17 @@ func TestRenderInvisible(t *testing.T) {
 	}
 }
 
+// In a block each line of a value is a line of the text.
+func TestRenderLines(t *testing.T) {
+	got, err := render.Session("t.yml", []byte("version: '0.3.11'\nname: a\nservices:\n  - name: s\n    pwd: |\n      first $V\n      $V\n      last\n"), lookup(map[string]string{"V": "a: b\n  - c #\n\nd"}), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := parse(t, string(got)).Services[0].Pwd, "first a: b\n  - c #\n\nd\na: b\n  - c #\n\nd\nlast\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 const platform = "INTEL_QE_ID:85ffc69266c833546e5dca1c676a6151"
 
 func lookup(values map[string]string) func(string) (string, bool) {
@@ -178,7 +189,9 @@ func TestRenderRefuses(t *testing.T) {
 		"a newline in a plain value":   {"name: $V\n", "a\nservices: []"},
 		"a colon in a plain value":     {"name: $V\n", "a: b"},
 		"a newline in a single quote":  {"name: '$V'\n", "a\nb"},
-		"a newline in a block":         {"name: |\n  $V\n", "a\nb: c"},
+		"a newline in a folded block":  {"name: >\n  $V\n", "a\nb: c"},
+		"a newline deeper in a block":  {"name: |\n  a\n    $V\n", "a\nb: c"},
+		"a newline at the end":         {"name: |\n  $V\n", "a\n"},
 		"leading blanks in a block":    {"name: |\n  $V\n", "  a"},
 		"a tab in a plain value":       {"name: $V\n", "a\tb"},
 		"an empty list":                {"platforms: [$V]\n", " , "},
@@ -199,8 +212,9 @@ func FuzzRender(f *testing.F) {
 	f.Add("x\ny: z")
 	f.Add(`"`)
 	f.Add("],[")
+	f.Add("x\n  D: y")
 	f.Fuzz(func(t *testing.T, value string) {
-		const text = "version: \"0.3.11\"\nname: a\nservices:\n  - name: s\n    pwd: \"$V\"\n    environment:\n      A: $V\n      B: '$V'\n"
+		const text = "version: \"0.3.11\"\nname: a\nservices:\n  - name: s\n    pwd: \"$V\"\n    environment:\n      A: $V\n      B: '$V'\n      C: |\n        x\n        $V\n        y\n"
 		rendered, err := render.Session("t.yml", []byte(text), func(string) (string, bool) { return value, true }, "")
 		if err != nil {
 			return
@@ -209,7 +223,7 @@ func FuzzRender(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(s.Services) != 1 || len(s.Services[0].Environment) != 2 || s.Services[0].Pwd != value {
+		if len(s.Services) != 1 || len(s.Services[0].Environment) != 3 || s.Services[0].Pwd != value || s.Services[0].Environment["C"] != "x\n"+value+"\ny\n" {
 			t.Errorf("%q changed the document to %q", value, rendered)
 		}
 	})
