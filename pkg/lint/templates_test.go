@@ -85,7 +85,7 @@ func TestChangedTemplates(t *testing.T) {
 		}
 		variables := map[string]string{
 			"DBSESSION": "shop-3f9a1c77d2e04b58/db", "DBCLIENT": "shop-3f9a1c77d2e04b58/client", "DATABASE_HOST": "db.shop.svc", "DATABASE_HOST_SHORT": "db",
-			"PLATFORMS": "INTEL_QE_ID:85ffc69266c833546e5dca1c676a6151", "BOOTSTRAP_SQL": "SELECT 1;", "MRENCLAVE_MARIADBD": sgx.Measurement{1}.String(), "MRENCLAVE_PROBE": sgx.Measurement{3}.String(),
+			"PLATFORMS": "INTEL_QE_ID:85ffc69266c833546e5dca1c676a6151", "BOOTSTRAP_SQL": "SELECT 1;", "ACCOUNTS_SQL": "", "MRENCLAVE_MARIADBD": sgx.Measurement{1}.String(), "MRENCLAVE_PROBE": sgx.Measurement{3}.String(),
 		}
 		for _, name := range topology.SystemTables() {
 			variables["TABLE_"+strings.ToUpper(name)] = "(a int)"

@@ -22,7 +22,7 @@ type (
 type objects struct {
 	system    []object // in the databases of the server's own
 	others    []object // in other databases, without tables
-	databases []string
+	databases []promise.Database
 	outside   []string // files of tables outside the data directory
 }
 
@@ -114,7 +114,7 @@ func askObjectsOnce(ctx context.Context, server Querier) answer[objects] {
 		return answer[objects]{err: err}
 	}
 	var err error
-	if found.databases, err = askNames(ctx, server, "SCHEMA_NAME", "information_schema.SCHEMATA"); err != nil {
+	if found.databases, err = askDatabases(ctx, server); err != nil {
 		return answer[objects]{err: err}
 	}
 	found.outside, err = askNames(ctx, server, "CONCAT(NAME, ' in ', FILENAME)", `information_schema.INNODB_SYS_TABLESPACES WHERE BINARY LEFT(FILENAME, 2) <> './' AND LOCATE('/', NAME) > 0`)
@@ -137,6 +137,21 @@ func countViews(ctx context.Context, server Querier, found *objects) error {
 		return fmt.Errorf("%w: %d of %d", errViews, got, want)
 	}
 	return nil
+}
+
+func askDatabases(ctx context.Context, server Querier) ([]promise.Database, error) {
+	rows, err := list(ctx, server, "SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME", "information_schema.SCHEMATA")
+	if err != nil {
+		return nil, err
+	}
+	if len(rows.Columns) != 3 {
+		return nil, errors.New("the list of databases does not have three columns")
+	}
+	var all []promise.Database
+	for _, r := range rows.Values {
+		all = append(all, promise.Database{Name: r[0].Text, CharacterSet: r[1].Text, Collation: r[2].Text})
+	}
+	return all, nil
 }
 
 // askNames asks for one column.
@@ -331,11 +346,7 @@ func decideObjects(o *Observation) conclusion {
 			deviations = append(deviations, one.String()+problem)
 		}
 	}
-	for _, database := range found.databases {
-		if !isSystem(database) && database != lostAndFound && !o.mayExist(database) {
-			deviations = append(deviations, fmt.Sprintf("database %q: the session does not make it, and none of its accounts may", database))
-		}
-	}
+	deviations = append(deviations, o.databaseProblems(found.databases)...)
 	for _, file := range found.outside {
 		deviations = append(deviations, "data outside the data directory: "+file)
 	}
@@ -374,11 +385,33 @@ func (o *Observation) definerProblem(one object) string {
 	return ""
 }
 
+// databaseProblems says in which way the databases are not those of the session.
+func (o *Observation) databaseProblems(found []promise.Database) []string {
+	var all []string
+	for _, d := range found {
+		if !isSystem(d.Name) && d.Name != lostAndFound && !o.mayExist(d.Name) {
+			all = append(all, fmt.Sprintf("database %q: the session does not make it, and none of its accounts may", d.Name))
+		}
+	}
+	for _, want := range o.target.Promise.Databases {
+		at := slices.IndexFunc(found, func(d promise.Database) bool { return d.Name == want.Name })
+		switch {
+		case at < 0:
+			all = append(all, fmt.Sprintf("database %q: the session makes it, and it is not there", want.Name))
+		case want.CharacterSet != "" && want.CharacterSet != found[at].CharacterSet:
+			all = append(all, fmt.Sprintf("database %q: character set %s, want %s", want.Name, found[at].CharacterSet, want.CharacterSet))
+		case want.Collation != "" && want.Collation != found[at].Collation:
+			all = append(all, fmt.Sprintf("database %q: collation %s, want %s", want.Name, found[at].Collation, want.Collation))
+		}
+	}
+	return all
+}
+
 // lostAndFound is how MariaDB calls a folder that file systems have at their root.
 const lostAndFound = "#mysql50#lost+found"
 
 // mayExist reports whether the session makes a database, or gives an account the right to.
 func (o *Observation) mayExist(database string) bool {
-	return slices.Contains(o.target.Promise.Databases, database) ||
+	return slices.ContainsFunc(o.target.Promise.Databases, func(d promise.Database) bool { return d.Name == database }) ||
 		slices.ContainsFunc(o.target.Promise.Accounts, func(a promise.Account) bool { return a.Has("CREATE", database, "") })
 }

@@ -23,7 +23,8 @@ import (
 // InjectedDirectory is where CAS puts the files of the probe, and of the database.
 const InjectedDirectory = "/run/confidb/"
 
-const maxFileBytes = 64 << 10
+// maxFileBytes bounds a file; the promise of hundreds of accounts is the longest.
+const maxFileBytes = 4 << 20
 
 // targetFile is target.json: what the probe looks at.
 type targetFile struct {

@@ -145,8 +145,8 @@ func GlobalPrivileges() []string {
 		"BINLOG ADMIN", "BINLOG REPLAY", "SLAVE MONITOR"}
 }
 
-// levelPrivileges are all privileges of a kind but the grant option, as MariaDB 10.11 has them.
-func levelPrivileges(k Kind) []string {
+// Privileges are all privileges of a kind but the grant option, as MariaDB 10.11 has them.
+func Privileges(k Kind) []string {
 	switch k {
 	case Global:
 		return slices.DeleteFunc(GlobalPrivileges(), func(p string) bool { return p == GrantOption })
@@ -164,8 +164,14 @@ func levelPrivileges(k Kind) []string {
 }
 
 // Arrange sorts the rights, leaves out what is there twice, and says all privileges of
-// one object as ALL PRIVILEGES, as SHOW GRANTS does.
+// one object as ALL PRIVILEGES, as SHOW GRANTS does. Routines are written in small letters:
+// MariaDB takes END and end for the same, and says now this and now that.
 func (a *Account) Arrange() {
+	for i, r := range a.Rights {
+		if r.Kind == OnFunction || r.Kind == OnProcedure || r.Kind == OnPackage || r.Kind == OnBody {
+			a.Rights[i].Object = strings.ToLower(r.Object)
+		}
+	}
 	slices.SortFunc(a.Rights, Right.compare)
 	a.Rights = slices.Compact(a.Rights)
 	var arranged []Right
@@ -185,7 +191,7 @@ func (a *Account) Arrange() {
 // collapse says the rights on one object as ALL PRIVILEGES if they are all.
 func collapse(rights []Right) []Right {
 	at := rights[0].at()
-	level := levelPrivileges(at.Kind)
+	level := Privileges(at.Kind)
 	has := func(privilege string) bool {
 		r := at
 		r.Privilege = privilege

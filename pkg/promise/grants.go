@@ -5,6 +5,20 @@ import (
 	"strings"
 )
 
+// Privilege is what MariaDB calls a privilege that is written in one of its ways, in any
+// case of letters; nothing if there is none.
+func Privilege(written string) string {
+	tokens, err := cut(written)
+	if err != nil {
+		return ""
+	}
+	c := &cursor{tokens: tokens[:len(tokens)-1]}
+	if said := privilege(c); c.done() {
+		return said
+	}
+	return ""
+}
+
 // privilege reads the words of a privilege, the longest that there is, and returns the
 // name that MariaDB says; nothing if there is none.
 func privilege(c *cursor) string {
@@ -150,12 +164,12 @@ func (r *reader) rights(c *cursor, privileges []given) []Right {
 
 // inFull makes a right of each privilege and column. Nil means that there is no such right.
 func inFull(on Right, privileges []given) []Right {
-	level := append(levelPrivileges(on.Kind), GrantOption)
+	level := append(Privileges(on.Kind), GrantOption)
 	var all []Right
 	for _, g := range privileges {
 		of := []string{g.privilege}
 		if g.privilege == All {
-			if of = levelPrivileges(on.Kind); g.columns != nil {
+			if of = Privileges(on.Kind); g.columns != nil {
 				return nil
 			}
 		}
@@ -170,7 +184,7 @@ func inFull(on Right, privileges []given) []Right {
 			}
 			for _, column := range g.columns {
 				right.Kind, right.Column = OnColumn, column
-				if on.Kind != OnTable || !slices.Contains(levelPrivileges(OnColumn), p) {
+				if on.Kind != OnTable || !slices.Contains(Privileges(OnColumn), p) {
 					return nil
 				}
 				all = append(all, right)

@@ -25,9 +25,18 @@ type Promise struct {
 	// Accounts are all accounts and roles.
 	Accounts []Account `json:"accounts"`
 	// Databases are those that the session makes beside MariaDB's own.
-	Databases []string `json:"databases"`
+	Databases []Database `json:"databases"`
 	// Unclear says what was not understood. Unless it is empty, the rest is not all.
 	Unclear []string `json:"unclear"`
+}
+
+// Database is one that the session makes.
+type Database struct {
+	Name string `json:"name"`
+	// CharacterSet and Collation are those of new tables; empty means that the session
+	// says nothing of it.
+	CharacterSet string `json:"characterSet,omitempty"`
+	Collation    string `json:"collation,omitempty"`
 }
 
 // Setting is one system variable or option.

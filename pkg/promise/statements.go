@@ -213,13 +213,17 @@ func (r *reader) other(c *cursor) error {
 		r.database = c.name()
 	case c.accept("CREATE", "DATABASE"), c.accept("CREATE", "SCHEMA"):
 		c.accept("IF", "NOT", "EXISTS")
-		r.promise.Databases = append(r.promise.Databases, c.name())
-		return r.rest(c)
+		r.promise.Databases = append(r.promise.Databases, Database{Name: c.name()})
+		return r.rest(c) // whose characters apply only where it is new
+	case c.accept("ALTER", "DATABASE"), c.accept("ALTER", "SCHEMA"):
+		return r.alterDatabase(c)
 	case c.accept("SET"):
 		return r.set(c)
 	case c.accept("CREATE", "TABLE"), c.accept("CREATE", "SEQUENCE"):
 		c.accept("IF", "NOT", "EXISTS")
 		return r.onTable(c)
+	case c.accept("INSERT", "INTO", "mysql"):
+		return r.grantRow(c)
 	case c.accept("INSERT", "INTO"), c.accept("INSERT", "IGNORE", "INTO"), c.accept("REPLACE", "INTO"), c.accept("DELETE", "FROM"), c.accept("UPDATE"):
 		return r.onTable(c)
 	case c.accept("FLUSH", "PRIVILEGES"), c.accept("COMMIT"), c.accept("SHUTDOWN"), c.accept("RESIGNAL"), c.accept("END", "IF"), c.accept("END"):
@@ -231,6 +235,26 @@ func (r *reader) other(c *cursor) error {
 		return r.rest(c)
 	default:
 		return errNotUnderstood
+	}
+	return nil
+}
+
+// alterDatabase reads which characters a database has, after these words.
+func (r *reader) alterDatabase(c *cursor) error {
+	name := c.name()
+	at := slices.IndexFunc(r.promise.Databases, func(d Database) bool { return d.Name == name })
+	if at < 0 {
+		return errNotUnderstood
+	}
+	for of := &r.promise.Databases[at]; !c.done(); {
+		switch {
+		case c.accept("CHARACTER", "SET"):
+			of.CharacterSet = strings.ToLower(c.name())
+		case c.accept("COLLATE"):
+			of.Collation = strings.ToLower(c.name())
+		default:
+			return errNotUnderstood
+		}
 	}
 	return nil
 }

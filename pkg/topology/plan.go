@@ -65,6 +65,8 @@ type Plan struct {
 	// Auditors may read the sessions beside their creator: PEM certificates, or key hashes
 	// of 64 hexadecimal digits.
 	Auditors []string
+	// Applications are the user's own, with what they may do.
+	Applications Applications
 	// Trust, Chart, Values, Pod and Origins are kept for later verifications.
 	Trust   attest.Trust
 	Chart   Chart
@@ -117,7 +119,7 @@ func Prepare(plan Plan, earlier *Release) (*Release, error) {
 	r.Templates, r.Settings, r.AllowedKinds = plan.Templates, plan.Settings, plan.AllowedKinds
 	r.Enclaves, r.BootstrapSQL, r.Host = plan.Enclaves, plan.BootstrapSQL, cmp.Or(plan.Host, r.Host, Host(plan.Name, plan.Namespace))
 	r.Platforms, r.Auditors = plan.Platforms, plan.Auditors
-	return r, renderSessions(r, plan)
+	return r, r.makeSessions(plan)
 }
 
 // ChangedError means that an input differs from what the first run recorded.
@@ -172,44 +174,8 @@ func OwnerName(release string, token [16]byte) string {
 // DatabaseName is the name of the database session in a namespace.
 func DatabaseName(owner string) string { return owner + "/db" }
 
-func renderSessions(r *Release, plan Plan) error {
-	variables, err := sessionVariables(r, plan)
-	if err != nil {
-		return err
-	}
-	database, err := renderSession(string(Database), plan.Templates, variables)
-	if err != nil {
-		return err
-	}
-	if variables["DATABASE_PROMISE"], err = databasePromise(database); err != nil {
-		return err
-	}
-	for i := range r.Members {
-		m := &r.Members[i]
-		text, err := renderSession(string(m.Role), plan.Templates, variables)
-		if err == nil {
-			text, err = withAuditors(m.Session.Name, text, plan.Auditors)
-		}
-		if err != nil {
-			return err
-		}
-		if m.Session.Hash == "" {
-			m.Session.Text = text
-			continue
-		}
-		same, err := sameMeaning(m.Session.Text, text)
-		if err != nil {
-			return err
-		}
-		if !same {
-			return &SessionChangedError{Name: m.Session.Name}
-		}
-	}
-	return nil
-}
-
-// sameMeaning compares documents; a later version of a session has a predecessor.
-func sameMeaning(a, b string) (bool, error) {
+// SameMeaning compares texts of sessions; a later version of a session has a predecessor.
+func SameMeaning(a, b string) (bool, error) {
 	x, err := session.Parse("recorded session", []byte(a))
 	if err != nil {
 		return false, err
@@ -218,7 +184,8 @@ func sameMeaning(a, b string) (bool, error) {
 	return err == nil && session.Equal(x, y), err
 }
 
-func renderSession(template string, others, variables map[string]string) (string, error) {
+// renderSession fills a template in. more are lines that it has behind its marks.
+func renderSession(template string, others, variables, more map[string]string) (string, error) {
 	source, err := Template(template)
 	if err != nil {
 		return "", err
@@ -226,6 +193,11 @@ func renderSession(template string, others, variables map[string]string) (string
 	file := template + ".yml"
 	if other, ok := others[template]; ok {
 		file, source = template+" template", []byte(other)
+	}
+	for mark, lines := range more {
+		if source, err = insert(template, source, mark, lines); err != nil {
+			return "", err
+		}
 	}
 	text, err := render.Session(file, source, func(name string) (string, bool) {
 		value, ok := variables[name]

@@ -39,6 +39,8 @@ type Session struct {
 	Name string `json:"name"`
 	// Text is the document that was uploaded.
 	Text string `json:"text"`
+	// Next is the document that shall replace it; empty if none shall.
+	Next string `json:"next,omitempty"`
 	// Hash is what CAS answered. Empty means that it is not known whether the
 	// upload took place.
 	Hash string `json:"hash"`
@@ -92,6 +94,10 @@ type Release struct {
 	// Auditors may read the sessions beside their creator: PEM certificates, or key hashes
 	// of 64 hexadecimal digits.
 	Auditors []string `json:"auditors,omitempty"`
+	// Applications are the user's own, with what they may do. Changing is what they shall
+	// be, while sessions and the database are not all so yet; nil if they are.
+	Applications Applications  `json:"applications"`
+	Changing     *Applications `json:"changing,omitempty"`
 	// Import is set for a release of somebody else, which is verified and never changed.
 	Import *Import `json:"import,omitempty"`
 	// Origins says for each input where its value came from.
@@ -121,18 +127,34 @@ func (r *Release) SetSession(role Role, s Session) {
 func (r *Release) Roles() []Role {
 	var all []Role
 	for _, m := range r.Members {
-		if m.Role != Namespace {
+		if r.runs(m.Role) {
 			all = append(all, m.Role)
 		}
 	}
 	return all
 }
 
-// Admitting are the sessions that say which machines they admit, clients first.
+// Wanted is what the applications are, or shall be where a change is under way.
+func (r *Release) Wanted() Applications {
+	if r.Changing != nil {
+		return *r.Changing
+	}
+	return r.Applications
+}
+
+// runs reports whether programs run under the session of a role.
+func (r *Release) runs(role Role) bool {
+	client := role.Application()
+	return role != Namespace && (client == "" || r.Applications.there(client) || r.Changing != nil && r.Changing.there(client))
+}
+
+// Admitting are the sessions that admit the machines of the release, clients first: not
+// those of clients that have machines of their own.
 func (r *Release) Admitting() []*Session {
 	var all []*Session
 	for i := range r.Members {
-		if r.Members[i].Role != Namespace {
+		own := r.Applications.Find(r.Members[i].Role.Application())
+		if r.runs(r.Members[i].Role) && (own == nil || len(own.Platforms) == 0) {
 			all = append(all, &r.Members[i].Session)
 		}
 	}

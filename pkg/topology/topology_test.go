@@ -191,7 +191,7 @@ func TestClientGetsThePromise(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := promiseOf(t, r)
-	if len(p.Unclear) > 0 || p.File != "/run/confidb/my.cnf" || len(p.Settings) < 40 || !slices.Equal(p.Databases, []string{"confidb_verify", "app", "confidb"}) {
+	if len(p.Unclear) > 0 || p.File != "/run/confidb/my.cnf" || len(p.Settings) < 40 || !slices.Equal(p.Databases, []promise.Database{{Name: "confidb_verify"}, {Name: "app"}, {Name: "confidb"}}) {
 		t.Errorf("got %+v, want everything understood", p)
 	}
 	app := p.Account(promise.Name{User: "confidb_app", Host: "%"})

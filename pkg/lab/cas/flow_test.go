@@ -84,9 +84,9 @@ func install(t *testing.T, l *lab) installation {
 	for m := range release.Members {
 		s := &release.Members[m].Session
 		for _, first := range []bool{true, false} {
-			created, err := deploy.EnsureSession(t.Context(), client, s)
-			if err != nil || created != first {
-				t.Fatalf("session %s: created %v, %v", s.Name, created, err)
+			did, err := deploy.EnsureSession(t.Context(), client, s)
+			if err != nil || (did == deploy.Created) != first {
+				t.Fatalf("session %s: %s, %v", s.Name, did, err)
 			}
 		}
 	}

@@ -44,7 +44,7 @@ func (s *Server) File(name string) string {
 
 // Own makes a file or folder and all that is in it the server's.
 func (s *Server) Own(path string) error {
-	if s.owner.Credential == nil {
+	if s.owner == nil || s.owner.Credential == nil {
 		return nil
 	}
 	return filepath.WalkDir(path, func(path string, _ os.DirEntry, err error) error {

@@ -23,6 +23,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/mysql"
 	"github.com/confidb/confidb/pkg/promise"
+	"github.com/confidb/confidb/pkg/topology"
 )
 
 const (
@@ -57,10 +58,11 @@ type Server struct {
 	Admin *mysql.Conn
 
 	directory string
-	owner     *syscall.SysProcAttr
+	owner     *syscall.SysProcAttr // nil until the files are its
 	initial   []string
 	command   []string
 	files     map[string]string
+	secrets   map[string]string // by placeholder
 	process   *process
 	log       *bytes.Buffer
 }
@@ -236,26 +238,39 @@ GRANT PROXY ON ''@'%' TO 'confidb_app'@'127.0.0.1' WITH GRANT OPTION;
 `
 
 // writeFiles writes what CAS would inject, and says as whom to run.
-func (s *Server) writeFiles() error {
-	secrets, err := s.secrets()
-	if err != nil {
+func (s *Server) writeFiles() (err error) {
+	if s.secrets, err = s.known(); err != nil {
 		return err
 	}
-	_, port, _ := net.SplitHostPort(s.Address)
-	made, err := configure(s.directory, port, secrets)
-	if err != nil {
-		return err
-	}
-	s.initial, s.command, s.files, s.Promise = made.initial, made.command, made.files, made.promise
-	s.Passwords = map[string]string{"SCONE::verify_password:hex": Password, "SCONE::app_password:hex": Password}
 	once := sha1.Sum([]byte(Password))
 	s.Hash = fmt.Sprintf("*%X", sha1.Sum(once[:]))
-	s.files[s.path("enclave/accounts.sql")] += admin
 	for _, name := range []string{"tmp", "new"} {
 		if err := os.Mkdir(s.path(name), 0o700); err != nil {
 			return err
 		}
 	}
+	if err := s.inject(topology.Applications{}); err != nil {
+		return err
+	}
+	s.owner, err = s.giveAway()
+	return err
+}
+
+// inject writes the files of the sessions of a database with some applications.
+func (s *Server) inject(a topology.Applications) error {
+	_, port, _ := net.SplitHostPort(s.Address)
+	made, err := configure(s.directory, port, s.secrets, a)
+	if err != nil {
+		return err
+	}
+	s.initial, s.command, s.files, s.Promise = made.initial, made.command, made.files, made.promise
+	s.Passwords = map[string]string{}
+	for placeholder, value := range s.secrets {
+		if strings.HasSuffix(placeholder, "_password:hex$$") {
+			s.Passwords[strings.Trim(placeholder, "$")] = value
+		}
+	}
+	s.files[s.path("enclave/accounts.sql")] += admin
 	for name, content := range s.files {
 		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 			return err
@@ -263,13 +278,23 @@ func (s *Server) writeFiles() error {
 		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 			return err
 		}
+		if err := s.Own(name); err != nil {
+			return err
+		}
 	}
-	s.owner, err = s.giveAway()
-	return err
+	return nil
 }
 
-// secrets are those that are no random numbers.
-func (s *Server) secrets() (map[string]string, error) {
+// Give starts the server again with other applications, as a change of its session does.
+func (s *Server) Give(a topology.Applications) error {
+	if err := s.inject(a); err != nil {
+		return err
+	}
+	return s.Restart()
+}
+
+// known are the secrets that are no random numbers.
+func (s *Server) known() (map[string]string, error) {
 	server, err := s.CA.Server("db-mariadb", ServerName, "localhost")
 	if err != nil {
 		return nil, err

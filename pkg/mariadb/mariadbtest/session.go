@@ -32,7 +32,7 @@ type configured struct {
 
 // configure renders the project's sessions as an installation does, with the paths of the
 // template below directory and another port, and fills in the secrets as CAS does.
-func configure(directory, port string, secrets map[string]string) (*configured, error) {
+func configure(directory, port string, secrets map[string]string, a topology.Applications) (*configured, error) {
 	template, err := topology.Template("database")
 	if err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ func configure(directory, port string, secrets map[string]string) (*configured, 
 	}
 	moved := strings.NewReplacer("/var/lib/mysql-tmp", directory+"/tmp", "/var/lib/mysql", directory, "/run/mysqld", directory, "/run/confidb", directory+"/enclave",
 		"bind-address = 0.0.0.0", "bind-address = 127.0.0.1", "port = 3306", "port = "+port, "sync_binlog = 1", "sync_binlog = 0", last, last+quick).Replace(string(template))
-	release, err := prepare(map[string]string{"database": moved})
+	release, err := prepare(map[string]string{"database": moved}, a)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func configure(directory, port string, secrets map[string]string) (*configured, 
 	return made, err
 }
 
-func prepare(templates map[string]string) (*topology.Release, error) {
+func prepare(templates map[string]string, a topology.Applications) (*topology.Release, error) {
 	platform, err := attest.ParsePlatformID("INTEL_QE_ID:00112233445566778899aabbccddeeff")
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func prepare(templates map[string]string) (*topology.Release, error) {
 	}
 	return topology.Prepare(topology.Plan{Name: "db", Namespace: "default", CASAddress: "cas", Platforms: []attest.PlatformID{platform}, BootstrapSQL: bootstrap,
 		Enclaves:  map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}},
-		Templates: templates}, nil)
+		Templates: templates, Applications: a}, nil)
 }
 
 // inject fills in the files of an image.

@@ -1,0 +1,186 @@
+package accounts_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/confidb/confidb/pkg/accounts"
+	"github.com/confidb/confidb/pkg/promise"
+)
+
+func parsed(t *testing.T, text string) *accounts.Document {
+	t.Helper()
+	d, err := accounts.Parse("accounts.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// told is what the statements of a document say to whoever reads the session.
+func told(t *testing.T, sql string) *promise.Promise {
+	t.Helper()
+	reset := ""
+	for _, table := range promise.GrantTables() {
+		reset += "DELETE FROM mysql." + table + ";\n"
+	}
+	p := promise.Read([]string{"mariadbd", "--defaults-file=/c", "--init-file=/i"}, map[string]string{"/c": "[mariadbd]\n", "/i": reset + "FLUSH PRIVILEGES;\nDELIMITER //\n" + sql + "\nDELIMITER ;\n"})
+	if len(p.Unclear) > 0 {
+		t.Fatalf("not understood: %v in\n%s", p.Unclear, sql)
+	}
+	return p
+}
+
+// sameAsTold compares a document with what its own statements say.
+func sameAsTold(t *testing.T, d *accounts.Document, there func(string) bool) {
+	t.Helper()
+	sql := d.SQL(there)
+	got := told(t, sql)
+	var databases []promise.Database
+	for _, one := range d.Databases {
+		databases = append(databases, promise.Database(one))
+	}
+	var want []promise.Account
+	for _, a := range d.Accounts {
+		want = append(want, a.Promised(!there(a.Client)))
+	}
+	if diff := cmp.Diff(databases, got.Databases); diff != "" {
+		t.Errorf("databases: %s", diff)
+	}
+	if diff := cmp.Diff(want, got.Accounts); diff != "" {
+		t.Errorf("accounts: %s in\n%s", diff, sql)
+	}
+}
+
+func everybody(string) bool { return true }
+
+func TestExample(t *testing.T) {
+	d := parsed(t, accounts.Example())
+	sameAsTold(t, d, everybody)
+	sameAsTold(t, d, func(string) bool { return false })
+	sql := d.SQL(everybody)
+	for _, want := range []string{
+		"CREATE DATABASE IF NOT EXISTS `shop`", "ALTER DATABASE `shop` CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci",
+		"CREATE OR REPLACE USER `tokenizer`@'%' IDENTIFIED BY '$$SCONE::account_tokenizer_password:hex$$' REQUIRE SUBJECT '/CN=confidb-account-tokenizer' AND ISSUER '/CN=confidb-ca' WITH ",
+		"GRANT SELECT, INSERT, CREATE ON `shop`.* TO `tokenizer`@'%'",
+		"('%', 'shop', 'tokenizer', 'cards', 'DELETE', 'UPDATE')", "('%', 'shop', 'tokenizer', 'cards', 'last_used', 'UPDATE')", "('%', 'shop', 'tokenizer', 'clean_up', 'PROCEDURE', 'EXECUTE')",
+	} {
+		if !strings.Contains(sql, want) {
+			t.Errorf("want %s in\n%s", want, sql)
+		}
+	}
+	if (&accounts.Document{}).SQL(everybody) != "" {
+		t.Error("nothing makes statements")
+	}
+}
+
+// with is a document whose only account is written so.
+func with(name, privileges string) string {
+	return fmt.Sprintf("kind: confidb.accounts/v1\ndatabases: [{name: shop}, {name: a_b}]\naccounts:\n  - {name: %s, client: web, privileges: [%s]}\n", name, privileges)
+}
+
+// TestRefused: each is refused at its place, with the reason.
+func TestRefused(t *testing.T) {
+	const head = "kind: confidb.accounts/v1\n"
+	long := strings.Repeat("ü", 65)
+	for name, c := range map[string]struct{ text, want string }{
+		"empty":                    {"", "accounts.yaml:1:1: got an empty document, want kind: confidb.accounts/v1"},
+		"another kind":             {"kind: confidb.policy/v1\n", `got "confidb.policy/v1"`},
+		"an unknown key":           {head + "acounts: []\n", `unknown key "acounts"`},
+		"all databases":            {with("a", "{database: '*', grant: [SELECT]}"), "without * and %"},
+		"a wildcard":               {with("a", "{database: 'sh%', grant: [SELECT]}"), "accounts.yaml:4:52: accounts[0].privileges[0].database: got \"sh%\", want a name without * and %"},
+		"a pattern":                {with("a", "{database: shop, table: 't%', grant: [SELECT]}"), "without * and %"},
+		"grant option":             {with("a", "{database: shop, grant: [SELECT, GRANT OPTION]}"), "gives rights to others"},
+		"FILE":                     {with("a", "{database: shop, grant: [file]}"), "got FILE, a right on the whole server"},
+		"SUPER":                    {with("a", "{database: shop, grant: [SUPER]}"), "got SUPER, a right on the whole server"},
+		"by another name":          {with("a", "{database: shop, grant: [REPLICATION CLIENT]}"), "got BINLOG MONITOR, a right on the whole server"},
+		"USAGE":                    {with("a", "{database: shop, grant: [USAGE]}"), `got "USAGE", want SELECT`},
+		"no right":                 {with("a", "{database: shop, grant: []}"), "got none, want SELECT"},
+		"a wrong word":             {with("a", "{database: shop, grant: [SELCT]}"), `got "SELCT"`},
+		"two words":                {with("a", "{database: shop, grant: ['SELECT, INSERT']}"), `got "SELECT, INSERT"`},
+		"SQL":                      {with("a", "{database: shop, grant: ['SELECT; DROP']}"), `got "SELECT; DROP"`},
+		"columns in brackets":      {with("a", "{database: shop, table: t, grant: ['SELECT (a)']}"), `got "SELECT (a)"`},
+		"of tables on routines":    {with("a", "{database: shop, procedure: p, grant: [SELECT]}"), "want EXECUTE, ALTER ROUTINE"},
+		"of tables on columns":     {with("a", "{database: shop, table: t, columns: [c], grant: [DELETE]}"), "want SELECT, INSERT, UPDATE, REFERENCES"},
+		"all on columns":           {with("a", "{database: shop, table: t, columns: [c], grant: [ALL]}"), `got "ALL"`},
+		"of databases on a table":  {with("a", "{database: shop, table: t, grant: [EXECUTE]}"), `got "EXECUTE"`},
+		"a system database":        {with("a", "{database: mysql, grant: [SELECT]}"), "what the server obeys"},
+		"in other letters":         {with("a", "{database: Information_Schema, grant: [SELECT]}"), "what the server obeys"},
+		"the marks":                {with("a", "{database: confidb_verify, grant: [SELECT]}"), "what the server obeys"},
+		"an unknown database":      {with("a", "{database: shpo, grant: [SELECT]}"), `got "shpo", want one of databases, or app`},
+		"no database":              {with("a", "{table: t, grant: [SELECT]}"), "database: it is missing"},
+		"two targets":              {with("a", "{database: shop, table: t, procedure: p, grant: [EXECUTE]}"), "got procedure and table, want one of them"},
+		"columns of nothing":       {with("a", "{database: shop, columns: [c], grant: [SELECT]}"), "columns without a table"},
+		"no column":                {with("a", "{database: shop, table: t, columns: [], grant: [SELECT]}"), "got 0 columns"},
+		"a column twice":           {with("a", "{database: shop, table: t, columns: [c, C], grant: [SELECT]}"), "MariaDB takes for"},
+		"a routine twice":          {with("a", "{database: shop, procedure: p, grant: [EXECUTE]}, {database: shop, procedure: P, grant: [EXECUTE]}"), "got the same routine"},
+		"no client":                {head + "accounts: [{name: a, privileges: []}]\n", "an account without a client"},
+		"another's client":         {head + "accounts: [{name: a, client: db, privileges: []}]\n", "which the session has for its own"},
+		"a client in capitals":     {head + "accounts: [{name: a, client: Web, privileges: []}]\n", "want at most 40 of a-z"},
+		"root":                     {with("Root", "{database: shop, grant: [SELECT]}"), "MariaDB's or the session's own"},
+		"ours":                     {with("confidb_verify", "{database: shop, grant: [SELECT]}"), "MariaDB's or the session's own"},
+		"PUBLIC":                   {with("public", "{database: shop, grant: [SELECT]}"), "MariaDB's or the session's own"},
+		"anonymous":                {with("''", "{database: shop, grant: [SELECT]}"), "that is not empty"},
+		"with a host":              {with("'a@%'", "{database: shop, grant: [SELECT]}"), "without * and %"},
+		"a secret of CAS":          {with("'$$SCONE::app_password$$'", "{database: shop, grant: [SELECT]}"), `without \, $`},
+		"a variable of CAS":        {with("'@@1'", "{database: shop, grant: [SELECT]}"), `without \, $`},
+		"a backslash":              {with(`'a\'`, "{database: shop, grant: [SELECT]}"), `without \, $`},
+		"the delimiter":            {with("a//b", "{database: shop, grant: [SELECT]}"), `without \, $`},
+		"space at the end":         {with("'a '", "{database: shop, grant: [SELECT]}"), "white space at its ends"},
+		"a line break":             {with(`"a\nb"`, "{database: shop, grant: [SELECT]}"), "characters that can be seen"},
+		"beyond the plane":         {with("'😀'", "{database: shop, grant: [SELECT]}"), "up to U+FFFF"},
+		"a name too long":          {head + "databases: [{name: " + long + "}]\n", "at most 64 characters"},
+		"a folder's name too long": {head + "databases: [{name: " + strings.Repeat("字", 52) + "}]\n", "one of 260 characters, want at most 255"},
+		"a system database made":   {head + "databases: [{name: Mysql}]\n", "MariaDB's or the session's own"},
+		"a database twice":         {head + "databases: [{name: a}, {name: a}]\n", "databases[1].name: got \"a\", which is too like"},
+		"an account twice":         {head + "accounts: [{name: a, client: b, privileges: []}, {name: A, client: c, privileges: []}]\n", "too like"},
+		"a limit of none":          {head + "accounts: [{name: a, client: b, limits: {max-user-connections: 0}, privileges: []}]\n", "want a number from 1"},
+		"a negative limit":         {head + "accounts: [{name: a, client: b, limits: {max-user-connections: -1}, privileges: []}]\n", "want a number from 1"},
+		"a foreign collation":      {head + "databases: [{name: a, character-set: latin1, collation: utf8mb4_bin}]\n", "want one of the character set latin1"},
+		"SQL in a character set":   {head + "databases: [{name: a, character-set: 'utf8; DROP'}]\n", "the name of a character set"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, err := accounts.Parse("accounts.yaml", []byte(c.text))
+			if err == nil {
+				t.Fatalf("got %+v, want that it is refused", d)
+			}
+			if !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "accounts.yaml:") {
+				t.Errorf("got %v\nwant %s", err, c.want)
+			}
+		})
+	}
+}
+
+// names are such as break careless SQL.
+func names() []string {
+	return []string{"a", "it's", `say "x"`, "back`tick", "``", "select", "größe", strings.Repeat("字", 51), strings.Repeat("x", 64), "a b", "a.b", "a-b", "1", "null", "a#b", "--", "a;b", "(", "a,b", "Ünïcödé", "o'`\"'", "_", "a_b", "END", "a=b", "{x}", "\u00a0x"}
+}
+
+func TestNamesStayNames(t *testing.T) {
+	for _, n := range names() {
+		word := strings.ReplaceAll(n, "'", "''")
+		text := fmt.Sprintf(`kind: confidb.accounts/v1
+databases: [{name: '%[1]s'}]
+accounts:
+  - name: '%[1]s'
+    client: web
+    privileges:
+      - {database: '%[1]s', grant: [select, Create View]}
+      - {database: '%[1]s', table: '%[1]s', grant: [ALL PRIVILEGES]}
+      - {database: '%[1]s', table: '%[1]s', columns: ['%[1]s', other], grant: [UPDATE]}
+      - {database: '%[1]s', function: '%[1]s', grant: [EXECUTE]}
+      - {database: '%[1]s', procedure: '%[1]s', grant: [ALL]}
+`, word)
+		d, err := accounts.Parse("accounts.yaml", []byte(text))
+		if err != nil {
+			if n != "\u00a0x" {
+				t.Errorf("%q: %v", n, err)
+			}
+			continue
+		}
+		sameAsTold(t, d, everybody)
+	}
+}

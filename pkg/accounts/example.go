@@ -1,0 +1,41 @@
+package accounts
+
+// Example is a document with all keys, each explained.
+func Example() string { return example }
+
+const example = `# Which databases your applications have, and what each of them may do there. Nobody
+# can log in with a password alone: each account belongs to one client ({client add}),
+# whose enclave gets the certificate for it.
+kind: confidb.accounts/v1
+
+# Made where they are not there yet, and never dropped.
+databases:
+  - name: shop
+    character-set: utf8mb4
+    collation: utf8mb4_unicode_ci
+
+accounts:
+  - name: tokenizer
+    client: tokenizer
+    limits: # all may be left out; so is the server's default
+      max-user-connections: 20
+      max-queries-per-hour: 100000
+      max-updates-per-hour: 100000
+      max-connections-per-hour: 5000
+      max-statement-time: 30 # seconds
+    # In MariaDB's words. There are no rights on the whole server, no GRANT OPTION and
+    # no wildcards.
+    privileges:
+      - database: shop # all of its tables, also those that are made later
+        grant: [SELECT, INSERT, CREATE]
+      - database: shop
+        table: cards # need not be there yet
+        grant: [DELETE]
+      - database: shop
+        table: cards
+        columns: [last_used]
+        grant: [UPDATE]
+      - database: shop
+        procedure: clean_up
+        grant: [EXECUTE]
+`
