@@ -147,6 +147,9 @@ func (w *world) RestartPods(_ context.Context, namespace string, names []string)
 func (w *world) RestartStuck(_ context.Context, namespace string, workloads []topology.Workload) error {
 	return w.do("restart %s %v", namespace, workloads)
 }
+func (w *world) Restart(_ context.Context, namespace string, workloads []topology.Workload) error {
+	return w.do("start anew %s %v", namespace, workloads)
+}
 func (w *world) AwaitReady(_ context.Context, namespace string, workloads []topology.Workload, progress func(string)) error {
 	progress("0 of 1")
 	return w.do("await %s %v", namespace, workloads)

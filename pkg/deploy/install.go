@@ -139,7 +139,23 @@ func (s *Site) prepare(ctx context.Context, clusterID string, o Install) (*insta
 	for _, deviation := range i.accepted {
 		s.Warn("the policy accepts: " + deviation)
 	}
+	s.tell(r)
 	return i, nil
+}
+
+// tell says in words what changes for the user's own applications.
+func (s *Site) tell(r *topology.Release) {
+	if r.Changing == nil {
+		return
+	}
+	changes := r.Applications.Changes(*r.Changing)
+	if len(changes) == 0 {
+		return
+	}
+	s.Progress.Step("what changes for applications:")
+	for _, text := range changes {
+		s.Progress.Detail(text)
+	}
 }
 
 // gather reads the earlier run's record and the user's inputs.
@@ -301,7 +317,13 @@ func (i *installation) carryOut(ctx context.Context) error {
 	if err := i.apply(ctx); err != nil {
 		return err
 	}
+	if err := i.restart(ctx); err != nil {
+		return err
+	}
 	if err := i.await(ctx); err != nil {
+		return err
+	}
+	if err := i.settle(); err != nil {
 		return err
 	}
 	if err := i.mendPods(ctx); err != nil {
@@ -328,11 +350,11 @@ func (i *installation) createSessions(ctx context.Context) error {
 	for n := range i.release.Members {
 		s := &i.release.Members[n].Session
 		i.Progress.Step("session %s", s.Name)
-		created, err := EnsureSession(ctx, c, s)
+		did, err := EnsureSession(ctx, c, s)
 		if err != nil {
 			return err
 		}
-		i.Progress.Detail(map[bool]string{true: "created", false: "is there already, with the same meaning"}[created])
+		i.Progress.Detail(string(did))
 		if err := i.save(i.clusterID, i.release); err != nil {
 			return err
 		}
@@ -380,6 +402,29 @@ func (i *installation) apply(ctx context.Context) error {
 	}
 	i.Progress.Detail(fmt.Sprintf("%s, revision %d", done.Did, done.Revision))
 	return nil
+}
+
+// restart makes the database read its session again, if that has changed: accounts are made
+// at a start, and connections of those that are gone end with it.
+func (i *installation) restart(ctx context.Context) error {
+	if i.release.Changing == nil {
+		return nil
+	}
+	workloads, err := manifest.Workloads(i.manifests)
+	if err != nil {
+		return err
+	}
+	i.Progress.Step("the database starts anew, with the accounts of its session")
+	return i.Cluster.Restart(ctx, i.release.Namespace, workloads)
+}
+
+// settle writes down that the applications are what they shall be.
+func (i *installation) settle() error {
+	if i.release.Changing == nil {
+		return nil
+	}
+	i.release.Applications, i.release.Changing = *i.release.Changing, nil
+	return i.save(i.clusterID, i.release)
 }
 
 // await waits until the database runs.

@@ -26,19 +26,19 @@ func (i *installation) drift(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// change is an object that is not as it was installed.
-type change struct {
+// deviation is an object that is not as it was installed.
+type deviation struct {
 	object      manifest.Object
 	differences []manifest.Difference
 }
 
 // changed compares the objects of a manifest with those that exist.
-func (i *installation) changed(ctx context.Context, wanted manifest.Manifest) ([]change, error) {
+func (i *installation) changed(ctx context.Context, wanted manifest.Manifest) ([]deviation, error) {
 	installed, err := manifest.NewInstalled(i.promise, wanted)
 	if err != nil {
 		return nil, err
 	}
-	var all []change
+	var all []deviation
 	for _, o := range wanted.Watched() {
 		live, err := i.Cluster.Object(ctx, i.release.Namespace, o.Kind, o.Name)
 		if err != nil {
@@ -49,7 +49,7 @@ func (i *installation) changed(ctx context.Context, wanted manifest.Manifest) ([
 			return nil, err
 		}
 		if len(found) > 0 {
-			all = append(all, change{o, found})
+			all = append(all, deviation{o, found})
 		}
 	}
 	return all, nil

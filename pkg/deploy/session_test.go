@@ -51,6 +51,9 @@ func (f *fakeCAS) CreateSession(_ context.Context, document []byte) (string, err
 	if err := f.do("create %d", f.created+1); err != nil {
 		return "", err
 	}
+	if s.Predecessor != f.sessions[s.Name].Hash {
+		return "", cas.ErrMoved
+	}
 	f.created++
 	hash := fmt.Sprintf("%064x", f.created)
 	f.sessions[s.Name] = session.Stored{Hash: hash, Text: "creator: me\n" + string(document)}
@@ -69,9 +72,9 @@ func TestEnsureSession(t *testing.T) {
 	}
 	c.lost = false
 	// the next run finds the session and takes its hash
-	created, err := deploy.EnsureSession(t.Context(), c, &db)
-	if err != nil || created || c.created != 1 || db.Hash == "" {
-		t.Fatalf("created %v, %d uploads, hash %q, %v", created, c.created, db.Hash, err)
+	did, err := deploy.EnsureSession(t.Context(), c, &db)
+	if err != nil || did != deploy.Kept || c.created != 1 || db.Hash == "" {
+		t.Fatalf("%s, %d uploads, hash %q, %v", did, c.created, db.Hash, err)
 	}
 	t.Run("changed in CAS", func(t *testing.T) {
 		s := c.sessions[db.Name]

@@ -29,6 +29,8 @@ type Cluster interface {
 	// objects make them anew.
 	Replace(ctx context.Context, namespace, kind string, object []byte) error
 	RestartPods(ctx context.Context, namespace string, names []string) error
+	// Restart ends all pods of the workloads, and returns when none runs any more.
+	Restart(ctx context.Context, namespace string, workloads []topology.Workload) error
 	// RestartStuck deletes pods that would wait for long, and AwaitReady waits until
 	// all pods of the workloads run.
 	RestartStuck(ctx context.Context, namespace string, workloads []topology.Workload) error

@@ -183,7 +183,7 @@ func judgeStrength(a *appraisal, l link, promised topology.Session) check.Report
 	}
 	findings := lint.Strength(parsed, others...)
 	for i := range findings {
-		findings[i].ID = string(l.Of) + "-" + findings[i].ID
+		findings[i].ID = strings.TrimSuffix(l.ID, "session-policy") + findings[i].ID
 	}
 	return findings
 }

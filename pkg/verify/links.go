@@ -70,12 +70,24 @@ func links() []link {
 			Title: "the session of the database in CAS is the one that was created",
 		},
 		{
+			ID: "session-application", Level: LevelSession, Needs: []string{casAttested}, Of: topology.AnyApplication, Optional: true, Judge: judgeStored,
+			Title: "the sessions of your own clients in CAS are those that were created",
+		},
+		{
 			ID: "client-session-policy", Level: LevelSession, Of: topology.Client, Judge: judgeStrength,
 			Title: "the client session demands attested enclaves on listed platforms",
 		},
 		{
 			ID: "database-session-policy", Level: LevelSession, Of: topology.Database, Judge: judgeStrength,
 			Title: "the database session demands attested enclaves on listed platforms",
+		},
+		{
+			ID: "application-session-policy", Level: LevelSession, Of: topology.AnyApplication, Optional: true, Judge: judgeApplication,
+			Title: "the sessions of your own clients demand attested enclaves on listed platforms",
+		},
+		{
+			ID: "guests", Level: LevelSession, Judge: judgeGuests,
+			Title: "only the clients of this release get what opens the database",
 		},
 		{
 			ID: "enc-07", Level: LevelSession, Of: topology.Database, Judge: judgeVolumes,

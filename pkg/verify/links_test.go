@@ -46,6 +46,9 @@ func write(role topology.Role, edit func(string) string) func(*testing.T, *scene
 	}
 }
 
+// tokenizer is the role of the only client of the user's own.
+const tokenizer topology.Role = "client tokenizer"
+
 func tolerant(text string) string { return strings.Replace(text, "CREATOR", "ANY", 1) }
 
 func unreadable(string) string { return "a: [" }
@@ -61,9 +64,22 @@ func howLinksEnd() map[string]ends {
 			fail: func(_ *testing.T, s *scene) { s.seen.CAS.Value.Peer = nil },
 			skip: func(_ *testing.T, s *scene) { s.seen.CAS = evidence.Missing[evidence.CAS]("away") },
 		},
-		"session-namespace": {fail: hold(topology.Namespace), skip: lose(topology.Namespace)},
-		"session-client":    {fail: hold(topology.Client), skip: lose(topology.Client)},
-		"session-database":  {fail: hold(topology.Database), skip: lose(topology.Database)},
+		"session-namespace":   {fail: hold(topology.Namespace), skip: lose(topology.Namespace)},
+		"session-client":      {fail: hold(topology.Client), skip: lose(topology.Client)},
+		"session-database":    {fail: hold(topology.Database), skip: lose(topology.Database)},
+		"session-application": {fail: hold(tokenizer), skip: lose(tokenizer)},
+		"application-session-policy": {
+			fail: write(tokenizer, tolerant), skip: write(tokenizer, unreadable),
+		},
+		"guests": {
+			fail: func(t *testing.T, s *scene) {
+				to := "    export:\n      - session: "
+				write(topology.Database, func(text string) string {
+					return strings.Replace(text, to+s.promised.Session(tokenizer).Name, to+s.promised.Session(topology.Client).Name, 1)
+				})(t, s)
+			},
+			skip: write(topology.Database, unreadable),
+		},
 		"client-session-policy": {
 			fail: write(topology.Client, tolerant), skip: write(topology.Client, unreadable),
 		},
@@ -161,13 +177,13 @@ func TestTheReportHasItsOrder(t *testing.T) {
 	strength := []string{"attestation", "platforms", "tolerations", "ca-key", "secrets", "access"}
 	want := []string{"platforms-current", "cas-quote"}
 	want = append(want, ids[2:slices.Index(ids, "cas-tls-peer")]...) // those of pkg/attest
-	want = append(want, "cas-tls-peer", "clock", "tcb-info-rollback", "qe-identity-rollback", "session-namespace", "session-client", "session-database")
-	for _, which := range []string{"client", "database"} {
+	want = append(want, "cas-tls-peer", "clock", "tcb-info-rollback", "qe-identity-rollback", "session-namespace", "session-client", "session-database", "session-application")
+	for _, which := range []string{"client", "database", "application"} {
 		for _, what := range strength {
 			want = append(want, which+"-session-"+what)
 		}
 	}
-	want = append(want, "enc-07", "release-deployed", "release-manifest", "release-session", "release-objects", "release-endpoints", "disk-01", "probe-statement", "statement-ca")
+	want = append(want, "guests", "guests", "enc-07", "release-deployed", "release-manifest", "release-session", "release-objects", "release-endpoints", "disk-01", "probe-statement", "statement-ca")
 	for _, f := range s.said.Findings {
 		want = append(want, f.ID)
 	}
@@ -191,7 +207,7 @@ func TestWhatNothingWasFetchedOf(t *testing.T) {
 			t.Errorf("it does not say enough: %+v", f)
 		}
 	}
-	want := []string{"platforms-current", "cas-attested", "session-namespace", "session-client", "session-database", "release-deployed", "release-manifest", "release-session", "release-objects", "release-endpoints", "probe-statement", "database-seen", "data-01"}
+	want := []string{"platforms-current", "cas-attested", "session-namespace", "session-client", "session-database", "session-application", "release-deployed", "release-manifest", "release-session", "release-objects", "release-endpoints", "probe-statement", "database-seen", "data-01"}
 	if diff := cmp.Diff(want, ids); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

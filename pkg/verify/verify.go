@@ -86,7 +86,7 @@ func (a *appraisal) members(l link) []topology.Session {
 	}
 	var sessions []topology.Session
 	for _, m := range a.promised.Members {
-		if m.Role == l.Of {
+		if m.Role == l.Of || l.Of == topology.AnyApplication && m.Role.Application() != "" {
 			sessions = append(sessions, m.Session)
 		}
 	}

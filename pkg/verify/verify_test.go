@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/confidb/confidb/internal/sgxmint"
+	"github.com/confidb/confidb/pkg/accounts"
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/evidence"
@@ -100,15 +102,33 @@ func selfSigned(t *testing.T, at time.Time) []byte {
 	return must[[]byte](t)(x509.CreateCertificate(rand.Reader, template, template, key.Public(), key))
 }
 
+// prepared is a release with one client of the user's own, as its record has it: made once.
+var prepared = sync.OnceValues(func() ([]byte, error) {
+	id, err := attest.ParsePlatformID("INTEL_QE_ID:" + nonce)
+	if err != nil {
+		return nil, err
+	}
+	release, err := topology.Prepare(topology.Plan{BootstrapSQL: systemTables(),
+		Name: "db1", Namespace: "shop", CASAddress: "cas.scone-system.svc", Platforms: []attest.PlatformID{id},
+		Enclaves:     map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}},
+		Applications: topology.Applications{Accounts: accounts.Example()}.With(topology.Application{Name: "tokenizer", MRENCLAVEs: []sgx.Measurement{{9}}, Command: []string{"/tokenizer"}, Files: topology.GivenByDefault()}),
+	}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(release)
+})
+
 func newScene(t *testing.T) *scene {
 	t.Helper()
 	id := must[attest.PlatformID](t)(attest.ParsePlatformID("INTEL_QE_ID:" + nonce))
 	at := time.Now()
 	cas, trust := minted(t, at)
-	promised := must[*topology.Release](t)(topology.Prepare(topology.Plan{BootstrapSQL: systemTables(),
-		Name: "db1", Namespace: "shop", CASAddress: "cas.scone-system.svc", Platforms: []attest.PlatformID{id}, Trust: trust,
-		Enclaves: map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}},
-	}, nil))
+	promised := &topology.Release{}
+	if err := json.Unmarshal(must[[]byte](t)(prepared()), promised); err != nil {
+		t.Fatal(err)
+	}
+	promised.Trust = trust
 	record(t, promised)
 	stored := map[string]evidence.Fetched[session.Stored]{}
 	for i := range promised.Members {

@@ -56,6 +56,8 @@ func newRootCommand(env *cli.Env) *cobra.Command {
 		env.Group("attest", newAttestCASCommand(env), newAttestQuoteCommand(env)),
 		session.NewCommand(env),
 		newInstallCommand(env),
+		newAccountsCommand(env),
+		verbs.NewClient(env),
 		verbs.NewVerify(env),
 		newSQLCommand(env),
 		newEnvCommand(env),

@@ -40,6 +40,9 @@ func reaching() map[string]string {
 	const judged = " --policy DIR/policy.yaml --collateral DIR"
 	return map[string]string{
 		"attest cas":          "SILENT" + judged,
+		"client add":          "db1 web --mrenclave " + strings.Repeat("a", 64) + judged,
+		"client remove":       "db1 web" + judged,
+		"client update":       "db1 web --mrenclave " + strings.Repeat("a", 64) + judged,
 		"collateral fetch":    "--from https://SILENT --fmspc c0ffee000000 --ca platform --to DIR/new",
 		"install":             "db1 --set image=registry.test/db:1 --bootstrap-sql DIR/tables.sql" + judged,
 		"platforms":           "",

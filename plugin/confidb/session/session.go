@@ -164,12 +164,12 @@ func (o *creation) createAll(ctx context.Context, c *contact.Connection, documen
 // create creates a session unless CAS has the same one, and prints its hash; of one of
 // several the name as well.
 func (o *creation) create(ctx context.Context, c *contact.Connection, wanted *topology.Session, named bool) error {
-	created, err := deploy.EnsureSession(ctx, c, wanted)
+	did, err := deploy.EnsureSession(ctx, c, wanted)
 	if err != nil {
 		return err
 	}
 	done := "was there already, with the same meaning"
-	if created {
+	if did == deploy.Created {
 		done = "created"
 	}
 	o.tell(wanted.Name, " %s", done)

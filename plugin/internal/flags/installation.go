@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/confidb/confidb/pkg/accounts"
 	"github.com/confidb/confidb/pkg/deploy"
 	"github.com/confidb/confidb/pkg/envelope"
 	"github.com/confidb/confidb/pkg/files"
@@ -27,6 +28,8 @@ type Installation struct {
 	Chart string
 	// CreateNamespace creates the namespace if it is missing.
 	CreateNamespace bool
+	// Accounts is the file of the accounts document; empty is that of the last run.
+	Accounts string
 
 	version, repo                            string
 	values, set, setString, setFile, setJSON []string
@@ -68,6 +71,7 @@ func (f *Installation) AddFlags(flags *pflag.FlagSet) {
 
 	flags.StringArrayVar(&f.auditors, "auditor", nil, "who may read the sessions to verify them: a file with a certificate (kubectl confidb promise signer), or the fingerprint of its key; may be repeated (default: as at the first run)")
 
+	flags.StringVar(&f.Accounts, "accounts", "", "file with the databases and accounts of your own applications (kubectl confidb accounts example prints one; default: as at the last run)")
 	flags.StringVar(&f.bootstrapSQL, "bootstrap-sql", "", "file with the SQL of the database's system tables, from whoever builds the image")
 	flags.StringVar(&f.host, "database-host", "", "name under which pods reach the database (default NAME-mariadb.NAMESPACE.svc)")
 	flags.StringVar(&f.image, "client-image", "", "image of the attested clients (default: that of the database)")
@@ -85,7 +89,7 @@ func (f *Installation) AddSessionsFlag(flags *pflag.FlagSet) {
 // set that is about trust. What an earlier run recorded is used where nothing is said now.
 func (f *Installation) Resolve(trusted *topology.Plan, earlier *topology.Release) (*deploy.Inputs, error) {
 	in := &deploy.Inputs{Plan: *trusted}
-	for _, add := range []func(*deploy.Inputs, *topology.Release) error{f.addChart, f.addSQL, f.addClients, f.addSessions} {
+	for _, add := range []func(*deploy.Inputs, *topology.Release) error{f.addChart, f.addSQL, f.addClients, f.addSessions, f.addAccounts} {
 		if err := add(in, earlier); err != nil {
 			return nil, err
 		}
@@ -172,6 +176,25 @@ func (f *Installation) addSQL(in *deploy.Inputs, earlier *topology.Release) erro
 	default:
 		return &MissingError{What: "SQL for the database's system tables", Flag: "--bootstrap-sql (from whoever builds the image)"}
 	}
+	return nil
+}
+
+// addAccounts adds the accounts document. The applications are those of the last run.
+func (f *Installation) addAccounts(in *deploy.Inputs, earlier *topology.Release) error {
+	if earlier != nil {
+		in.Plan.Applications = earlier.Wanted()
+	}
+	if f.Accounts == "" {
+		return nil
+	}
+	text, err := files.Read(f.Accounts)
+	if err != nil {
+		return fmt.Errorf("--accounts: %w", err)
+	}
+	if _, err := accounts.Parse(f.Accounts, text); err != nil {
+		return err
+	}
+	in.Plan.Applications.Accounts = string(text)
 	return nil
 }
 

@@ -1,0 +1,130 @@
+package verbs
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/topology"
+	"github.com/confidb/confidb/plugin/internal/cli"
+	"github.com/confidb/confidb/plugin/internal/flags"
+	"github.com/confidb/confidb/plugin/internal/printers"
+)
+
+// NewClient returns the commands about the clients of the user's own.
+func NewClient(env *cli.Env) *cobra.Command {
+	return env.Group("client", newClientChange(env, "client add", (*clientChange).add), newClientList(env),
+		newClientChange(env, "client update", (*clientChange).update), newClientChange(env, "client remove", (*clientChange).remove))
+}
+
+// clientChange is an installation again, with other clients.
+type clientChange struct {
+	*Install
+	client flags.Application
+	verb   string
+	change func(*clientChange, topology.Applications) (topology.Applications, error)
+	name   string
+}
+
+func newClientChange(env *cli.Env, name string, change func(*clientChange, topology.Applications) (topology.Applications, error)) *cobra.Command {
+	o := &clientChange{Install: newInstall(env), verb: name, change: change}
+	return env.Command(cli.Verb{Name: name, Args: cli.Exactly(2, "the names of one release and of one client"), Patience: 10 * time.Minute, Run: o.run, Flags: func(set *pflag.FlagSet) {
+		if name != "client remove" {
+			o.client.AddFlags(set)
+			set.StringVar(&o.What.Accounts, "accounts", "", "file with the databases and accounts of your own applications (default: as at the last run)")
+		}
+		o.trust.AddFlags(set)
+		flags.AddDryRun(set, &o.dryRun, "none, client (print what would be created) or server (also ask the CAS and the API server; create nothing)")
+		o.result.AddFlags(set)
+	}})
+}
+
+func (o *clientChange) run(ctx context.Context, arguments []string) error {
+	o.name = arguments[1]
+	if _, err := OpenRelease(o.env, arguments[0]); err != nil {
+		return err
+	}
+	progress := o.env.Progress()
+	defer progress.Done()
+	name, site, err := o.site(arguments[:1], progress)
+	if err != nil {
+		return err
+	}
+	if site.Platforms, err = o.finder(); err != nil {
+		return err
+	}
+	done, err := site.Install(ctx, deploy.Install{Name: name, DryRun: deploy.DryRun(o.dryRun), MustExist: true, Inputs: o.inputs})
+	if err != nil {
+		return err
+	}
+	return o.show(done)
+}
+
+func (o *clientChange) inputs(earlier *topology.Release) (*deploy.Inputs, error) {
+	in, err := o.Install.inputs(earlier)
+	if err != nil {
+		return nil, err
+	}
+	in.Plan.Applications, err = o.change(o, in.Plan.Applications)
+	return in, err
+}
+
+// add admits a client. One that is there already, and would be another, is not changed.
+func (o *clientChange) add(a topology.Applications) (topology.Applications, error) {
+	c, err := o.client.Resolve(o.name, nil)
+	if err != nil {
+		return a, err
+	}
+	if before := a.Find(o.name); before != nil && !before.Equal(c) {
+		return a, &ClientError{o.name, "is there already, and is another", "To change it: {client update}. It is " + before.Who() + "."}
+	}
+	return a.With(c), nil
+}
+
+func (o *clientChange) update(a topology.Applications) (topology.Applications, error) {
+	before := a.Find(o.name)
+	if before == nil {
+		return a, &ClientError{o.name, "is none of this release", "{client list} shows those that there are."}
+	}
+	c, err := o.client.Resolve(o.name, before)
+	return a.With(c), err
+}
+
+// remove sends a client away. One that is not there is gone already.
+func (o *clientChange) remove(a topology.Applications) (topology.Applications, error) {
+	return a.Without(o.name), nil
+}
+
+// ClientError is about a client that is not as the command wants it.
+type ClientError struct{ Client, problem, hint string }
+
+func (e *ClientError) Error() string { return "client " + e.Client + " " + e.problem }
+
+// Hint says how to go on.
+func (e *ClientError) Hint() string { return e.hint }
+
+func newClientList(env *cli.Env) *cobra.Command {
+	o := &clientList{env: env}
+	return env.Command(cli.Verb{Name: "client list", Args: cli.Exactly(1, "the name of one release"), Run: o.run, Flags: func(set *pflag.FlagSet) { cli.AddOutput(set, &o.output) }})
+}
+
+// clientList prints who may come in, as it was promised.
+type clientList struct {
+	env    *cli.Env
+	output string
+}
+
+func (o *clientList) run(_ context.Context, arguments []string) error {
+	known, err := OpenRelease(o.env, arguments[0])
+	if err != nil {
+		return err
+	}
+	guests, err := known.Promised.Wanted().Guests()
+	if err != nil {
+		return err
+	}
+	return printers.Print(o.env.Out, o.output, printers.NewClients(known.Promised, guests))
+}
