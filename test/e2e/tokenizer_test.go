@@ -12,37 +12,26 @@ import (
 	"time"
 )
 
-// tokenizerService is what a template of the client session needs for the application, which
-// is let in as the account of the applications.
-const tokenizerService = `  - name: tokenizer
-    image_name: tokenizer
-    command: [tokenizer]
-    attestation:
-      mrenclave: [@MRENCLAVE@]
-    platforms: [$PLATFORMS]
-images:
-  - name: tokenizer
-    injection_files:
-      - {path: /run/confidb/ca.crt, permission: 0o400, content: "$$SCONE::ca:crt$$"}
-      - {path: /run/confidb/client.crt, permission: 0o400, content: "$$SCONE::app:crt$$"}
-      - {path: /run/confidb/client.key, permission: 0o400, content: "$$SCONE::app_key:pem$$"}
-      - {path: /run/confidb/go.dsn, permission: 0o400, content: "confidb_app:$$SCONE::app_password:hex$$@tcp($DATABASE_HOST:3306)/app?tls=confidb&charset=utf8mb4&parseTime=true"}
-`
-
-// TestTokenizer runs an application in a namespace of its own: a card number goes in, a token
-// comes out, and the same program with one other byte gets nothing.
+// TestTokenizer runs an application in a namespace of its own, as a client of the release: a
+// card number goes in, a token comes out. The same program with one other byte gets nothing,
+// and after client remove neither does the right one.
 func TestTokenizer(t *testing.T) {
 	measured := strings.TrimSpace(run(t, "bash", "-c", "echo $LAB_TOKENIZER_MRENCLAVE"))
-	template := run(t, confidb("session", "template", "client")...)
-	if strings.Count(template, "\nimages:\n") != 1 || len(measured) != 64 {
-		t.Fatalf("got the measurement %q and a template of the client without one list of images", measured)
+	installed(t, "shop")
+	client := func(verb string, more ...string) result {
+		t.Helper()
+		return try(t, confidb(append([]string{"client", verb, "shop", "tokenizer", "--accept-simulated"}, more...)...)...)
 	}
-	file := filepath.Join(t.TempDir(), "client.yml")
-	service := "\n" + strings.ReplaceAll(tokenizerService, "@MRENCLAVE@", measured)
-	write(t, file, strings.Replace(template, "\nimages:\n", service, 1))
-	installed(t, "shop", "--client-template", file)
+	add := []string{"--mrenclave", measured, "--accounts", "../apps/tokenizer/accounts.yaml", "--command", "tokenizer",
+		"--file", "ca=/run/confidb/ca.crt", "--file", "certificate=/run/confidb/client.crt", "--file", "key=/run/confidb/client.key", "--file", "go-dsn=/run/confidb/go.dsn"}
+	if r := client("add", add...); r.code != 0 || !strings.Contains(r.err, "client tokenizer is admitted") {
+		t.Fatal(r)
+	}
+	if r := client("add", add...); r.code != 0 || strings.Contains(r.err, "what changes") {
+		t.Errorf("again: %v", r)
+	}
 	// which session that is, the settings of the release say
-	session := strings.TrimSpace(run(t, "bash", "-c", `eval "$(kubectl confidb env shop)" && echo "$DBCLIENT"`)) + "/tokenizer"
+	session := strings.TrimSpace(run(t, "bash", "-c", `eval "$(kubectl confidb env shop)" && echo "${DBCLIENT%/*}"`)) + "/tokenizer/tokenizer"
 
 	manifest, err := os.ReadFile("../apps/tokenizer/deployment.yaml")
 	if err != nil {
@@ -69,9 +58,6 @@ func TestTokenizer(t *testing.T) {
 	if answer.Value != card || len(answer.Token) != 26 {
 		t.Errorf("got %+v, want the card %s of a token", answer, card)
 	}
-	if r := sql(t, "shop", "SELECT COUNT(*) AS cards FROM cards WHERE token = '"+answer.Token+"'"); r.code != 0 || strings.Join(strings.Fields(r.out), " ") != "cards 1" {
-		t.Errorf("the table: %v, want one card of that token", r)
-	}
 	if log := run(t, "kubectl", "logs", "-n", "shop-app", "deployment/tokenizer"); strings.Contains(log, card) || strings.Contains(log, answer.Token) || !strings.Contains(log, "edition A") {
 		t.Errorf("got the log %q, want the program's edition and no card", log)
 	}
@@ -84,6 +70,24 @@ func TestTokenizer(t *testing.T) {
 	if r := try(t, "kubectl", "logs", "-n", "shop-app", "-l", "app.kubernetes.io/name=tokenizer", "--tail=20"); strings.Contains(r.out, "edition B") {
 		t.Errorf("the changed program was started with the session: %v", r)
 	}
+
+	run(t, "kubectl", "set", "image", "-n", "shop-app", "deployment/tokenizer", "tokenizer=lab.local/tokenizer:1")
+	run(t, "kubectl", "rollout", "status", "-n", "shop-app", "--timeout=60s", "deployment/tokenizer")
+	run(t, "kubectl", "get", "--raw", at+"/"+answer.Token)
+	if list := run(t, confidb("client", "list", "shop")...); !strings.Contains(list, "tokenizer: the enclave "+measured) || !strings.Contains(list, `ON "shop".*`) {
+		t.Errorf("got the list %s", list)
+	}
+	if r := client("remove"); r.code != 0 || !strings.Contains(r.err, "client tokenizer is no longer admitted") {
+		t.Fatal(r)
+	}
+	// what the running program was given opens nothing now
+	if r := try(t, "kubectl", "get", "--raw", at+"/"+answer.Token); r.code == 0 {
+		t.Errorf("the program that was sent away reads the table: %v", r)
+	}
+	run(t, "kubectl", "delete", "pod", "-n", "shop-app", "-l", "app.kubernetes.io/name=tokenizer", "--wait=true")
+	waitFor(t, "the program to be refused", time.Minute, func() bool {
+		return strings.Contains(try(t, "kubectl", "logs", "-n", "shop-app", "-l", "app.kubernetes.io/name=tokenizer", "--tail=20").out, "does not exist in session")
+	})
 }
 
 func write(t *testing.T, file, text string) {
