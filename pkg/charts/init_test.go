@@ -195,7 +195,7 @@ func (s *stage) inject(service string, secrets *strings.Replacer) (command strin
 	s.must(err)
 	var session document
 	s.must(yaml.Unmarshal(template, &session))
-	move := strings.NewReplacer("/var/lib/mysql-tmp", s.path("tmp"), "/var/lib/mysql", s.path("volume"),
+	move := strings.NewReplacer("$ACCOUNTS_SQL", "", "/var/lib/mysql-tmp", s.path("tmp"), "/var/lib/mysql", s.path("volume"),
 		"/run/mysqld", s.path("socket"), "/run/confidb", s.path("enclave"))
 	for _, one := range session.Services {
 		if one.Name != service {
