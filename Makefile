@@ -4,7 +4,6 @@ SHELL := /bin/bash
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RACE := ./pkg/contact ./pkg/fleet ./pkg/kube ./pkg/lab/... ./pkg/machines/... ./pkg/mariadb/... ./pkg/mysql ./pkg/platform ./pkg/probe ./pkg/watch
-# pkg/mariadb starts many real servers, which takes minutes on a slow disk.
 GOTEST := go test -trimpath -timeout 25m
 export CGO_ENABLED ?= 0
 # Tests know from this variable where real quotes are; Go's cache of test results, too.

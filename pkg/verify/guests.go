@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/topology"
@@ -44,12 +45,51 @@ func judgeGuests(a *appraisal, l link, _ topology.Session) check.Report {
 	}
 	report := check.Report{finding}
 	for _, g := range guests {
+		if outcome, problem := otherwise(a.promised, g.Client); outcome != check.Pass {
+			report = append(report, check.Finding{ID: l.ID, Outcome: outcome, Title: "the client " + g.Client + " is who was promised", Reason: problem, Hint: "{client update} makes its session again, and {platforms apply} ends a change of machines."})
+			continue
+		}
 		report = append(report, check.Finding{ID: l.ID, Outcome: check.Pass, Title: fmt.Sprintf("the client %s may come in: %s, as %s", g.Client, g.Who, asWhom(g))})
 	}
 	if a.promised.Changing != nil {
 		report = append(report, skipped(l.ID, "what was begun to change for your own clients is done", "a change of clients or accounts has not come to its end, so that the database may still have the accounts of before", "Run the command that began it again: {install}, or {client add}."))
 	}
 	return report
+}
+
+// otherwise says in which way the session of a client, as it was created, admits others than
+// the list of guests names. A change of the release's machines may be under way: those are
+// unproven.
+func otherwise(r *topology.Release, client string) (check.Outcome, string) {
+	promised := r.Applications.Find(client)
+	parsed, _, err := r.Parsed(r.Session(topology.ApplicationRole(client)).Name)
+	switch {
+	case err != nil:
+		return check.Skip, "its session: " + err.Error()
+	case len(parsed.Services) != 1 || len(parsed.Services[0].Attestation) != 1 || parsed.Services[0].Name != client:
+		return check.Fail, "its session does not have one service, of its name, with one set of enclaves"
+	}
+	service, machines, outcome := parsed.Services[0], promised.Platforms, check.Fail
+	if len(machines) == 0 {
+		machines, outcome = r.Platforms, check.Skip
+	}
+	sorted := func(all []attest.PlatformID) []attest.PlatformID {
+		return slices.SortedFunc(slices.Values(all), attest.PlatformID.Compare)
+	}
+	switch enclaves := service.Attestation[0]; {
+	case !slices.Equal(enclaves.MRENCLAVEs, promised.MRENCLAVEs) || len(enclaves.MRENCLAVEFragments) > 0 || enclaves.Fragment != "" || !sameSigner(enclaves.Signer, promised.Signer):
+		return check.Fail, "its session admits other enclaves"
+	case !slices.Equal(sorted(service.Platforms), sorted(machines)) || len(service.PlatformSecrets) > 0:
+		return outcome, "its session admits other machines"
+	}
+	return check.Pass, ""
+}
+
+func sameSigner(got *session.Signer, want *attest.SignerReference) bool {
+	if got == nil || want == nil {
+		return got == nil && want == nil
+	}
+	return got.Fragment == "" && got.MRSIGNER == want.MRSIGNER && got.ISVProdID == want.ISVProdID && got.MinISVSVN == want.MinISVSVN
 }
 
 func asWhom(g topology.Guest) string {
@@ -87,8 +127,10 @@ func misled(r *topology.Release, guests []topology.Guest, database *session.Sess
 					continue
 				}
 				for _, export := range secret.Exports {
-					if to := database.Resolve(export.Session); to != own && !(rest == "_password" && to == r.Session(topology.Client).Name) {
-						all = append(all, fmt.Sprintf("%s of the client %s to %s", secret.Name, g.Client, check.Said(to)))
+					to := database.Resolve(export.Session)
+					expected := to == own || rest == "_password" && to == r.Session(topology.Client).Name
+					if !expected || export.Remote() || export.Namespace != "" {
+						all = append(all, fmt.Sprintf("%s of the client %s to %s", secret.Name, g.Client, check.Said(cmp.Or(export.Namespace, export.CASURL, to))))
 					}
 				}
 			}

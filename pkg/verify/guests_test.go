@@ -47,6 +47,40 @@ func TestGuestsOfATemplate(t *testing.T) {
 	}
 }
 
+// TestGuestsAreThoseOfTheSession: the list says what the session in CAS admits, and not what
+// somebody has written beside it.
+func TestGuestsAreThoseOfTheSession(t *testing.T) {
+	machine := "INTEL_QE_ID:" + nonce
+	for name, edit := range map[string][2]string{
+		"another enclave":       {`mrenclave: ["09`, `mrenclave: ["08`},
+		"a second enclave":      {`mrenclave: ["09`, `mrenclave: ["08` + strings.Repeat("0", 62) + `", "09`},
+		"a signer as well":      {"    platforms: [", "      signer: {mrsigner: \"" + strings.Repeat("a", 64) + "\", isvprodid: 1}\n    platforms: ["},
+		"another machine":       {machine, "INTEL_QE_ID:" + strings.Repeat("a", 32)},
+		"one machine more":      {machine, machine + ", INTEL_QE_ID:" + strings.Repeat("a", 32)},
+		"a service of a second": {"images:", "  - {name: other, image_name: tokenizer, command: [x], attestation: {mrenclave: [" + strings.Repeat("a", 64) + "]}, platforms: [" + machine + "]}\nimages:"},
+	} {
+		s := newScene(t)
+		write(tokenizer, func(text string) string { return strings.Replace(text, edit[0], edit[1], 1) })(t, s)
+		if all := guests(s); all.Verdict() == check.Affirming || all.Verdict() == check.None && !strings.Contains(name, "machine") {
+			t.Errorf("%s: got %+v", name, all)
+		}
+	}
+}
+
+// TestKeysOfAGuestStayHere: also a session of the right name elsewhere is somebody else.
+func TestKeysOfAGuestStayHere(t *testing.T) {
+	for _, export := range []string{"{namespace: others}", "{session: @, cas_url: 'https://cas.example', cas_key: '" + strings.Repeat("a", 64) + "'}"} {
+		s := newScene(t)
+		own := s.promised.Session(tokenizer).Name
+		write(topology.Database, func(text string) string {
+			return strings.Replace(text, "    export:\n      - session: "+own+"\n", "    export:\n      - "+strings.Replace(export, "@", own, 1)+"\n", 1)
+		})(t, s)
+		if all := guests(s); all[0].Outcome != check.Fail || !strings.Contains(all[0].Got, "of the client tokenizer to ") {
+			t.Errorf("%s: got %+v", export, all[0])
+		}
+	}
+}
+
 // TestAChangeThatIsUnderWay is no proof: the database may have the accounts of before.
 func TestAChangeThatIsUnderWay(t *testing.T) {
 	s := newScene(t)
