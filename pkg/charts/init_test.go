@@ -22,6 +22,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	kyaml "sigs.k8s.io/yaml"
 
+	"github.com/confidb/confidb/internal/loopback"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/mariadb"
 	"github.com/confidb/confidb/pkg/mariadb/mariadbtest"
@@ -248,13 +249,10 @@ func TestRealDatabase(t *testing.T) {
 	s := newStage(t)
 	authority, err := mariadbtest.NewAuthority("confidb-ca")
 	s.must(err)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := loopback.Hold()
 	s.must(err)
-	address := listener.Addr().String()
-	s.must(listener.Close())
-	_, port, err := net.SplitHostPort(address)
-	s.must(err)
-	s.place = strings.NewReplacer("bind-address = *", "bind-address = 127.0.0.1", "port = 3306", "port = "+port)
+	t.Cleanup(func() { port.Release() })
+	s.place = strings.NewReplacer("bind-address = *", "bind-address = 127.0.0.1", "port = 3306", "port = "+strconv.Itoa(port.Number))
 	secrets := s.secrets(authority)
 
 	look, _ := s.inject("volume", secrets)
@@ -283,7 +281,7 @@ func TestRealDatabase(t *testing.T) {
 	command, promised := s.inject("db", secrets)
 	server := s.start(command)
 	defer server()
-	s.checkDatabase(authority, address, promised)
+	s.checkDatabase(authority, port.Address(), promised)
 }
 
 // start starts the database and returns what ends it.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/confidb/confidb/internal/loopback"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/mariadb"
 	"github.com/confidb/confidb/pkg/mariadb/mariadbtest"
@@ -116,13 +117,10 @@ func TestAGoodServerPasses(t *testing.T) {
 }
 
 func TestAnUnreachableServerProvesNothing(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	port := must[*loopback.Port](t)(loopback.Hold())
+	t.Cleanup(func() { port.Release() })
 	target := goodTarget()
-	target.Address = listener.Addr().String()
-	listener.Close()
+	target.Address = port.Address() // where nobody listens
 	report := observe(t, target)
 	if len(report) == 0 {
 		t.Fatal("no findings")

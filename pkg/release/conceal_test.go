@@ -2,7 +2,6 @@ package release_test
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +11,7 @@ import (
 
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
+	"github.com/confidb/confidb/internal/loopback"
 	"github.com/confidb/confidb/pkg/release"
 )
 
@@ -52,14 +52,12 @@ func TestErrorsHaveNoCredentialOfARepository(t *testing.T) {
 // failures are servers by what is wrong with them.
 func failures(t *testing.T) map[string]string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := loopback.Hold()
 	if err != nil {
 		t.Fatal(err)
 	}
-	closed := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
+	t.Cleanup(func() { port.Release() })
+	closed := port.Address() // where nobody listens
 	all := map[string]string{"closed": closed}
 	for name, answer := range map[string]http.HandlerFunc{
 		"forbids": func(w http.ResponseWriter, r *http.Request) {

@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -21,6 +20,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/confidb/confidb/internal/loopback"
 	"github.com/confidb/confidb/pkg/mariadb"
 	"github.com/confidb/confidb/pkg/mysql"
 )
@@ -52,17 +52,13 @@ func tabulate() (text []byte, err error) {
 	if output, err := install.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initialising: %w: %s", err, output)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := loopback.Hold()
 	if err != nil {
 		return nil, err
 	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		return nil, err
-	}
-	_, port, _ := net.SplitHostPort(address)
+	defer port.Release()
 	var log bytes.Buffer
-	server := exec.Command("mariadbd", "--no-defaults", data, "--socket="+filepath.Join(directory, "s"), "--bind-address=127.0.0.1", "--port="+port)
+	server := exec.Command("mariadbd", "--no-defaults", data, "--socket="+filepath.Join(directory, "s"), "--bind-address=127.0.0.1", "--port="+strconv.Itoa(port.Number))
 	server.SysProcAttr, server.Dir, server.Stdout, server.Stderr = owner, directory, &log, &log
 	if err := server.Start(); err != nil {
 		return nil, err
@@ -71,7 +67,7 @@ func tabulate() (text []byte, err error) {
 		server.Process.Kill()
 		server.Wait() // says only that it was killed
 	}()
-	conn, err := connect(address)
+	conn, err := connect(port.Address())
 	if err != nil {
 		return nil, fmt.Errorf("%w; its log: %s", err, &log)
 	}

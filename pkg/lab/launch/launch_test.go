@@ -80,6 +80,9 @@ func listen(t *testing.T) net.Listener {
 	return listener
 }
 
+// nobody is an address where nobody listens: no test may, without rights on the machine.
+const nobody = "127.0.0.1:1"
+
 // speak makes CAS speak the protocol: answer makes the answer to a request.
 func (m *machine) speak(t *testing.T, answer func(r *enclave.Request, challenge []byte) any) {
 	m.talks(func(c net.Conn) {
@@ -275,15 +278,11 @@ func TestPrepareIsRefused(t *testing.T) {
 		refusal(t, m.host([]string{"p"}, map[string]string{"SCONE_LAS_ADDR": ""}), "SCONE_CAS_ADDR or SCONE_LAS_ADDR is not set$")
 	})
 	t.Run("nobody there", func(t *testing.T) {
-		gone := listen(t)
-		gone.Close()
-		refusal(t, m.host([]string{"p"}, map[string]string{"SCONE_CAS_ADDR": gone.Addr().String()}), "connecting to CAS: .*connection refused")
+		refusal(t, m.host([]string{"p"}, map[string]string{"SCONE_CAS_ADDR": nobody}), "connecting to CAS: .*connection refused")
 	})
 	t.Run("no LAS", func(t *testing.T) {
-		gone := listen(t)
-		gone.Close()
 		m.talks(func(c net.Conn) { fmt.Fprintln(c, `{"challenge":"AAAA"}`); bufio.NewReader(c).ReadByte() })
-		refusal(t, m.host([]string{"p"}, map[string]string{"SCONE_LAS_ADDR": gone.Addr().String()}), ".*connection refused")
+		refusal(t, m.host([]string{"p"}, map[string]string{"SCONE_LAS_ADDR": nobody}), ".*connection refused")
 	})
 }
 

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
+
+	"github.com/confidb/confidb/internal/loopback"
 )
 
 // Down ends the server: SIGTERM as a user would, SIGKILL as a power cut does. Its files
@@ -43,9 +45,10 @@ func (s *Server) PutBack(name string) error { return duplicate(s.path(name), s.p
 func (s *Server) Twin() (*Server, error) {
 	twin := *s
 	var err error
-	if twin.Address, err = freeAddress(); err != nil {
+	if twin.port, err = loopback.Hold(); err != nil {
 		return nil, err
 	}
+	twin.Address = twin.port.Address()
 	twin.directory, twin.log, twin.files = s.directory+".twin", new(bytes.Buffer), map[string]string{}
 	if err := duplicate(s.directory, twin.directory); err != nil {
 		return nil, err

@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/confidb/confidb/internal/loopback"
 	"github.com/confidb/confidb/pkg/mysql"
 	"github.com/confidb/confidb/pkg/promise"
 	"github.com/confidb/confidb/pkg/topology"
@@ -64,24 +65,30 @@ type Server struct {
 	files     map[string]string
 	secrets   map[string]string // by placeholder
 	process   *process
+	port      *loopback.Port
 	log       *bytes.Buffer
 }
 
 // Start initialises and starts a server. It takes about two seconds.
-func Start() (*Server, error) {
+func Start() (*Server, error) { return startOn(loopback.Hold) }
+
+// startOn starts a server on a port that hold takes, and on another one if somebody else
+// listens there, as a program may that is no test.
+func startOn(hold func() (*loopback.Port, error)) (*Server, error) {
 	for again := 2; ; again-- {
-		s, err := startNew()
-		if err == nil || again == 0 || !passing(err) {
+		s, err := startNew(hold)
+		if err == nil || again == 0 || !taken(err) {
 			return s, err
 		}
 	}
 }
 
-// passing reports whether a server did not start for a reason that is gone at the next try:
-// somebody took the address that was free a moment ago.
-func passing(err error) bool { return strings.Contains(err.Error(), "Address already in use") }
+// taken reports whether a server did not start because somebody else has its address.
+func taken(err error) bool {
+	return errors.Is(err, errElsewhere) || strings.Contains(err.Error(), "Address already in use")
+}
 
-func startNew() (*Server, error) {
+func startNew(hold func() (*loopback.Port, error)) (*Server, error) {
 	authority, err := NewAuthority("confidb-ca")
 	if err != nil {
 		return nil, fmt.Errorf("starting mariadbd: %w", err)
@@ -91,7 +98,7 @@ func startNew() (*Server, error) {
 		return nil, fmt.Errorf("starting mariadbd: %w", err)
 	}
 	s := &Server{CA: authority, directory: directory, KeyDirectory: directory + "/enclave/", Outside: directory + "/tmp", log: new(bytes.Buffer)}
-	if err := s.start(); err != nil {
+	if err := s.start(hold); err != nil {
 		return nil, fmt.Errorf("starting mariadbd: %w; its log: %s", errors.Join(err, s.Stop()), s.log)
 	}
 	return s, nil
@@ -108,13 +115,14 @@ func inMemory() string {
 	return folder
 }
 
-func (s *Server) start() (err error) {
+func (s *Server) start(hold func() (*loopback.Port, error)) (err error) {
 	if s.Verify, err = s.CA.Client("confidb-verify"); err != nil {
 		return err
 	}
-	if s.Address, err = freeAddress(); err != nil {
+	if s.port, err = hold(); err != nil {
 		return err
 	}
+	s.Address = s.port.Address()
 	if err := s.writeFiles(); err != nil {
 		return err
 	}
@@ -191,7 +199,12 @@ func (s *Server) Stop() error {
 	if s.process != nil {
 		s.process.end(syscall.SIGKILL) // says only that it was killed
 	}
-	return os.RemoveAll(s.directory)
+	err := os.RemoveAll(s.directory)
+	if s.port != nil {
+		err = errors.Join(err, s.port.Release())
+		s.port = nil
+	}
+	return err
 }
 
 // Exec runs a statement as the administrator.
@@ -213,23 +226,49 @@ func (s *Server) connectAdmin() error {
 		conn, attempt := mysql.Connect(ctx, login)
 		if conn != nil {
 			s.Admin = conn
+			if err := s.isOurs(ctx); err != nil {
+				return err
+			}
 			return s.Exec("DROP USER confidb_app@127.0.0.1")
 		}
-		if attempt.Stage != mysql.Reaching || ctx.Err() != nil {
-			return attempt.Err
+		patience, failed := 20*time.Millisecond, error(nil)
+		if attempt.Stage != mysql.Reaching {
+			// Somebody else's server refuses us; then ours says that the address is in use.
+			patience, failed = 5*time.Second, attempt.Err
 		}
 		select {
 		case <-s.process.ended:
 			s.process = nil
 			return errEnded
+		case <-time.After(patience):
 		case <-ctx.Done():
-		case <-time.After(20 * time.Millisecond):
+			return attempt.Err
+		}
+		if failed != nil {
+			return failed
 		}
 	}
 }
 
-// errEnded means that a server did not serve; its log says why.
-var errEnded = errors.New("it has ended")
+// isOurs returns an error unless the server that the administrator is connected to has the
+// files of this one.
+func (s *Server) isOurs(ctx context.Context) error {
+	result, err := s.Admin.Query(ctx, "SELECT @@datadir")
+	if err != nil {
+		return err
+	}
+	if len(result.Values) != 1 || result.Values[0][0].Text != s.path("data")+"/" {
+		return errElsewhere
+	}
+	return nil
+}
+
+var (
+	// errEnded means that a server did not serve; its log says why.
+	errEnded = errors.New("it has ended")
+	// errElsewhere means that somebody else's server answered.
+	errElsewhere = errors.New("another server has its address")
+)
 
 // admin makes the account that connects the administrator. It is no part of the session.
 const admin = `CREATE OR REPLACE USER 'confidb_app'@'127.0.0.1' IDENTIFIED BY '` + Password + `';
@@ -328,13 +367,4 @@ func (s *Server) giveAway() (*syscall.SysProcAttr, error) {
 		return errors.Join(err, os.Lchown(path, int(uid), int(gid)))
 	})
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, err
-}
-
-// freeAddress is a loopback address that was free a moment ago.
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return listener.Addr().String(), listener.Close()
 }
