@@ -39,6 +39,18 @@ func ParseList(text string) ([]attest.PlatformID, error) {
 	return ids, nil
 }
 
+// ParseLists reads several of them, as a flag that may be repeated gives them.
+func ParseLists(texts []string) (all []attest.PlatformID, err error) {
+	for _, text := range texts {
+		ids, err := ParseList(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, ids...)
+	}
+	return all, nil
+}
+
 func isSeparator(r rune) bool { return strings.ContainsRune(", \t\r\n", r) }
 
 func unquote(item string) string {

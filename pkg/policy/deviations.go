@@ -47,6 +47,29 @@ type Settings struct {
 	Dlopen string `json:"dlopen,omitempty"`
 }
 
+// String says with what a measurement was taken.
+func (s Settings) String() string {
+	var all []string
+	if s.Heap != "" {
+		all = append(all, "SCONE_HEAP="+s.Heap)
+	}
+	if s.Dlopen != "" {
+		all = append(all, "SCONE_ALLOW_DLOPEN="+s.Dlopen)
+	}
+	if len(all) == 0 {
+		return "with settings that nobody has said"
+	}
+	return "with " + strings.Join(all, ", ")
+}
+
+// CheckDlopen says what is wrong with a value of SCONE_ALLOW_DLOPEN, if anything.
+func CheckDlopen(text string) error {
+	if !slices.Contains([]string{"0", "1", "2"}, text) {
+		return fmt.Errorf("got %q, want %s", document.Clip(text), wantDlopen)
+	}
+	return nil
+}
+
 const (
 	wantHeap   = "bytes, or a number with K, M or G, such as 1G"
 	wantDlopen = `"0", "1" or "2"`
@@ -81,12 +104,13 @@ func (d decoder) heap(into *string) document.Field {
 func (d decoder) dlopen(into *string) document.Field {
 	return read(func(n *document.Node, path string) {
 		text, ok := d.Scalar(n, path, wantDlopen)
-		switch {
-		case !ok:
-		case slices.Contains([]string{"0", "1", "2"}, text):
-			*into = text
-		default:
-			d.Fail(n, path, "got %q, want %s", document.Clip(text), wantDlopen)
+		if !ok {
+			return
 		}
+		if err := CheckDlopen(text); err != nil {
+			d.Fail(n, path, "%v", err)
+			return
+		}
+		*into = text
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/confidb/confidb/pkg/accounts"
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/document"
+	"github.com/confidb/confidb/pkg/policy"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/sgx"
 )
@@ -36,6 +37,10 @@ type Application struct {
 	Signer *attest.SignerReference `json:"signer,omitempty"`
 	// Platforms are its machines; empty are those of the release.
 	Platforms []attest.PlatformID `json:"platforms,omitempty"`
+	// Settings are those with which the measurements were taken; empty ones were not said.
+	Settings policy.Settings `json:"settings,omitzero"`
+	// Namespace is the Kubernetes namespace in which it runs; empty was not said.
+	Namespace string `json:"namespace,omitempty"`
 	// Command is the program with its arguments, and Directory where it starts.
 	Command   []string `json:"command"`
 	Directory string   `json:"directory,omitempty"`
@@ -199,6 +204,8 @@ func (a Applications) Changes(to Applications) []string {
 			all = append(all, fmt.Sprintf("client %s is admitted: %s", c.Name, c.Who()))
 		case old.Who() != c.Who():
 			all = append(all, fmt.Sprintf("client %s is %s, after %s", c.Name, c.Who(), old.Who()))
+		case old.elsewhere(c):
+			all = append(all, fmt.Sprintf("client %s is looked for in %s, measured %s", c.Name, c.Where(), c.Settings))
 		case !old.Equal(c):
 			all = append(all, fmt.Sprintf("client %s runs in another way, or gets other files", c.Name))
 		}

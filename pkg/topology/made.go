@@ -36,11 +36,11 @@ func (r *Release) makeSessions(plan Plan) error {
 }
 
 // change notes what the applications shall be, until they are. Those of a release that is
-// new are at once.
+// new are at once, and so is what no session says.
 func (r *Release) change(wanted Applications) {
 	known := slices.ContainsFunc(r.Members, func(m Member) bool { return m.Session.Hash != "" })
 	switch {
-	case !known:
+	case !known, r.Changing == nil && r.Applications.noted(wanted):
 		r.Applications, r.Changing = wanted, nil
 	case r.Changing != nil || !reflect.DeepEqual(r.Applications, wanted):
 		r.Changing = &wanted

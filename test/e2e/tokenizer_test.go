@@ -74,7 +74,7 @@ func TestTokenizer(t *testing.T) {
 	run(t, "kubectl", "set", "image", "-n", "shop-app", "deployment/tokenizer", "tokenizer=lab.local/tokenizer:1")
 	run(t, "kubectl", "rollout", "status", "-n", "shop-app", "--timeout=60s", "deployment/tokenizer")
 	run(t, "kubectl", "get", "--raw", at+"/"+answer.Token)
-	if list := run(t, confidb("client", "list", "shop")...); !strings.Contains(list, "tokenizer: the enclave "+measured) || !strings.Contains(list, `ON "shop".*`) {
+	if list := strings.Join(strings.Fields(run(t, confidb("client", "list", "shop")...)), " "); !strings.Contains(list, "tokenizer: the enclave "+measured) || !strings.Contains(list, `ON "shop".*`) {
 		t.Errorf("got the list %s", list)
 	}
 	if r := client("remove"); r.code != 0 || !strings.Contains(r.err, "client tokenizer is no longer admitted") {

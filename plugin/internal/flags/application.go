@@ -1,15 +1,11 @@
 package flags
 
 import (
-	"slices"
-	"strings"
-
 	"github.com/spf13/pflag"
 
 	"github.com/confidb/confidb/pkg/accounts"
-	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/platform"
-	"github.com/confidb/confidb/pkg/sgx"
+	"github.com/confidb/confidb/pkg/policy"
 	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
 )
@@ -17,33 +13,23 @@ import (
 // Application are the flags that say which enclaves a client of the user's own may be, what
 // it runs, and what it gets.
 type Application struct {
-	mrenclaves, platforms, command, environment, fromHost, given []string
-	mrsigner, directory                                          string
-	isvProdID, minISVSVN                                         uint16
-	is                                                           func(flag string) bool
+	reference
+	platforms, command, environment, fromHost, files []string
+	directory, namespace, heap, dlopen               string
 }
 
 // AddFlags registers the flags.
 func (f *Application) AddFlags(set *pflag.FlagSet) {
-	set.StringSliceVar(&f.mrenclaves, "mrenclave", nil, "measurement that the client may have, 64 hexadecimal digits; may be repeated")
-	set.StringVar(&f.mrsigner, "mrsigner", "", "who must have signed the client; needs --isvprodid and --min-isvsvn")
-	set.Uint16Var(&f.isvProdID, "isvprodid", 0, "product of the signer")
-	set.Uint16Var(&f.minISVSVN, "min-isvsvn", 0, "least security version of the product")
+	f.addFlags(set, "the client")
+	set.StringVar(&f.heap, "heap", "", "SCONE_HEAP with which the measurement was taken (default: as the policy says, else not known)")
+	set.StringVar(&f.dlopen, "dlopen", "", "SCONE_ALLOW_DLOPEN with which the measurement was taken: 0, 1 or 2")
+	set.StringVar(&f.namespace, "client-namespace", "", "Kubernetes namespace in which it runs; --namespace is that of the release")
 	set.StringArrayVar(&f.platforms, "platforms", nil, "platform IDs of the machines on which it may run (default: those of the release, also later ones)")
 	set.StringArrayVar(&f.command, "command", nil, "the program, then an argument each time that it is repeated (default: the client's name)")
 	set.StringVar(&f.directory, "pwd", "", "directory in which it starts")
 	set.StringArrayVar(&f.environment, "env", nil, "NAME=VALUE that it sees, and nothing else; no secrets; may be repeated")
 	set.StringArrayVar(&f.fromHost, "host-env", nil, "NAME=DEFAULT: a variable that it takes from the host; may be repeated")
-	set.StringArrayVar(&f.given, "file", nil, "FORM=PATH or FORM:ACCOUNT=PATH: what CAS puts there; forms are "+forms()+"; may be repeated (default: ca, certificate, key and my.cnf in /run/confidb)")
-	f.is = set.Changed
-}
-
-func forms() string {
-	var all []string
-	for _, form := range topology.Forms() {
-		all = append(all, string(form))
-	}
-	return strings.Join(all, ", ")
+	set.StringArrayVar(&f.files, "file", nil, "FORM=PATH or FORM:ACCOUNT=PATH: what CAS puts there; forms are "+topology.FormNames()+"; may be repeated (default: ca, certificate, key and my.cnf in /run/confidb)")
 }
 
 // Resolve returns the client of a name. Where nothing is said now, it is as it was; before is
@@ -56,16 +42,19 @@ func (f *Application) Resolve(name string, before *topology.Application) (topolo
 	if before != nil {
 		c = *before
 	}
-	for _, set := range []func(*topology.Application) error{f.enclaves, f.machines, f.variables, f.files} {
-		if err := set(&c); err != nil {
-			return c, err
+	enclaves, err := f.values()
+	if err != nil {
+		return c, err
+	}
+	if f.given("mrenclave") || f.given("mrsigner") {
+		c.MRENCLAVEs, c.Signer = enclaves.MRENCLAVEs, enclaves.Signer
+	}
+	for _, one := range f.rest(&c) {
+		if f.given(one.flag) {
+			if err := one.set(); err != nil {
+				return c, cli.NewUsageError("--%s: %w", one.flag, err)
+			}
 		}
-	}
-	if f.is("command") {
-		c.Command = f.command
-	}
-	if f.is("pwd") {
-		c.Directory = f.directory
 	}
 	if len(c.MRENCLAVEs) == 0 && c.Signer == nil {
 		return c, cli.NewUsageError("want --mrenclave, or --mrsigner: without one anybody could be the client")
@@ -73,82 +62,23 @@ func (f *Application) Resolve(name string, before *topology.Application) (topolo
 	return c, nil
 }
 
-func (f *Application) enclaves(c *topology.Application) (err error) {
-	if f.is("mrenclave") || f.is("mrsigner") {
-		c.MRENCLAVEs, c.Signer = nil, nil
-	}
-	if c.MRENCLAVEs == nil {
-		if c.MRENCLAVEs, err = each("--mrenclave", f.mrenclaves, sgx.ParseMeasurement); err != nil {
-			return err
-		}
-	}
-	if !f.is("mrsigner") {
-		return nil
-	}
-	if !f.is("isvprodid") || !f.is("min-isvsvn") {
-		return cli.NewUsageError("--mrsigner needs --isvprodid and --min-isvsvn: whatever else the signer has signed could be the client")
-	}
-	m, err := sgx.ParseMeasurement(f.mrsigner)
-	if err != nil {
-		return cli.NewUsageError("--mrsigner: %w", err)
-	}
-	c.Signer = &attest.SignerReference{MRSIGNER: m, ISVProdID: f.isvProdID, MinISVSVN: f.minISVSVN}
-	return nil
+// setting is what a flag makes of a client.
+type setting struct {
+	flag string
+	set  func() error
 }
 
-func (f *Application) machines(c *topology.Application) error {
-	if !f.is("platforms") {
-		return nil
+// rest is what the flags beside those of the enclaves make of a client.
+func (f *Application) rest(c *topology.Application) []setting {
+	return []setting{
+		{"heap", func() (err error) { c.Settings.Heap = f.heap; _, err = policy.HeapBytes(f.heap); return err }},
+		{"dlopen", func() error { c.Settings.Dlopen = f.dlopen; return policy.CheckDlopen(f.dlopen) }},
+		{"client-namespace", func() error { c.Namespace = f.namespace; return topology.CheckNamespace(f.namespace) }},
+		{"command", func() error { c.Command = f.command; return nil }},
+		{"pwd", func() error { c.Directory = f.directory; return nil }},
+		{"env", func() (err error) { c.Environment, err = topology.ParseVariables(f.environment); return err }},
+		{"host-env", func() (err error) { c.FromHost, err = topology.ParseVariables(f.fromHost); return err }},
+		{"file", func() (err error) { c.Files, err = topology.ParseFiles(f.files); return err }},
+		{"platforms", func() (err error) { c.Platforms, err = platform.ParseLists(f.platforms); return err }},
 	}
-	c.Platforms = nil
-	for _, text := range f.platforms {
-		ids, err := platform.ParseList(text)
-		if err != nil {
-			return cli.NewUsageError("--platforms: %w", err)
-		}
-		c.Platforms = append(c.Platforms, ids...)
-	}
-	return nil
-}
-
-func (f *Application) variables(c *topology.Application) error {
-	for flag, one := range map[string]struct {
-		texts []string
-		into  *map[string]string
-	}{"env": {f.environment, &c.Environment}, "host-env": {f.fromHost, &c.FromHost}} {
-		if !f.is(flag) {
-			continue
-		}
-		*one.into = map[string]string{}
-		for i, text := range one.texts {
-			name, value, ok := strings.Cut(text, "=")
-			if !ok || name == "" || strings.ContainsAny(name, " $@\\") || strings.Contains(value, "$$") { // the rest may be a secret, so it is not shown
-				return cli.NewUsageError("--%s: number %d is not NAME=VALUE", flag, i+1)
-			}
-			(*one.into)[name] = value
-		}
-	}
-	return nil
-}
-
-func (f *Application) files(c *topology.Application) error {
-	if !f.is("file") {
-		return nil
-	}
-	c.Files = map[string]topology.Given{}
-	for _, text := range f.given {
-		left, at, _ := strings.Cut(text, "=")
-		form, account, _ := strings.Cut(left, ":")
-		if !slices.Contains(topology.Forms(), topology.Form(form)) {
-			return cli.NewUsageError("--file: got the form %.40q, want one of %s", form, forms())
-		}
-		if err := topology.CheckPath(at); err != nil {
-			return cli.NewUsageError("--file %s: %w", form, err)
-		}
-		if _, twice := c.Files[at]; twice {
-			return cli.NewUsageError("--file: got %s twice", at)
-		}
-		c.Files[at] = topology.Given{Form: topology.Form(form), Account: account}
-	}
-	return nil
 }

@@ -13,33 +13,49 @@ import (
 // Enclave are the flags that say which enclave is expected, and which deviations are
 // tolerated by name.
 type Enclave struct {
-	mrenclaves                  []string
-	mrsigner                    string
-	isvProdID, minISVSVN        uint16
+	reference
 	acceptTCB, acceptAdvisories []string
 	allowDebug                  bool
-	given                       func(flag string) bool
+}
+
+// reference are the flags that say by which measurements, or by which signer, enclaves are
+// known.
+type reference struct {
+	mrenclaves           []string
+	mrsigner             string
+	isvProdID, minISVSVN uint16
+	given                func(flag string) bool
+}
+
+// addFlags registers the flags; who is whose enclave it is.
+func (r *reference) addFlags(flags *pflag.FlagSet, who string) {
+	flags.StringSliceVar(&r.mrenclaves, "mrenclave", nil, "measurement that "+who+" may have, 64 hexadecimal digits; may be repeated")
+	flags.StringVar(&r.mrsigner, "mrsigner", "", "signer that "+who+" must have; needs --isvprodid and --min-isvsvn")
+	flags.Uint16Var(&r.isvProdID, "isvprodid", 0, "product of the signer")
+	flags.Uint16Var(&r.minISVSVN, "min-isvsvn", 0, "least security version of the product")
+	r.given = flags.Changed
+}
+
+// values are what the flags say.
+func (r *reference) values() (v attest.ReferenceValues, err error) {
+	if v.MRENCLAVEs, err = each("--mrenclave", r.mrenclaves, sgx.ParseMeasurement); err == nil {
+		v.Signer, err = r.signer()
+	}
+	return v, err
 }
 
 // AddFlags registers the flags.
 func (e *Enclave) AddFlags(flags *pflag.FlagSet) {
-	flags.StringSliceVar(&e.mrenclaves, "mrenclave", nil, "measurement that the enclave may have, 64 hexadecimal digits; may be repeated")
-	flags.StringVar(&e.mrsigner, "mrsigner", "", "signer that the enclave must have; needs --isvprodid and --min-isvsvn")
-	flags.Uint16Var(&e.isvProdID, "isvprodid", 0, "product of the signer")
-	flags.Uint16Var(&e.minISVSVN, "min-isvsvn", 0, "least security version of the product")
+	e.addFlags(flags, "the enclave")
 	flags.StringSliceVar(&e.acceptTCB, "accept-tcb", nil, "TCB statuses that are tolerated beside UpToDate, by name")
 	flags.StringSliceVar(&e.acceptAdvisories, "accept-advisory", nil, "advisories of Intel that are tolerated, by name")
 	flags.BoolVar(&e.allowDebug, "allow-debug-enclave", false, "tolerate an enclave whose memory the host can read")
-	e.given = flags.Changed
 }
 
 // Resolve returns the policy that the flags are.
 func (e *Enclave) Resolve() (p attest.Policy, err error) {
 	p.AllowDebugEnclave = e.allowDebug
-	if p.ReferenceValues.MRENCLAVEs, err = each("--mrenclave", e.mrenclaves, sgx.ParseMeasurement); err != nil {
-		return p, err
-	}
-	if p.ReferenceValues.Signer, err = e.signer(); err != nil {
+	if p.ReferenceValues, err = e.values(); err != nil {
 		return p, err
 	}
 	if p.AcceptTCB, err = each("--accept-tcb", e.acceptTCB, parseTolerated); err != nil {
@@ -75,18 +91,18 @@ func parseTolerated(text string) (status sgx.TCBStatus, err error) {
 	return status, nil
 }
 
-func (e *Enclave) signer() (*attest.SignerReference, error) {
-	switch signer := e.given("mrsigner"); {
-	case signer && !(e.given("isvprodid") && e.given("min-isvsvn")):
+func (r *reference) signer() (*attest.SignerReference, error) {
+	switch signer := r.given("mrsigner"); {
+	case signer && !(r.given("isvprodid") && r.given("min-isvsvn")):
 		return nil, cli.NewUsageError("--mrsigner: want --isvprodid and --min-isvsvn as well: a signer makes many products and versions")
-	case !signer && (e.given("isvprodid") || e.given("min-isvsvn")):
+	case !signer && (r.given("isvprodid") || r.given("min-isvsvn")):
 		return nil, cli.NewUsageError("--isvprodid and --min-isvsvn: want --mrsigner as well")
 	case !signer:
 		return nil, nil
 	}
-	m, err := sgx.ParseMeasurement(e.mrsigner)
+	m, err := sgx.ParseMeasurement(r.mrsigner)
 	if err != nil {
 		return nil, cli.NewUsageError("--mrsigner: %w", err)
 	}
-	return &attest.SignerReference{MRSIGNER: m, ISVProdID: e.isvProdID, MinISVSVN: e.minISVSVN}, nil
+	return &attest.SignerReference{MRSIGNER: m, ISVProdID: r.isvProdID, MinISVSVN: r.minISVSVN}, nil
 }

@@ -1,6 +1,7 @@
 package scripttest
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/yaml"
 
@@ -38,10 +40,12 @@ type machines struct {
 	Hang        string `json:"hang"`
 }
 
-// apiServer serves the machines of today. It has no secrets, and nothing can be
+// apiServer serves the machines of today. It has no secrets but Helm's, and nothing can be
 // changed in it.
 type apiServer struct {
 	today atomic.Pointer[machinestest.Cluster]
+	// helm are the Secrets in which Helm keeps its releases.
+	helm  atomic.Pointer[corev1.SecretList]
 	asked io.Writer
 }
 
@@ -103,7 +107,11 @@ func (a *apiServer) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		rw.WriteHeader(http.StatusForbidden)
 	case strings.HasSuffix(r.URL.Path, "/secrets"):
 		rw.Header().Set("Content-Type", "application/json")
-		fmt.Fprint(rw, `{"kind":"SecretList","apiVersion":"v1","metadata":{},"items":[]}`)
+		list := &corev1.SecretList{TypeMeta: metav1.TypeMeta{Kind: "SecretList", APIVersion: "v1"}, Items: []corev1.Secret{}}
+		if kept := a.helm.Load(); kept != nil && selector.Matches(labels.Set(kept.Items[0].Labels)) {
+			list = kept
+		}
+		_ = json.NewEncoder(rw).Encode(list) // whoever asked may have left
 	case r.URL.Path == "/api/v1/nodes" && !selector.Empty():
 		selected(c.Nodes, selector).ServeHTTP(rw, r)
 	default:

@@ -13,6 +13,7 @@
 //	pcs [FLAGS]                  start Intel's service for collateral, or change it
 //	cluster FILE                 start an API server with these machines, or change it
 //	release NAME CLIENT DATABASE leave what install leaves: two sessions and a record
+//	installed NAME [FILE]        leave what an installation of our chart records, with applications
 //	asked cas|cluster|pcs        print what one of them was asked
 //
 // Programs run in the process of the test, in the folder of the story and with the
@@ -76,7 +77,7 @@ func Run(t *testing.T, p *Program, update bool) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			tool: succeed(tool), "exits": exits,
 			"cas": inWorld((*world).startCAS), "report": inWorld((*world).saveReport), "mint": inWorld((*world).mint), "pcs": inWorld((*world).servePCS),
-			"cluster": inWorld((*world).serveCluster), "release": inWorld((*world).leaveRelease), "asked": inWorld((*world).printAsked),
+			"cluster": inWorld((*world).serveCluster), "release": inWorld((*world).leaveRelease), "installed": inWorld((*world).leaveInstalled), "asked": inWorld((*world).printAsked),
 		},
 	})
 }

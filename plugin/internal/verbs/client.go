@@ -2,6 +2,7 @@ package verbs
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,7 +17,7 @@ import (
 
 // NewClient returns the commands about the clients of the user's own.
 func NewClient(env *cli.Env) *cobra.Command {
-	return env.Group("client", newClientChange(env, "client add", (*clientChange).add), newClientList(env),
+	return env.Group("client", newClientChange(env, "client add", (*clientChange).add), newClientList(env), newClientShow(env),
 		newClientChange(env, "client update", (*clientChange).update), newClientChange(env, "client remove", (*clientChange).remove))
 }
 
@@ -31,7 +32,7 @@ type clientChange struct {
 
 func newClientChange(env *cli.Env, name string, change func(*clientChange, topology.Applications) (topology.Applications, error)) *cobra.Command {
 	o := &clientChange{Install: newInstall(env), verb: name, change: change}
-	return env.Command(cli.Verb{Name: name, Args: cli.Exactly(2, "the names of one release and of one client"), Patience: 10 * time.Minute, Run: o.run, Flags: func(set *pflag.FlagSet) {
+	return env.Command(cli.Verb{Name: name, Args: ofOneClient(0), Patience: 10 * time.Minute, Run: o.run, Flags: func(set *pflag.FlagSet) {
 		if name != "client remove" {
 			o.client.AddFlags(set)
 			set.StringVar(&o.What.Accounts, "accounts", "", "file with the databases and accounts of your own applications (default: as at the last run)")
@@ -106,25 +107,47 @@ func (e *ClientError) Error() string { return "client " + e.Client + " " + e.pro
 // Hint says how to go on.
 func (e *ClientError) Hint() string { return e.hint }
 
-func newClientList(env *cli.Env) *cobra.Command {
-	o := &clientList{env: env}
-	return env.Command(cli.Verb{Name: "client list", Args: cli.Exactly(1, "the name of one release"), Run: o.run, Flags: func(set *pflag.FlagSet) { cli.AddOutput(set, &o.output) }})
-}
-
-// clientList prints who may come in, as it was promised.
-type clientList struct {
+// clientLook are the options of looking at what was promised of clients. Nobody is asked.
+type clientLook struct {
 	env    *cli.Env
 	output string
 }
 
-func (o *clientList) run(_ context.Context, arguments []string) error {
-	known, err := OpenRelease(o.env, arguments[0])
-	if err != nil {
-		return err
-	}
-	guests, err := known.Promised.Wanted().Guests()
-	if err != nil {
-		return err
-	}
-	return printers.Print(o.env.Out, o.output, printers.NewClients(known.Promised, guests))
+// newClientList prints who may come in.
+func newClientList(env *cli.Env) *cobra.Command {
+	o := &clientLook{env: env}
+	return o.verb("client list", cli.Exactly(1, "the name of one release"), func(known *OpenedRelease, _ []string) error {
+		guests, err := known.Promised.Wanted().Guests()
+		if err != nil {
+			return err
+		}
+		return printers.Print(env.Out, o.output, printers.NewClients(known.Promised, guests))
+	})
+}
+
+// newClientShow prints all of one client.
+func newClientShow(env *cli.Env) *cobra.Command {
+	o := &clientLook{env: env}
+	return o.verb("client show", ofOneClient(0), func(known *OpenedRelease, arguments []string) error {
+		d, err := known.Promised.Details(arguments[1])
+		if err != nil {
+			return err
+		}
+		return printers.Print(env.Out, o.output, printers.NewClient(known.Promised, d))
+	})
+}
+
+// ofOneClient wants a release and one of its clients, and as many files.
+func ofOneClient(files int) cobra.PositionalArgs {
+	return cli.Exactly(2+files, "the names of one release and of one client"+strings.Repeat(", and one file or -", files))
+}
+
+func (o *clientLook) verb(name string, arguments cobra.PositionalArgs, run func(*OpenedRelease, []string) error) *cobra.Command {
+	return o.env.Command(cli.Verb{Name: name, Args: arguments, Run: func(_ context.Context, arguments []string) error {
+		known, err := OpenRelease(o.env, arguments[0])
+		if err != nil {
+			return err
+		}
+		return run(known, arguments)
+	}, Flags: func(set *pflag.FlagSet) { cli.AddOutput(set, &o.output) }})
 }
