@@ -127,7 +127,7 @@ func (a Applications) Guests() ([]Guest, error) {
 	}
 	var guests []Guest
 	for _, c := range a.Clients {
-		g := Guest{Client: c.Name, Who: c.Who()}
+		g := Guest{Client: c.Name, Who: c.Who(), Namespace: c.Namespace}
 		for _, account := range all.Of(c.Name) {
 			g.Accounts = append(g.Accounts, GuestAccount{account.Name, account.Identity(), account.CommonName(), accounts.Said(account.Rights), account.Limits})
 		}
@@ -140,8 +140,10 @@ func (a Applications) Guests() ([]Guest, error) {
 type Guest struct {
 	Client string `json:"client"`
 	// Who says which enclaves may be it, and on which machines.
-	Who      string         `json:"who"`
-	Accounts []GuestAccount `json:"accounts"`
+	Who string `json:"who"`
+	// Namespace is the Kubernetes namespace in which it runs; empty was not said.
+	Namespace string         `json:"namespace,omitempty"`
+	Accounts  []GuestAccount `json:"accounts"`
 }
 
 // GuestAccount is an account of a client.

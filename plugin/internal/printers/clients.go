@@ -35,6 +35,7 @@ func (d Clients) Text(p *Page) {
 	}
 	for _, c := range d.Clients {
 		p.Wrap(c.Client+": ", c.Who)
+		p.Parts("  %s ", "in the namespace", c.Namespace)
 		for _, a := range c.Accounts {
 			p.account("  as the account ", a)
 		}
@@ -121,39 +122,27 @@ func spaced[T any](all []T, word func(T) string) string {
 
 // Accounts is an accounts document that was read. Nothing in it is simulated or not.
 type Accounts struct {
-	Kind      string            `json:"kind"`
-	File      string            `json:"file"`
-	Databases []string          `json:"databases"`
-	Accounts  []DocumentAccount `json:"accounts"`
-}
-
-// DocumentAccount is an account in words.
-type DocumentAccount struct {
-	Name   string   `json:"name"`
-	Client string   `json:"client"`
-	Rights string   `json:"rights"`
-	Limits []string `json:"limits"`
+	Kind string `json:"kind"`
+	File string `json:"file"`
+	accounts.Listing
 }
 
 // NewAccounts makes the document of an accounts document that was read from a file.
 func NewAccounts(file string, d *accounts.Document) Accounts {
-	a := Accounts{Kind: "confidb.accounts-check/v1", File: file, Databases: []string{}, Accounts: []DocumentAccount{}}
-	for _, one := range d.Databases {
-		a.Databases = append(a.Databases, one.Name)
-	}
-	for _, one := range d.Accounts {
-		a.Accounts = append(a.Accounts, DocumentAccount{one.Name, one.Client, accounts.Said(one.Rights), append([]string{}, one.Limits...)})
-	}
-	return a
+	return Accounts{"confidb.accounts-check/v1", file, d.Listing()}
 }
 
 func (d Accounts) head() Head { return Head{Kind: d.Kind} }
 
 // Text says who may do what.
 func (d Accounts) Text(p *Page) {
-	p.Line("%s is a valid %s.", d.File, accounts.Kind)
+	p.Wrap("", d.File+" is a valid "+accounts.Kind+".")
 	p.Section("Databases", d.Databases...)
 	for _, a := range d.Accounts {
-		p.Section("Account "+check.Said(a.Name)+" of client "+a.Client, append(strings.Split(a.Rights, "; "), a.Limits...)...)
+		p.Gap()
+		p.Wrap("", "Account "+check.Said(a.Name)+" of client "+a.Client)
+		for _, line := range append(strings.Split(a.Rights, "; "), a.Limits...) {
+			p.Wrap("  ", line)
+		}
 	}
 }
