@@ -48,7 +48,7 @@ type Application struct {
 	// host, with what it is without.
 	Environment map[string]string `json:"environment,omitempty"`
 	FromHost    map[string]string `json:"fromHost,omitempty"`
-	// Files are what CAS gives it, by path.
+	// Files are what CAS gives it, by path, or InEnvironment.
 	Files map[string]Given `json:"files"`
 }
 
@@ -57,26 +57,6 @@ type Given struct {
 	Form Form `json:"form"`
 	// Account may be empty where the client has only one.
 	Account string `json:"account,omitempty"`
-}
-
-// Form is what a file says.
-type Form string
-
-// The forms.
-const (
-	FormCA          Form = "ca"
-	FormCertificate Form = "certificate"
-	FormKey         Form = "key"
-	FormPassword    Form = "password"
-	FormOptions     Form = "my.cnf"
-	FormGo          Form = "go-dsn"
-	FormURL         Form = "url"
-	FormJSON        Form = "json"
-)
-
-// Forms are all, in an order for people.
-func Forms() []Form {
-	return []Form{FormCA, FormCertificate, FormKey, FormPassword, FormOptions, FormGo, FormURL, FormJSON}
 }
 
 // GivenByDefault are the files of a client that names none.
@@ -320,12 +300,9 @@ func (c Application) session(r *Release, all *accounts.Document) (string, error)
 	if c.Directory != "" {
 		fmt.Fprintf(&b, "    pwd: %s\n", flow(c.Directory))
 	}
-	environment := maps.Clone(c.Environment)
-	for name, without := range c.FromHost {
-		if environment == nil {
-			environment = map[string]string{}
-		}
-		environment[`\@\@`+name] = without
+	environment, err := c.environment(r.Host, mine)
+	if err != nil {
+		return "", err
 	}
 	if len(environment) > 0 {
 		fmt.Fprintf(&b, "    environment: %s\n", flow(environment))
@@ -338,6 +315,9 @@ func (c Application) session(r *Release, all *accounts.Document) (string, error)
 	fmt.Fprintf(&b, "    platforms: [%s]\n", strings.ReplaceAll(joined(platforms), ",", ", "))
 	fmt.Fprintf(&b, "images:\n  - name: %s\n    injection_files:\n", c.Name)
 	for _, at := range slices.Sorted(maps.Keys(c.Files)) {
+		if at == InEnvironment {
+			continue
+		}
 		content, err := c.content(at, r.Host, mine)
 		if err != nil {
 			return "", err
@@ -384,37 +364,104 @@ func flow(value any) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// content is what the file at a path says.
-func (c Application) content(at, host string, mine []accounts.Account) (string, error) {
+// environment is all that the program sees: what the user says, what comes from the host, and
+// what CAS fills in.
+func (c Application) environment(host string, mine []accounts.Account) (map[string]string, error) {
+	all := map[string]string{}
+	maps.Copy(all, c.Environment)
+	for name, without := range c.FromHost {
+		all[`\@\@`+name] = without
+	}
+	given, ok := c.Files[InEnvironment]
+	if !ok {
+		return all, nil
+	}
+	if given.Form != FormEnvironment {
+		return nil, fmt.Errorf("client %s: the form %s is a file: want its path, and not %s", c.Name, given.Form, InEnvironment)
+	}
+	account, err := c.account(InEnvironment, mine)
+	if err != nil {
+		return nil, err
+	}
+	connection, err := c.connection(InEnvironment, host, account)
+	if err == nil {
+		err = connection.check(FormJSON) // no reader of .env files is between
+	}
+	if err != nil {
+		return nil, fmt.Errorf("client %s: %s: %w", c.Name, InEnvironment, err)
+	}
+	for name, value := range connection.variables() {
+		_, ours := all[name]
+		if _, hosts := all[`\@\@`+name]; ours || hosts {
+			return nil, fmt.Errorf("client %s: the variable %s is that of the form %s, and another", c.Name, name, FormEnvironment)
+		}
+		all[name] = value
+	}
+	return all, nil
+}
+
+// account is that of a file.
+func (c Application) account(at string, mine []accounts.Account) (accounts.Account, error) {
 	given := c.Files[at]
 	of := slices.IndexFunc(mine, func(a accounts.Account) bool { return a.Name == given.Account })
 	switch {
-	case given.Account == "" && len(mine) == 1:
+	case given.Account == "" && (len(mine) == 1 || given.Form == FormCA):
 		of = 0
-	case given.Account == "" && given.Form != FormCA:
-		return "", fmt.Errorf("client %s: file %s: say of which of its %d accounts it is", c.Name, at, len(mine))
-	case given.Account != "" && of < 0:
-		return "", fmt.Errorf("client %s: file %s: the account %q does not belong to it", c.Name, at, given.Account)
+	case given.Account == "":
+		return accounts.Account{}, fmt.Errorf("client %s: file %s: say of which of its %d accounts it is", c.Name, at, len(mine))
+	case of < 0:
+		return accounts.Account{}, fmt.Errorf("client %s: file %s: the account %q does not belong to it", c.Name, at, given.Account)
 	}
-	if given.Form == FormCA {
-		return "$$SCONE::ca:crt$$", nil
-	}
-	account := mine[of]
+	return mine[of], nil
+}
+
+// placeholder is what a file of one secret holds; empty for other forms.
+func (f Form) placeholder(account accounts.Account) string {
 	id := account.Identity()
-	password := "$$SCONE::" + id + "_password:hex$$"
-	switch given.Form {
+	switch f {
+	case FormCA:
+		return "$$SCONE::ca:crt$$"
 	case FormCertificate:
-		return "$$SCONE::" + id + ":crt$$", nil
+		return "$$SCONE::" + id + ":crt$$"
 	case FormKey:
-		return "$$SCONE::" + id + "_key:pem$$", nil
+		return "$$SCONE::" + id + "_key:pem$$"
 	case FormPassword:
-		return password, nil
+		return "$$SCONE::" + id + "_password:hex$$"
+	case FormPKCS12:
+		return "$$SCONE::" + id + ":pkcs12-with-private-key$$"
 	}
-	paths, err := c.paths(at, given)
+	return ""
+}
+
+// content is what the file at a path says.
+func (c Application) content(at, host string, mine []accounts.Account) (string, error) {
+	account, err := c.account(at, mine)
 	if err != nil {
 		return "", err
 	}
-	return given.Form.settings(connection{host, account.Name, password, firstDatabase(account), paths})
+	form := c.Files[at].Form
+	if text := form.placeholder(account); text != "" {
+		return text, nil
+	}
+	connection, err := c.connection(at, host, account)
+	if err != nil {
+		return "", err
+	}
+	text, err := form.settings(connection)
+	if err != nil {
+		return "", fmt.Errorf("client %s: file %s: %w", c.Name, at, err)
+	}
+	return text, nil
+}
+
+// connection is what the file at a path, or the environment, is to say.
+func (c Application) connection(at, host string, account accounts.Account) (connection, error) {
+	texts := map[Form]string{}
+	for _, form := range []Form{FormCA, FormCertificate, FormKey} {
+		texts[form] = strings.TrimSuffix(form.placeholder(account), "$$") + "|escape(json)$$"
+	}
+	paths, err := c.paths(at)
+	return connection{host, account.Name, FormPassword.placeholder(account), firstDatabase(account), paths, texts}, err
 }
 
 // firstDatabase is where the account begins: the only database that it has rights in.
@@ -426,24 +473,27 @@ func firstDatabase(a accounts.Account) string {
 	return all[0]
 }
 
-// paths are where the CA, the certificate and the key of the same account are.
-func (c Application) paths(of string, given Given) ([3]string, error) {
-	var all [3]string
-	for i, form := range []Form{FormCA, FormCertificate, FormKey} {
+// paths are where the files are that the one at a path names, of the same account.
+func (c Application) paths(of string) (map[Form]string, error) {
+	given, all := c.Files[of], map[Form]string{}
+	for _, form := range given.Form.names() {
 		for _, at := range slices.Sorted(maps.Keys(c.Files)) {
-			if f := c.Files[at]; all[i] == "" && f.Form == form && (form == FormCA || f.Account == given.Account) {
-				all[i] = at
+			if f := c.Files[at]; all[form] == "" && f.Form == form && (form == FormCA || f.Account == given.Account) {
+				all[form] = at
 			}
 		}
-		if all[i] == "" {
+		if all[form] == "" {
 			return all, fmt.Errorf("client %s: file %s, %s: it names the file of the form %s, which the client does not have", c.Name, of, given.Form, form)
 		}
 	}
 	return all, nil
 }
 
-// CheckPath says what is wrong with the path of a file, if anything.
+// CheckPath says what is wrong with the path of a file, if anything. InEnvironment is one.
 func CheckPath(at string) error {
+	if at == InEnvironment {
+		return nil
+	}
 	if !path.IsAbs(at) || path.Clean(at) != at || at == "/" || strings.ContainsAny(at, "$@\\") || strings.ContainsFunc(at, document.Invisible) {
 		return fmt.Errorf("got the path %q, want one from / on, without .., $, @ and \\", document.Clip(at))
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/confidb/confidb/pkg/lab/pkcs12"
 	"github.com/confidb/confidb/pkg/session"
 )
 
@@ -40,7 +41,7 @@ func encodings(kind session.Kind) map[string]encoding {
 		return map[string]encoding{
 			"": ownPEM, "crt": ownPEM, "crt:pem": ownPEM, ".crt": ownPEM, "crt:der": ownDER,
 			"privatekey": keyPEM, "privatekey:pem": keyPEM, "privatekey:pkcs8:pem": keyPEM, ".key": keyPEM, "privatekey:der": keyDER,
-			"chain": chainPEM, ".chain": olderChain,
+			"chain": chainPEM, ".chain": olderChain, "pkcs12-with-private-key": archive,
 		}
 	}
 	return nil
@@ -111,6 +112,14 @@ func keyPEM(s *secret) ([]byte, error) {
 		return nil, err
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+}
+
+// archive has the empty text as its password.
+func archive(s *secret) ([]byte, error) {
+	if s.key == nil {
+		return nil, errors.New("the certificate came without its private key")
+	}
+	return pkcs12.Encode(s.key, append([]*x509.Certificate{s.certificate}, s.chain...)...)
 }
 
 func publicDER(s *secret) ([]byte, error) { return x509.MarshalPKIXPublicKey(s.public) }
