@@ -23,10 +23,11 @@ build: modules ## build the programs into bin/
 test: modules ## run every test: unit, race, then end to end on the real cluster
 	@scripts/test
 
-unit: modules ## run the unit tests, pkg/sgx against oasis-core, and those of the application
+unit: modules ## run the unit tests, pkg/sgx against oasis-core, of the application, and of the drivers of clients
 	$(GOTEST) $(call packages,./...)
 	cd test/oracle && $(GOTEST) ./...
 	cd test/apps/tokenizer && $(GOTEST) $(if $(WITHOUT_MARIADB),-skip OnMariaDB) ./...
+	cd test/clients && $(GOTEST) $(if $(WITHOUT_MARIADB)$(WITHOUT_CLIENTS),-skip OnMariaDB) ./...
 	scripts/taste >/dev/null 2>&1 || scripts/taste
 
 race: modules ## run the tests of packages with goroutines of ours under the race detector
@@ -41,13 +42,14 @@ cover: modules ## print the statement coverage of each package of the product, a
 	@go run ./test/cover .cover.out
 
 lint: modules ## check the sources: gofmt, go vet, staticcheck
-	@unformatted=$$(gofmt -l cmd internal pkg plugin test *.go 2>/dev/null); [ -z "$$unformatted" ] || { echo "not gofmt'ed: $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l cmd examples internal pkg plugin test *.go 2>/dev/null); [ -z "$$unformatted" ] || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	go vet ./...
 	go vet -tags e2e ./test/...
 	@said=$$(GOBIN=$(CURDIR)/.tools go install $(STATICCHECK) 2>&1) || { echo "$$said"; exit 1; }
 	.tools/staticcheck ./...
 	cd test/oracle && go vet ./... && ../../.tools/staticcheck ./...
 	cd test/apps/tokenizer && go vet ./... && ../../../.tools/staticcheck ./...
+	cd test/clients && go vet ./... && go vet ../../examples/clients/client.go && ../../.tools/staticcheck ./...
 
 demo: ## the main job on the embedded lab, from nothing to a proven database
 	@scripts/demo
@@ -77,4 +79,4 @@ bench-lab: build ## the part of bench that needs the lab
 	$(GOTEST) -tags e2e -run '^$$' -bench LabUp -benchtime 1x -timeout 40m ./test/e2e
 
 modules: ## fetch the Go modules, and say nothing unless that fails
-	@scripts/modules . test/oracle test/apps/tokenizer
+	@scripts/modules . test/oracle test/apps/tokenizer test/clients

@@ -34,13 +34,13 @@ func encodings(kind session.Kind) map[string]encoding {
 			"base32": text(base32.StdEncoding.EncodeToString), "base32nopad": text(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString),
 		}
 	case session.PrivateKey:
-		return map[string]encoding{"": keyPEM, "pem": keyPEM, "pkcs8:pem": keyPEM, "der": keyDER}
+		return map[string]encoding{"": keyPEM, "pem": keyPEM, "pkcs8:pem": keyPEM, "der": keyDER, "pkcs8:der": keyDER}
 	case session.PublicKey:
 		return map[string]encoding{"spki:pem": publicPEM, "spki:der": publicDER}
 	case session.X509, session.X509CA:
 		return map[string]encoding{
 			"": ownPEM, "crt": ownPEM, "crt:pem": ownPEM, ".crt": ownPEM, "crt:der": ownDER,
-			"privatekey": keyPEM, "privatekey:pem": keyPEM, "privatekey:pkcs8:pem": keyPEM, ".key": keyPEM, "privatekey:der": keyDER,
+			"privatekey": keyPEM, "privatekey:pem": keyPEM, "privatekey:pkcs8:pem": keyPEM, ".key": keyPEM, "privatekey:der": keyDER, "privatekey:pkcs8:der": keyDER,
 			"chain": chainPEM, ".chain": olderChain, "pkcs12-with-private-key": archive,
 		}
 	}
