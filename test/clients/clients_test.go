@@ -313,6 +313,7 @@ func TestOnMariaDB(t *testing.T) {
 // clearServer says that it has no TLS, and remembers who logs in nevertheless.
 type clearServer struct {
 	net.Listener
+	serving     sync.WaitGroup
 	mutex       sync.Mutex
 	connections int
 	clear       []string
@@ -332,7 +333,10 @@ func listen(t *testing.T) *clearServer {
 			if err != nil {
 				return
 			}
-			go s.serve(c)
+			s.mutex.Lock()
+			s.connections++
+			s.serving.Go(func() { s.serve(c) })
+			s.mutex.Unlock()
 		}
 	}()
 	return s
@@ -347,15 +351,15 @@ func (s *clearServer) serve(c net.Conn) {
 	n, err := c.Read(packet)
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	s.connections++
 	if err == nil && n > 36 { // longer than a request for TLS
 		s.clear = append(s.clear, fmt.Sprintf("%q", packet[:n]))
 	}
 }
 
-// said says what is wrong with what the client did.
+// said says what is wrong with what a client did that has ended.
 func (s *clearServer) said() string {
 	s.Close()
+	s.serving.Wait() // the client has ended
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	switch {
