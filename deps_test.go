@@ -67,7 +67,7 @@ func floors() [][]room {
 		{{typed, "plugin/confidb", ""}, {typed, "plugin/scone", ""}},
 		{{aside, "pkg/lab", ""}},
 		{{start, "cmd", ""}},
-		{{aside, ".", ""}, {aside, "plugin/internal/scripttest", ""}, {aside, "test", ""}, {aside, "examples", ""}, {aside, "scripts", ""}},
+		{{aside, ".", ""}, {aside, "plugin/internal/scripttest", ""}, {aside, "test", ""}, {aside, "scripts", ""}},
 	}
 }
 
@@ -153,7 +153,7 @@ func sources(t *testing.T) []source {
 			return nil
 		}
 		s := source{file: file, folder: path.Dir(file)}
-		s.test = strings.HasSuffix(file, "_test.go") || within(s.folder, "test") || within(s.folder, "examples")
+		s.test = strings.HasSuffix(file, "_test.go") || within(s.folder, "test")
 		if s.text, err = os.ReadFile(file); err != nil {
 			return err
 		}

@@ -239,7 +239,7 @@ func build(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
 	var all sync.WaitGroup
-	for _, command := range []*exec.Cmd{exec.Command("javac", "-J-XX:TieredStopAtLevel=1", "-d", folder, examples+"Client.java"), exec.Command("go", "build", "-trimpath", "-o", folder+"/client", examples+"client.go")} {
+	for _, command := range []*exec.Cmd{exec.Command("javac", "-J-XX:TieredStopAtLevel=1", "-d", folder, examples+"Client.java"), exec.Command("go", "build", "-trimpath", "-o", folder+"/client", "./client")} {
 		all.Go(func() {
 			if said, err := command.CombinedOutput(); err != nil {
 				t.Errorf("%v: %v: %s", command, err, said)

@@ -1,7 +1,5 @@
-//go:build ignore
-
-// Client connects with Go's MySQL driver.
-// usage: go run client.go FILE CA CERTIFICATE KEY, of the form go-dsn
+// Client connects with Go's MySQL driver. It is the example for the form go-dsn.
+// usage: client FILE CA CERTIFICATE KEY, of the form go-dsn
 package main
 
 import (
