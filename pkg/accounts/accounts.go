@@ -25,7 +25,7 @@ type Document struct {
 // Database is one that the session makes, and never drops.
 type Database struct {
 	Name string
-	// CharacterSet and Collation are MariaDB's words; empty leaves them to the server.
+	// CharacterSet and Collation are MariaDB's words. Neither is empty.
 	CharacterSet, Collation string
 }
 
@@ -123,11 +123,15 @@ func (a Account) CommonName() string {
 }
 
 // Promised is the account as the database must have it. One that is locked belongs to a
-// client that is not there yet.
+// client that is not there yet; nobody has a password for it, either.
 func (a Account) Promised(locked bool) promise.Account {
+	password := promise.Method{Plugin: promise.NativePlugin, Given: true, Secret: "SCONE::" + a.Identity() + "_password:hex"}
+	if locked {
+		password = promise.Method{Plugin: promise.NativePlugin, Given: true, Unusable: true, Stored: promise.NoHash}
+	}
 	p := promise.Account{
 		Name:    promise.Name{User: a.Name, Host: "%"},
-		Methods: []promise.Method{{Plugin: promise.NativePlugin, Given: true, Secret: "SCONE::" + a.Identity() + "_password:hex"}},
+		Methods: []promise.Method{password},
 		Require: promise.Require{Level: "SPECIFIED", Subject: "/CN=" + a.CommonName(), Issuer: "/CN=" + Issuer},
 		Locked:  locked, Limits: slices.Clone(a.Limits), Rights: slices.Clone(a.Rights),
 	}

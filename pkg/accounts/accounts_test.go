@@ -2,6 +2,7 @@ package accounts_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -140,6 +141,11 @@ func TestRefused(t *testing.T) {
 		"a limit of none":          {head + "accounts: [{name: a, client: b, limits: {max-user-connections: 0}, privileges: []}]\n", "want a number from 1"},
 		"a negative limit":         {head + "accounts: [{name: a, client: b, limits: {max-user-connections: -1}, privileges: []}]\n", "want a number from 1"},
 		"a foreign collation":      {head + "databases: [{name: a, character-set: latin1, collation: utf8mb4_bin}]\n", "want one of the character set latin1"},
+		"a set that is none":       {head + "databases: [{name: a, character-set: utf9}]\n", "a character set of MariaDB 10.11"},
+		"a collation of nothing":   {head + "databases: [{name: a, collation: utf8mb4_0900_ai_ci}]\n", "want one of the character set utf8mb4"},
+		"a collation misspelt":     {head + "databases: [{name: a, collation: utf8mb_bin}]\n", "a collation of MariaDB 10.11"},
+		"a collation of several":   {head + "databases: [{name: a, collation: uca1400_ai_ci}]\n", "its character-set beside it"},
+		"one that latin1 lacks":    {head + "databases: [{name: a, character-set: latin1, collation: uca1400_ai_ci}]\n", "want one of the character set latin1"},
 		"SQL in a character set":   {head + "databases: [{name: a, character-set: 'utf8; DROP'}]\n", "the name of a character set"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,6 +157,91 @@ func TestRefused(t *testing.T) {
 				t.Errorf("got %v\nwant %s", err, c.want)
 			}
 		})
+	}
+}
+
+// TestCharactersAreSaidInFull: what is not written follows from what is, and has one name.
+func TestCharactersAreSaidInFull(t *testing.T) {
+	for written, want := range map[string]accounts.Database{
+		"":                          {CharacterSet: "utf8mb4", Collation: "utf8mb4_general_ci"},
+		", character-set: latin1":   {CharacterSet: "latin1", Collation: "latin1_swedish_ci"},
+		", character-set: binary":   {CharacterSet: "binary", Collation: "binary"},
+		", collation: utf8_bin":     {CharacterSet: "utf8mb3", Collation: "utf8mb3_bin"},
+		", character-set: utf8":     {CharacterSet: "utf8mb3", Collation: "utf8mb3_general_ci"},
+		", collation: cp1251_bin":   {CharacterSet: "cp1251", Collation: "cp1251_bin"},
+		", collation: thai_520_w2":  {},
+		", collation: utf8mb4_bin ": {CharacterSet: "utf8mb4", Collation: "utf8mb4_bin"},
+		", character-set: utf16, collation: uca1400_spanish2_nopad_as_cs": {CharacterSet: "utf16", Collation: "utf16_uca1400_spanish2_nopad_as_cs"},
+	} {
+		d, err := accounts.Parse("a", []byte("kind: confidb.accounts/v1\ndatabases: [{name: a"+written+"}]\n"))
+		if want.Name = "a"; want.CharacterSet == "" {
+			if err == nil {
+				t.Errorf("%q: got %+v, want that it is refused", written, d.Databases)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%q: %v", written, err)
+		} else if d.Databases[0] != want {
+			t.Errorf("%q: got %+v, want %+v", written, d.Databases[0], want)
+		}
+	}
+}
+
+// TestChangesInWords: each kind of change is said, once, and nothing else is.
+func TestChangesInWords(t *testing.T) {
+	state := func(text string, clients ...string) accounts.State {
+		return accounts.State{Document: parsed(t, "kind: confidb.accounts/v1\n"+text), There: func(c string) bool { return slices.Contains(clients, c) }}
+	}
+	const one = "databases: [{name: shop}]\naccounts: [{name: a, client: web, limits: {max-user-connections: 5}, privileges: [{database: shop, grant: [SELECT, INSERT]}, {database: shop, procedure: Clean, grant: [EXECUTE]}]}]\n"
+	base := state(one, "web")
+	swap := func(pairs ...string) accounts.State { return state(strings.NewReplacer(pairs...).Replace(one), "web") }
+	for name, c := range map[string]struct {
+		to   accounts.State
+		want []string
+	}{
+		"nothing":              {state(one, "web"), nil},
+		"the same otherwise":   {swap("Clean", "CLEAN", "[SELECT, INSERT]", "[insert, select, SELECT]", "name: shop", "name: shop, collation: utf8mb4_general_ci"), nil},
+		"a client is gone":     {state(one), nil}, // is said of the client
+		"a database":           {swap("[{name: shop}", "[{name: shop}, {name: b}"), []string{`database "b" is made, with characters utf8mb4 utf8mb4_general_ci`}},
+		"characters":           {swap("name: shop", "name: shop, character-set: ascii"), []string{`database "shop": characters ascii ascii_general_ci, after utf8mb4 utf8mb4_general_ci`}},
+		"a right more":         {swap("INSERT", "INSERT, DELETE"), []string{`account "a" gains DELETE ON "shop".*`}},
+		"a right less":         {swap(", INSERT", ""), []string{`account "a" loses INSERT ON "shop".*`}},
+		"another routine":      {swap("Clean", "other"), []string{`account "a" gains EXECUTE ON PROCEDURE "shop"."other"`, `account "a" loses EXECUTE ON PROCEDURE "shop"."clean"`}},
+		"another limit":        {swap("5", "6"), []string{`account "a" has limits MAX_USER_CONNECTIONS 6, after MAX_USER_CONNECTIONS 5`}},
+		"no limit":             {swap("limits: {max-user-connections: 5}, ", ""), []string{`account "a" has limits none, after MAX_USER_CONNECTIONS 5`}},
+		"a client that is not": {swap("client: web", "client: batch"), []string{`account "a" belongs to client batch, and no longer to web`, `account "a" is locked until client batch is added`}},
+		"another account": {swap("name: a", "name: b"), []string{`account "a" of client web is removed, with its rights: SELECT, INSERT ON "shop".*; EXECUTE ON PROCEDURE "shop"."clean"`,
+			`account "b" of client web is new, with these rights: SELECT, INSERT ON "shop".*; EXECUTE ON PROCEDURE "shop"."clean"`, `account "b" has limits MAX_USER_CONNECTIONS 5`}},
+		"one that is locked": {state(strings.Replace(one, "accounts: [", "accounts: [{name: b, client: batch, privileges: []}, ", 1), "web"), []string{`account "b" of client batch is new, with these rights: none`, `account "b" is locked until client batch is added`}},
+	} {
+		if diff := cmp.Diff(c.want, accounts.Compare(base, c.to).Words()); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", name, diff)
+		}
+	}
+	back := accounts.Compare(swap("client: web", "client: batch"), base).Words()
+	if diff := cmp.Diff([]string{`account "a" belongs to client web, and no longer to batch`, `account "a" is no longer locked`}, back); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestALockedAccountHasNoPassword: that of a client that is not there is none that anybody
+// could have, beside the lock.
+func TestALockedAccountHasNoPassword(t *testing.T) {
+	d := parsed(t, accounts.Example())
+	locked := d.SQL(func(string) bool { return false })
+	if strings.Contains(locked, "$$") || strings.Count(locked, "IDENTIFIED VIA mysql_native_password USING 'invalid' REQUIRE SUBJECT") != len(d.Accounts) || strings.Count(locked, "ACCOUNT LOCK") != len(d.Accounts) {
+		t.Errorf("got %s", locked)
+	}
+	if open := d.SQL(everybody); strings.Contains(open, "invalid") || strings.Contains(open, "LOCK") {
+		t.Errorf("got %s", open)
+	}
+	promised := d.Accounts[0].Promised(true)
+	for what, got := range map[string]promise.Account{"a password": d.Accounts[0].Promised(false), "no password": {Name: promised.Name}} {
+		got.Locked, got.Require, got.Limits, got.Rights = true, promised.Require, promised.Limits, promised.Rights
+		if differences := promised.Differences(&got); len(differences) != 1 || !strings.Contains(differences[0], "authentication") {
+			t.Errorf("%s: got %q", what, differences)
+		}
 	}
 }
 

@@ -23,49 +23,158 @@ func (e *DroppedError) Hint() string {
 // Follow refuses a document that cannot come after another: no database is dropped.
 func (d *Document) Follow(before *Document) error {
 	for _, old := range before.Databases {
-		if !slices.ContainsFunc(d.Databases, func(one Database) bool { return one.Name == old.Name }) {
+		if d.database(old.Name) == nil {
 			return &DroppedError{old.Name}
 		}
 	}
 	return nil
 }
 
-// Changes says in words who gains or loses what from one document to the next.
-func Changes(from, to *Document) []string {
-	var all []string
-	say := func(format string, arguments ...any) { all = append(all, fmt.Sprintf(format, arguments...)) }
+// State is a document, and which of its clients there are. The accounts of others are locked.
+type State struct {
+	*Document
+	There func(client string) bool
+}
+
+// Changes are what a database holds otherwise in one state than in the one before. The zero
+// value is nothing.
+type Changes struct {
+	Databases []DatabaseChange
+	// Accounts are those that are removed, and then the others in the order of the document.
+	Accounts []AccountChange
+}
+
+// DatabaseChange is a database that is made, or whose new tables have other characters.
+type DatabaseChange struct {
+	Before *Database // nil if it is made
+	After  Database
+}
+
+// AccountChange is an account that is made, removed, or not as before.
+type AccountChange struct {
+	Name string
+	// Before and After are nil if there was, or is, no such account.
+	Before, After *Account
+	// WasLocked and IsLocked mean that nobody could, and can, log in. They are false for an
+	// account that there is not.
+	WasLocked, IsLocked bool
+	// Gained and Lost are all rights of one that is made, or removed.
+	Gained, Lost []promise.Right
+}
+
+// Compare says what changes from one state to the next.
+func Compare(from, to State) Changes {
+	var all Changes
 	for _, d := range to.Databases {
-		at := slices.IndexFunc(from.Databases, func(old Database) bool { return old.Name == d.Name })
-		switch {
-		case at < 0:
-			say("database %q is made", d.Name)
-		case from.Databases[at] != d:
-			say("database %q: characters %s, after %s", d.Name, d.characters(), from.Databases[at].characters())
+		if before := from.database(d.Name); before == nil || *before != d {
+			all.Databases = append(all.Databases, DatabaseChange{before, d})
 		}
 	}
-	for _, a := range from.Accounts {
-		if to.account(a.Name) == nil {
-			say("account %q of client %s is removed, with its rights: %s", a.Name, a.Client, Said(a.Rights))
+	for i := range from.Accounts {
+		if old := &from.Accounts[i]; to.account(old.Name) == nil {
+			all.Accounts = append(all.Accounts, changed(from, to, old, nil))
 		}
 	}
-	for _, a := range to.Accounts {
-		old := from.account(a.Name)
-		if old == nil {
-			say("account %q of client %s is new, with these rights: %s", a.Name, a.Client, Said(a.Rights))
-			continue
+	for i := range to.Accounts {
+		a := &to.Accounts[i]
+		if c := changed(from, to, from.account(a.Name), a); c.differs() {
+			all.Accounts = append(all.Accounts, c)
 		}
-		if old.Client != a.Client {
-			say("account %q belongs to client %s, and no longer to %s", a.Name, a.Client, old.Client)
+	}
+	return all
+}
+
+func changed(from, to State, before, after *Account) AccountChange {
+	c := AccountChange{Before: before, After: after}
+	var had, has []promise.Right
+	if before != nil {
+		c.Name, c.WasLocked, had = before.Name, !from.There(before.Client), before.held()
+	}
+	if after != nil {
+		c.Name, c.IsLocked, has = after.Name, !to.There(after.Client), after.held()
+	}
+	c.Gained, c.Lost = without(has, had), without(had, has)
+	return c
+}
+
+// differs reports whether there is a change at all.
+func (c AccountChange) differs() bool {
+	return c.Before == nil || c.After == nil || c.WasLocked != c.IsLocked || len(c.Gained)+len(c.Lost) > 0 ||
+		c.Before.Client != c.After.Client || !slices.Equal(c.Before.Limits, c.After.Limits)
+}
+
+// held are the rights of an account, each once, as MariaDB tells them apart: routines without
+// regard to case.
+func (a *Account) held() []promise.Right {
+	var all []promise.Right
+	for _, r := range a.Rights {
+		if r.Kind == promise.OnFunction || r.Kind == promise.OnProcedure {
+			r.Object = strings.ToLower(r.Object)
 		}
-		if before, after := strings.Join(old.Limits, ", "), strings.Join(a.Limits, ", "); before != after {
-			say("account %q: limits %s, after %s", a.Name, orNone(after), orNone(before))
+		if !slices.Contains(all, r) {
+			all = append(all, r)
 		}
-		if gained := without(a.Rights, old.Rights); len(gained) > 0 {
-			say("account %q gains %s", a.Name, Said(gained))
+	}
+	return all
+}
+
+// Words say the changes, who gains or loses what.
+func (c Changes) Words() []string {
+	var all []string
+	for _, d := range c.Databases {
+		all = append(all, d.words())
+	}
+	for _, a := range c.Accounts {
+		all = append(all, a.words()...)
+	}
+	return all
+}
+
+func (c DatabaseChange) words() string {
+	if c.Before == nil {
+		return fmt.Sprintf("database %q is made, with characters %s", c.After.Name, c.After.characters())
+	}
+	return fmt.Sprintf("database %q: characters %s, after %s", c.After.Name, c.After.characters(), c.Before.characters())
+}
+
+// words say what changes for one account. That all accounts of a client are locked with it is
+// said of the client.
+func (c AccountChange) words() []string {
+	var all []string
+	say := func(format string, arguments ...any) {
+		all = append(all, fmt.Sprintf("account %q ", c.Name)+fmt.Sprintf(format, arguments...))
+	}
+	switch {
+	case c.After == nil:
+		say("of client %s is removed, with its rights: %s", c.Before.Client, Said(c.Lost))
+		return all
+	case c.Before == nil:
+		say("of client %s is new, with these rights: %s", c.After.Client, Said(c.Gained))
+		if len(c.After.Limits) > 0 {
+			say("has limits %s", strings.Join(c.After.Limits, ", "))
 		}
-		if lost := without(old.Rights, a.Rights); len(lost) > 0 {
-			say("account %q loses %s", a.Name, Said(lost))
+		if c.IsLocked {
+			say("is locked until client %s is added", c.After.Client)
 		}
+		return all
+	}
+	if c.Before.Client != c.After.Client {
+		say("belongs to client %s, and no longer to %s", c.After.Client, c.Before.Client)
+		if c.IsLocked && !c.WasLocked {
+			say("is locked until client %s is added", c.After.Client)
+		}
+		if !c.IsLocked && c.WasLocked {
+			say("is no longer locked")
+		}
+	}
+	if before, after := strings.Join(c.Before.Limits, ", "), strings.Join(c.After.Limits, ", "); before != after {
+		say("has limits %s, after %s", orNone(after), orNone(before))
+	}
+	if len(c.Gained) > 0 {
+		say("gains %s", Said(c.Gained))
+	}
+	if len(c.Lost) > 0 {
+		say("loses %s", Said(c.Lost))
 	}
 	return all
 }
@@ -78,9 +187,15 @@ func (d *Document) account(name string) *Account {
 	return &d.Accounts[at]
 }
 
-func (d Database) characters() string {
-	return orNone(strings.TrimSpace(d.CharacterSet + " " + d.Collation))
+func (d *Document) database(name string) *Database {
+	at := slices.IndexFunc(d.Databases, func(one Database) bool { return one.Name == name })
+	if at < 0 {
+		return nil
+	}
+	return &d.Databases[at]
 }
+
+func (d Database) characters() string { return d.CharacterSet + " " + d.Collation }
 
 func orNone(text string) string {
 	if text == "" {

@@ -8,7 +8,8 @@ const example = `# Which databases your applications have, and what each of them
 # whose enclave gets the certificate for it.
 kind: confidb.accounts/v1
 
-# Made where they are not there yet, and never dropped.
+# Made where they are not there yet, and never dropped. The characters of new tables are
+# these at each start: without any, utf8mb4 with utf8mb4_general_ci.
 databases:
   - name: shop
     character-set: utf8mb4
@@ -24,12 +25,14 @@ accounts:
       max-connections-per-hour: 5000
       max-statement-time: 30 # seconds
     # In MariaDB's words. There are no rights on the whole server, no GRANT OPTION and
-    # no wildcards.
+    # no wildcards. A table, column or routine need not be there yet: the right holds from
+    # when it is made, and stays when it is dropped. Nothing else gives or takes a right:
+    # who makes a routine (CREATE ROUTINE) may call it only with EXECUTE.
     privileges:
       - database: shop # all of its tables, also those that are made later
         grant: [SELECT, INSERT, CREATE]
       - database: shop
-        table: cards # need not be there yet
+        table: cards
         grant: [DELETE]
       - database: shop
         table: cards

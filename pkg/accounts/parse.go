@@ -83,12 +83,7 @@ func (d decoder) database(into *Database) document.Field {
 		})),
 		"character-set": d.Matching(&into.CharacterSet, `^[a-z][a-z0-9]{0,31}$`, "the name of a character set, such as utf8mb4"),
 		"collation":     d.Matching(&into.Collation, `^[a-z][a-z0-9_]{0,63}$`, "the name of a collation, such as utf8mb4_unicode_ci"),
-	}, func(n *document.Node, path string) {
-		set, _, _ := strings.Cut(into.Collation, "_")
-		if into.Collation != "" && into.CharacterSet != "" && set != into.CharacterSet && !strings.HasPrefix(into.Collation, "uca1400") {
-			d.Fail(n, document.Member(path, "collation"), "got %q, want one of the character set %s", into.Collation, into.CharacterSet)
-		}
-	})
+	}, func(n *document.Node, path string) { d.characters(into, n, path) })
 }
 
 func (d decoder) account(into *Account) document.Field {

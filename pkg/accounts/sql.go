@@ -48,24 +48,18 @@ func blocks(statements []string) [][]string {
 
 // statements make a database, and give it its characters, also one that is there.
 func (d Database) statements() []string {
-	all := []string{"CREATE DATABASE IF NOT EXISTS " + quoted(d.Name)}
-	var characters string
-	if d.CharacterSet != "" {
-		characters += " CHARACTER SET " + d.CharacterSet
-	}
-	if d.Collation != "" {
-		characters += " COLLATE " + d.Collation
-	}
-	if characters != "" {
-		all = append(all, "ALTER DATABASE "+quoted(d.Name)+characters)
-	}
-	return all
+	return []string{"CREATE DATABASE IF NOT EXISTS " + quoted(d.Name),
+		"ALTER DATABASE " + quoted(d.Name) + " CHARACTER SET " + d.CharacterSet + " COLLATE " + d.Collation}
 }
 
 func (a Account) statements(locked bool) []string {
 	p := a.Promised(locked)
 	name := quoted(p.Name.User) + "@'%'"
-	made := "CREATE OR REPLACE USER " + name + " IDENTIFIED BY '$$" + p.Methods[0].Secret + "$$' REQUIRE SUBJECT '" + p.Require.Subject + "' AND ISSUER '" + p.Require.Issuer + "'"
+	by := "BY '$$" + p.Methods[0].Secret + "$$'"
+	if locked {
+		by = "VIA " + promise.NativePlugin + " USING '" + promise.NoHash + "'"
+	}
+	made := "CREATE OR REPLACE USER " + name + " IDENTIFIED " + by + " REQUIRE SUBJECT '" + p.Require.Subject + "' AND ISSUER '" + p.Require.Issuer + "'"
 	if len(p.Limits) > 0 {
 		made += " WITH " + strings.Join(p.Limits, " ")
 	}

@@ -33,43 +33,125 @@ func (v invented) some(all []string) string {
 // inYAML is a name in YAML.
 func inYAML(name string) string { return "'" + strings.ReplaceAll(name, "'", "''") + "'" }
 
-func (v invented) document() string {
-	names := []string{"a", "it's", `say "x"`, "back`tick", "select", "größe", strings.Repeat("字", 51), "a b", "a_b", "ab", "1", "a;b", "--", "END", "x,y", "(", "#"}
-	v.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
-	databases := slices.Clone(names[:1+v.IntN(3)])
+// strange are names that break careless SQL, in another order each time.
+func (v invented) strange() []string {
+	all := []string{"a", "it's", `say "x"`, "back`tick", "select", "größe", strings.Repeat("字", 51), "a b", "a_b", "ab", "1", "a;b", "--", "END", "x,y", "(", "#"}
+	v.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all
+}
+
+// draft is a document before it is written down.
+type draft struct {
+	databases []drafted
+	accounts  []drafted
+}
+
+// drafted is one item of it: its name, its other keys, and its privileges.
+type drafted struct {
+	name, keys, limits string
+	privileges         []string
+}
+
+func (d draft) text() string {
 	text := "kind: confidb.accounts/v1\ndatabases:\n"
-	for _, name := range databases {
-		text += "  - {name: " + inYAML(name) + v.of([]string{"", ", character-set: latin1", ", character-set: utf8mb4, collation: utf8mb4_bin", ", collation: utf8mb4_unicode_ci"}) + "}\n"
+	for _, one := range d.databases {
+		text += "  - {name: " + inYAML(one.name) + one.keys + "}\n"
 	}
 	text += "accounts:\n"
-	v.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
-	for _, name := range names[:1+v.IntN(4)] {
-		text += "  - name: " + inYAML(name) + "\n    client: " + v.of([]string{"web", "batch"}) + "\n"
-		if v.IntN(2) == 0 {
-			text += fmt.Sprintf("    limits: {%s: %d}\n", v.of([]string{"max-user-connections", "max-queries-per-hour", "max-updates-per-hour", "max-connections-per-hour", "max-statement-time"}), 1+v.IntN(1000))
-		}
-		text += "    privileges:\n"
-		for i := range 1 + v.IntN(4) {
-			database := inYAML(v.of(append(slices.Clone(databases), "app")))
-			object := inYAML(v.of(names) + fmt.Sprint(i))
-			if strings.Contains(object, "字") {
-				object = inYAML("t" + fmt.Sprint(i))
-			}
-			switch v.IntN(5) {
-			case 0:
-				text += "      - {database: " + database + ", grant: " + v.some(promise.Privileges(promise.OnDatabase)) + "}\n"
-			case 1:
-				text += "      - {database: " + database + ", table: " + object + ", grant: " + v.some(promise.Privileges(promise.OnTable)) + "}\n"
-			case 2:
-				text += "      - {database: " + database + ", table: " + object + ", columns: " + v.some([]string{"a", "größe", "'it''s'"}) + ", grant: " + v.some(promise.Privileges(promise.OnColumn)) + "}\n"
-			case 3:
-				text += "      - {database: " + database + ", procedure: " + object + ", grant: " + v.some(promise.Privileges(promise.OnProcedure)) + "}\n"
-			case 4:
-				text += "      - {database: " + database + ", function: " + object + ", grant: [ALL]}\n"
-			}
-		}
+	for _, a := range d.accounts {
+		text += "  - name: " + inYAML(a.name) + "\n    client: " + a.keys + "\n    limits: {" + a.limits + "}\n    privileges: [" + strings.Join(a.privileges, ", ") + "]\n"
 	}
 	return text
+}
+
+func (v invented) draft() draft {
+	var d draft
+	for _, name := range v.strange()[:1+v.IntN(3)] {
+		d.databases = append(d.databases, drafted{name: name, keys: v.characters()})
+	}
+	for _, name := range v.strange()[:1+v.IntN(4)] {
+		d.accounts = append(d.accounts, v.account(d, name))
+	}
+	return d
+}
+
+// altered is a document that can follow another: it has all of its databases.
+func (v invented) altered(d draft) draft {
+	next := draft{databases: slices.Clone(d.databases)}
+	for i := range next.databases {
+		if v.IntN(3) == 0 {
+			next.databases[i].keys = v.characters()
+		}
+	}
+	if name := v.strange()[0]; !slices.ContainsFunc(next.databases, func(o drafted) bool { return o.name == name }) {
+		next.databases = append(next.databases, drafted{name: name, keys: v.characters()})
+	}
+	for _, a := range d.accounts {
+		switch v.IntN(6) {
+		case 0: // removed
+			continue
+		case 1:
+			a.keys = v.client()
+		case 2:
+			a.limits = v.limits()
+		case 3:
+			a.privileges = a.privileges[v.IntN(len(a.privileges)+1):]
+		case 4:
+			a.privileges = append(slices.Clone(a.privileges), v.privilege(next, len(a.privileges)))
+		}
+		next.accounts = append(next.accounts, a)
+	}
+	for _, name := range v.strange()[:1+v.IntN(2)] {
+		if !slices.ContainsFunc(next.accounts, func(o drafted) bool { return strings.EqualFold(o.name, name) }) {
+			next.accounts = append(next.accounts, v.account(next, name))
+		}
+	}
+	v.Shuffle(len(next.accounts), func(i, j int) { next.accounts[i], next.accounts[j] = next.accounts[j], next.accounts[i] })
+	return next
+}
+
+func (v invented) characters() string {
+	return v.of([]string{"", ", character-set: latin1", ", character-set: utf8", ", character-set: utf8mb4, collation: utf8mb4_bin", ", collation: utf8mb4_unicode_ci", ", character-set: utf8mb4, collation: uca1400_ai_ci", ", collation: binary"})
+}
+
+func (v invented) client() string { return v.of([]string{"web", "batch", "other"}) }
+
+func (v invented) limits() string {
+	if v.IntN(2) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s: %d", v.of([]string{"max-user-connections", "max-queries-per-hour", "max-updates-per-hour", "max-connections-per-hour", "max-statement-time"}), 1+v.IntN(1000))
+}
+
+func (v invented) account(d draft, name string) drafted {
+	a := drafted{name: name, keys: v.client(), limits: v.limits()}
+	for i := range 1 + v.IntN(4) {
+		a.privileges = append(a.privileges, v.privilege(d, i))
+	}
+	return a
+}
+
+// privilege is an entry of an account; its number keeps the names of routines apart.
+func (v invented) privilege(d draft, number int) string {
+	databases := []string{"app"}
+	for _, one := range d.databases {
+		databases = append(databases, one.name)
+	}
+	database, object := inYAML(v.of(databases)), inYAML(v.strange()[0]+fmt.Sprint(number))
+	if strings.Contains(object, "字") {
+		object = inYAML("t" + fmt.Sprint(number))
+	}
+	switch v.IntN(5) {
+	case 0:
+		return "{database: " + database + ", grant: " + v.some(promise.Privileges(promise.OnDatabase)) + "}"
+	case 1:
+		return "{database: " + database + ", table: " + object + ", grant: " + v.some(promise.Privileges(promise.OnTable)) + "}"
+	case 2:
+		return "{database: " + database + ", table: " + object + ", columns: " + v.some([]string{"a", "größe", "'it''s'"}) + ", grant: " + v.some(promise.Privileges(promise.OnColumn)) + "}"
+	case 3:
+		return "{database: " + database + ", procedure: " + object + ", grant: " + v.some(promise.Privileges(promise.OnProcedure)) + "}"
+	}
+	return "{database: " + database + ", function: " + object + ", grant: [ALL]}"
 }
 
 // TestAccountsDocuments: what the database holds after a start is what the document says,
@@ -80,7 +162,7 @@ func TestAccountsDocuments(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := invented{rand.New(rand.NewPCG(seed, 1))}
 	for i := range 12 {
-		text := random.document()
+		text := random.draft().text()
 		if _, err := accounts.Parse("accounts", []byte(text)); err != nil {
 			t.Fatalf("%v in\n%s", err, text)
 		}

@@ -49,9 +49,18 @@ type Method struct {
 	// Secret is the placeholder that the whole password consists of, without its dollars:
 	// SCONE::name:hex. Empty means that it is not known.
 	Secret string `json:"secret"`
+	// Unusable means that no password is the right one.
+	Unusable bool `json:"unusable"`
 	// Stored is what the server keeps of the password. It never leaves the program.
 	Stored Hidden `json:"-"`
 }
+
+// NoHash is what MariaDB keeps in the place of a password that nobody can have, as its
+// installer does.
+const NoHash = "invalid"
+
+// unusable reports whether what a plugin keeps is of no password.
+func unusable(plugin, stored string) bool { return plugin == NativePlugin && stored == NoHash }
 
 // Hidden is a text that is compared and never shown.
 type Hidden string
@@ -278,8 +287,12 @@ func (r Require) String() string {
 func plugins(methods []Method) string {
 	var all []string
 	for _, m := range methods {
-		if all = append(all, m.Plugin); !m.Given {
+		all = append(all, m.Plugin)
+		switch {
+		case !m.Given:
 			all[len(all)-1] += " without password"
+		case m.Unusable:
+			all[len(all)-1] += " with what no password is"
 		}
 	}
 	return strings.Join(all, " or ")

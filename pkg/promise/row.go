@@ -93,7 +93,7 @@ func (p *privileges) account(n Name) *Account {
 		if m == (rowMethod{}) && len(a.Methods) > 0 {
 			continue // an empty alternative stands for the first method
 		}
-		a.Methods = append(a.Methods, Method{Plugin: strings.ToLower(m.Plugin), Given: m.Secret != "", Stored: Hidden(m.Secret)})
+		a.Methods = append(a.Methods, Method{Plugin: strings.ToLower(m.Plugin), Given: m.Secret != "", Unusable: unusable(m.Plugin, m.Secret), Stored: Hidden(m.Secret)})
 	}
 	return a
 }

@@ -96,7 +96,7 @@ func methods(c *cursor) []Method {
 	}
 	if c.accept("BY", "PASSWORD") {
 		stored := c.text()
-		return []Method{{Plugin: NativePlugin, Given: stored != "", Stored: Hidden(stored)}}
+		return []Method{{Plugin: NativePlugin, Given: stored != "", Unusable: unusable(NativePlugin, stored), Stored: Hidden(stored)}}
 	}
 	if c.accept("BY") {
 		return []Method{password(c)}
@@ -129,7 +129,7 @@ func method(c *cursor) Method {
 		return m
 	}
 	stored := c.text()
-	m.Given, m.Stored = stored != "", Hidden(stored)
+	m.Given, m.Unusable, m.Stored = stored != "", unusable(plugin, stored), Hidden(stored)
 	if strings.Contains(stored, placeholder) {
 		m.Stored = ""
 	}

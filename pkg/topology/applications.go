@@ -174,7 +174,7 @@ func (a Applications) Changes(to Applications) []string {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	all := accounts.Changes(before, after)
+	all := accounts.Compare(accounts.State{Document: before, There: a.there}, accounts.State{Document: after, There: to.there}).Words()
 	for _, c := range a.Clients {
 		if !to.there(c.Name) {
 			all = append(all, fmt.Sprintf("client %s is no longer admitted: its accounts are locked, its connections end, and nobody gets what it logged in with", c.Name))
