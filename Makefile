@@ -69,6 +69,7 @@ golden: ## rewrite the golden files from what the code says now
 bench: build ## measure: quotes, start of the program, lab up, install to verified
 	$(GOTEST) -run '^$$' -bench . ./pkg/sgx
 	$(GOTEST) -run '^$$' -bench Growth -benchtime 1x ./pkg/lint
+	$(GOTEST) -run '^$$' -bench Clients -benchtime 3x ./pkg/deploy
 	cd test/oracle && $(GOTEST) -run '^$$' -bench . ./...
 	@if lab=$$(test/cluster/machine.sh); then $(MAKE) --no-print-directory bench-lab; else echo "not run: the benchmarks on the lab ($$lab)"; fi
 

@@ -41,6 +41,8 @@ type CAS struct {
 	Chain []byte
 	// Answers are the bodies by path; for any other path there is status 404.
 	Answers map[string]string
+	// Hold is called with the path before anything else is answered; nil holds nothing.
+	Hold func(path string)
 	// Rewrite changes a report on its way; nil leaves it.
 	Rewrite func(report []byte) []byte
 
@@ -135,6 +137,9 @@ func (c *CAS) serve(w http.ResponseWriter, r *http.Request) {
 	c.mutex.Lock()
 	c.asked = append(c.asked, r.URL.Path)
 	c.mutex.Unlock()
+	if c.Hold != nil {
+		c.Hold(r.URL.Path)
+	}
 	answer, ok := c.Answers[r.URL.Path]
 	if !ok {
 		http.Error(w, `{"msg":["there is none"]}`, http.StatusNotFound)

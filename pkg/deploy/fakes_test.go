@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,9 +30,10 @@ var errKilled = errors.New("killed")
 // world is everything outside of a story. It writes down what is done, and can stop
 // at any step.
 type world struct {
-	t *testing.T
+	t testing.TB
 	// done is what was done, in order: what changes something, and what is waited for.
-	done []string
+	done  []string
+	mutex *sync.Mutex
 	// killAt is after how many steps everything stops. Zero is never.
 	killAt int
 	// fail makes the step with this text fail.
@@ -58,9 +60,9 @@ type world struct {
 	provenance attest.Provenance
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, fail: map[string]error{}, cas: newFakeCAS(), chart: chartFolder(t), now: time.Date(2026, 11, 27, 3, 0, 0, 5, time.UTC)}
+	w := &world{t: t, mutex: new(sync.Mutex), fail: map[string]error{}, cas: newFakeCAS(), chart: chartFolder(t), now: time.Date(2026, 11, 27, 3, 0, 0, 5, time.UTC)}
 	w.cas.do = w.do
 	return w
 }
@@ -68,6 +70,8 @@ func newWorld(t *testing.T) *world {
 // do is one step.
 func (w *world) do(format string, arguments ...any) error {
 	what := fmt.Sprintf(format, arguments...)
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
 	if w.killAt > 0 && len(w.done) >= w.killAt {
 		return errKilled
 	}
@@ -290,7 +294,7 @@ func (h *fakeHelm) Uninstall(_ context.Context, name string, timeout time.Durati
 // ---- what the user says
 
 // chartFolder writes a chart that runs under a session.
-func chartFolder(t *testing.T) string {
+func chartFolder(t testing.TB) string {
 	t.Helper()
 	folder := t.TempDir()
 	for name, text := range map[string]string{

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/cas"
 	"github.com/confidb/confidb/pkg/manifest"
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/topology"
@@ -293,13 +294,14 @@ func (i *installation) rehearse(ctx context.Context) error {
 		return err
 	}
 	defer closeCAS()
-	for n := range i.release.Members {
-		s := &i.release.Members[n].Session
-		what, err := InspectSession(ctx, c, s)
-		if err != nil {
-			return err
+	members := i.release.Members
+	would, errs := make([]string, len(members)), make([]error, len(members))
+	cas.SideBySide(len(members), func(n int) { would[n], errs[n] = InspectSession(ctx, c, &members[n].Session) })
+	for n, m := range members {
+		if errs[n] != nil {
+			return errs[n]
 		}
-		i.Progress.Step("session %s %s", s.Name, what)
+		i.Progress.Step("session %s %s", m.Session.Name, would[n])
 	}
 	i.Progress.Step("chart %s %s, checked by the API server", i.chart.Name, i.chart.Version)
 	if err := i.render(ctx, i.Helm.DryRunServer); err != nil {
@@ -334,7 +336,8 @@ func (i *installation) carryOut(ctx context.Context) error {
 }
 
 // createSessions makes the CAS hold all sessions. The record is written before the
-// first, so that names are known of which somebody may have been told, and after each.
+// first, so that names are known of which somebody may have been told, and after each that
+// makes another of it.
 func (i *installation) createSessions(ctx context.Context) error {
 	c, closeCAS, err := i.connect(ctx)
 	if err != nil {
@@ -347,19 +350,58 @@ func (i *installation) createSessions(ctx context.Context) error {
 	if err := i.save(i.clusterID, i.release); err != nil {
 		return err
 	}
+	kept := i.askForKept(ctx, c)
 	for n := range i.release.Members {
 		s := &i.release.Members[n].Session
 		i.Progress.Step("session %s", s.Name)
-		did, err := EnsureSession(ctx, c, s)
-		if err != nil {
-			return err
+		done, asked := kept[n]
+		if !asked {
+			done = ensured(ctx, c, s)
 		}
-		i.Progress.Detail(string(did))
-		if err := i.save(i.clusterID, i.release); err != nil {
+		if done.err != nil {
+			return done.err
+		}
+		i.Progress.Detail(string(done.did))
+		if done.learned {
+			err = i.save(i.clusterID, i.release)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// ensurance is how it ended that CAS holds a session, and whether the record is another
+// since.
+type ensurance struct {
+	did     Did
+	learned bool
+	err     error
+}
+
+func ensured(ctx context.Context, c CAS, s *topology.Session) ensurance {
+	before := *s
+	did, err := EnsureSession(ctx, c, s)
+	return ensurance{did, *s != before, err}
+}
+
+// askForKept asks for the sessions that are there and stay as they are, some at a time: of
+// those there is one for each client. Others are made in their order.
+func (i *installation) askForKept(ctx context.Context, c CAS) map[int]ensurance {
+	var kept []int
+	for n, m := range i.release.Members {
+		if m.Session.Hash != "" && m.Session.Next == "" {
+			kept = append(kept, n)
+		}
+	}
+	asked := make([]ensurance, len(kept))
+	cas.SideBySide(len(kept), func(k int) { asked[k] = ensured(ctx, c, &i.release.Members[kept[k]].Session) })
+	all := map[int]ensurance{}
+	for k, n := range kept {
+		all[n] = asked[k]
+	}
+	return all
 }
 
 // apply makes the Helm release. That it began is written down first: a pending release

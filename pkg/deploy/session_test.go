@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/confidb/confidb/pkg/cas"
 	"github.com/confidb/confidb/pkg/deploy"
@@ -23,8 +24,9 @@ func prepared(name string) topology.Session {
 type fakeCAS struct {
 	sessions map[string]session.Stored
 	created  int
-	open     int  // connections
-	lost     bool // the answer to a creation is lost
+	open     int           // connections
+	far      time.Duration // one round trip
+	lost     bool          // the answer to a creation is lost
 	do       func(format string, arguments ...any) error
 }
 
@@ -33,6 +35,7 @@ func newFakeCAS() *fakeCAS {
 }
 
 func (f *fakeCAS) Session(_ context.Context, name string) (*session.Stored, error) {
+	time.Sleep(f.far)
 	if err := f.do("look"); err != nil {
 		return nil, err
 	}
@@ -48,6 +51,7 @@ func (f *fakeCAS) CreateSession(_ context.Context, document []byte) (string, err
 	if err != nil {
 		return "", err
 	}
+	time.Sleep(f.far)
 	if err := f.do("create %d", f.created+1); err != nil {
 		return "", err
 	}

@@ -97,6 +97,7 @@ func (e *SessionError) Hint() string {
 
 // CheckSessions refuses sessions that demand no attested enclave, before they are created.
 func CheckSessions(r *topology.Release) error {
+	r = r.Remembering()
 	for _, m := range r.Members {
 		if m.Role == topology.Namespace {
 			continue

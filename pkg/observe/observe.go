@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/cas"
 	"github.com/confidb/confidb/pkg/contact"
 	"github.com/confidb/confidb/pkg/evidence"
 	"github.com/confidb/confidb/pkg/kube"
@@ -102,9 +103,11 @@ func (o Observer) askCAS(ctx context.Context, promised *topology.Release, seen *
 		return
 	}
 	defer c.Client.Close()
+	held := make([]evidence.Fetched[session.Stored], len(promised.Members))
+	cas.SideBySide(len(held), func(i int) { held[i] = stored(c.Session(ctx, promised.Members[i].Session.Name)) })
 	seen.Sessions = map[string]evidence.Fetched[session.Stored]{}
-	for _, m := range promised.Members {
-		seen.Sessions[m.Session.Name] = stored(c.Session(ctx, m.Session.Name))
+	for i, m := range promised.Members {
+		seen.Sessions[m.Session.Name] = held[i]
 	}
 	database, client := promised.Session(topology.Database), promised.Session(topology.Client)
 	seen.DatabaseCA = evidence.Got(c.PublicValue(ctx, database.Name, database.Hash, topology.SecretCA))

@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -333,6 +334,35 @@ func TestNoSecretIsObserved(t *testing.T) {
 		}
 		if strings.Contains(string(text), key) {
 			t.Errorf("%s: the user's private key is in it", name)
+		}
+	}
+}
+
+// TestSessionsOfManyClients are read side by side: the CAS answers none of them before eight
+// are asked for.
+func TestSessionsOfManyClients(t *testing.T) {
+	s := newScene(t)
+	for i := range 20 {
+		name := fmt.Sprintf("client%d", i)
+		s.promised.Members = append(s.promised.Members, topology.Member{Role: topology.ApplicationRole(name), Session: topology.Session{Name: name, Hash: hash}})
+		s.Answers["/v1/sessions/"+name] = fmt.Sprintf(`{"hash":%q,"session":"name: %s"}`, hash, name)
+	}
+	var asked atomic.Int32
+	enough := make(chan struct{})
+	s.Hold = func(path string) {
+		if strings.HasPrefix(path, "/v1/sessions/") && asked.Add(1) == 8 {
+			close(enough)
+		}
+		select {
+		case <-enough:
+		case <-time.After(20 * time.Second):
+			t.Error("the CAS is asked for one session after the other")
+		}
+	}
+	seen := s.observer().Observe(t.Context(), s.promised)
+	for _, m := range s.promised.Members {
+		if got := seen.Sessions[m.Session.Name]; got.Value.Text != "name: "+m.Session.Name {
+			t.Errorf("session %s: got %+v", m.Session.Name, got)
 		}
 	}
 }

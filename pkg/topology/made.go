@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // makeSessions makes the documents of all members. One that CAS has, or may have, is
@@ -21,18 +22,37 @@ func (r *Release) makeSessions(plan Plan) error {
 	if err != nil {
 		return err
 	}
+	before := sync.OnceValues(func() ([]map[Role]string, error) { return r.before(plan) })
 	for i := range r.Members {
 		m := &r.Members[i]
 		if m.Session.Hash == "" {
 			m.Session.Text = made[m.Role]
 			continue
 		}
-		if m.Session.Next, err = r.next(plan, *m, made[m.Role]); err != nil {
+		if m.Session.Next, err = r.next(*m, made[m.Role], before); err != nil {
 			return err
 		}
 	}
 	r.change(wanted)
 	return nil
+}
+
+// before are the documents of all members as they were, and as a run which did not come to
+// its end would have made them.
+func (r *Release) before(plan Plan) ([]map[Role]string, error) {
+	earlier := []Applications{r.Applications}
+	if r.Changing != nil {
+		earlier = append(earlier, *r.Changing)
+	}
+	var all []map[Role]string
+	for _, applications := range earlier {
+		made, err := r.texts(plan, applications)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, made)
+	}
+	return all, nil
 }
 
 // change notes what the applications shall be, until they are. Those of a release that is
@@ -50,19 +70,18 @@ func (r *Release) change(wanted Applications) {
 // next is the text that shall replace a session, or empty if it is as it shall be. What is
 // recorded must come from applications that there were, or that a run which did not come to
 // its end would have made.
-func (r *Release) next(plan Plan, m Member, wanted string) (string, error) {
+func (r *Release) next(m Member, wanted string, before func() ([]map[Role]string, error)) (string, error) {
+	if m.Session.Text == wanted {
+		return "", nil
+	}
 	if same, err := SameMeaning(m.Session.Text, wanted); same || err != nil {
 		return "", err
 	}
-	earlier := []Applications{r.Applications}
-	if r.Changing != nil {
-		earlier = append(earlier, *r.Changing)
+	earlier, err := before()
+	if err != nil {
+		return "", err
 	}
-	for _, applications := range earlier {
-		made, err := r.texts(plan, applications)
-		if err != nil {
-			return "", err
-		}
+	for _, made := range earlier {
 		if same, err := SameMeaning(m.Session.Text, made[m.Role]); same && err == nil {
 			return wanted, nil
 		}

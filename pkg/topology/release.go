@@ -103,6 +103,31 @@ type Release struct {
 	// Origins says for each input where its value came from.
 	Origins map[string]string `json:"origins"`
 	Trust   attest.Trust      `json:"trust"`
+
+	// Read are recorded sessions as they were read, by name and text, in one run; nil
+	// remembers none.
+	Read map[[2]string]*session.Session `json:"-"`
+}
+
+// Remembering is the same release, which reads each recorded session once: that of a
+// database has its system tables, and is read for each of its clients. It is for one run.
+func (r *Release) Remembering() *Release {
+	c := *r
+	c.Read = map[[2]string]*session.Session{}
+	return &c
+}
+
+// parse reads a recorded session.
+func (r *Release) parse(s Session) (*session.Session, error) {
+	key := [2]string{s.Name, s.Text}
+	if known := r.Read[key]; known != nil {
+		return known, nil
+	}
+	parsed, err := session.Parse(s.Name, []byte(s.Text))
+	if err == nil && r.Read != nil {
+		r.Read[key] = parsed
+	}
+	return parsed, err
 }
 
 // Session returns the session of the member with a role; the zero Session if there is
@@ -221,7 +246,7 @@ func (r *Release) Parsed(name string) (one *session.Session, others []*session.S
 		if m.Session.Text == "" && m.Session.Name != name {
 			continue
 		}
-		parsed, err := session.Parse(m.Session.Name, []byte(m.Session.Text))
+		parsed, err := r.parse(m.Session)
 		switch {
 		case err != nil:
 			return nil, nil, err

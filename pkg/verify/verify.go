@@ -33,7 +33,7 @@ type Result struct {
 // Appraise judges what was fetched against what was promised. memory is what earlier
 // runs have seen, which must not go back.
 func Appraise(promised *topology.Release, memory attest.Memory, seen evidence.Observation) Result {
-	a := &appraisal{promised: promised, memory: memory, seen: seen, simulated: true, unmet: map[string]string{}}
+	a := &appraisal{promised: promised.Remembering(), memory: memory, seen: seen, simulated: true, unmet: map[string]string{}}
 	var findings check.Report
 	for _, l := range links() {
 		findings = append(findings, a.follow(l)...)
