@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -40,14 +41,21 @@ func given(t *testing.T, text string) *accounts.Document {
 // as is a connection of the application that has an account.
 func as(t *testing.T, a accounts.Account) *mysql.Conn {
 	t.Helper()
-	certificate := must[tls.Certificate](t)(server.CA.Client(a.CommonName()))
-	conn, attempt := mysql.Connect(t.Context(), mysql.Login{Address: server.Address, Account: a.Name, Password: server.Passwords["SCONE::"+a.Identity()+"_password:hex"],
-		TLS: &tls.Config{RootCAs: roots(), ServerName: "localhost", Certificates: []tls.Certificate{certificate}}})
+	conn, attempt := applies(t, a)
 	if conn == nil {
 		t.Fatalf("%s: %v", a.Name, attempt.Err)
 	}
 	t.Cleanup(func() { conn.Close() })
 	return conn
+}
+
+// applies logs in with the certificate of an account, and with the password that the session
+// has for it.
+func applies(t *testing.T, a accounts.Account) (*mysql.Conn, mysql.Attempt) {
+	t.Helper()
+	certificate := must[tls.Certificate](t)(server.CA.Client(a.CommonName()))
+	return mysql.Connect(t.Context(), mysql.Login{Address: server.Address, Account: a.Name, Password: server.Passwords["SCONE::"+a.Identity()+"_password:hex"],
+		TLS: &tls.Config{RootCAs: roots(), ServerName: "localhost", Certificates: []tls.Certificate{certificate}}})
 }
 
 // TestRoutinesChangeNobodysRights: who makes a routine gets no right on it by that, and who
@@ -172,6 +180,60 @@ func TestAccountsThatFail(t *testing.T) {
 				t.Errorf("%s, %s: it becomes ready", name, where)
 			}
 		}
+	}
+}
+
+// TestALockedAccountThatIsUnlocked by an insider lets nobody in who has its certificate and
+// the password that it had before, and is named.
+func TestALockedAccountThatIsUnlocked(t *testing.T) {
+	fresh(t)
+	const text = "kind: confidb.accounts/v1\ndatabases: [{name: shop}]\naccounts: [{name: u, client: u, privileges: [{database: shop, grant: [SELECT]}]}]\n"
+	d := given(t, text)
+	as(t, d.Accounts[0])
+	if err := server.Give(topology.Applications{Accounts: text}); err != nil {
+		t.Fatal(err)
+	}
+	wantClean(t, "with a locked account")
+	execute(t, "ALTER USER u@'%' ACCOUNT UNLOCK")
+	if outcome, said, _ := mariadb.Ask(t.Context(), t, goodTarget()).Conclude("acc-04"); outcome != check.Fail || !strings.Contains(said, "locked") {
+		t.Errorf("unlocked: got %v (%s), want fail", outcome, said)
+	}
+	if conn, attempt := applies(t, d.Accounts[0]); conn != nil || !attempt.Denied() {
+		t.Errorf("with the password of before: got stage %v, %v, want that the login is denied", attempt.Stage, attempt.Err)
+	}
+	execute(t, "ALTER USER u@'%' IDENTIFIED BY '"+server.Passwords["SCONE::"+d.Accounts[0].Identity()+"_password:hex"]+"' ACCOUNT LOCK")
+	if outcome, said, _ := mariadb.Ask(t.Context(), t, goodTarget()).Conclude("acc-04"); outcome != check.Fail || !strings.Contains(said, "authentication") {
+		t.Errorf("locked, with a password: got %v (%s), want fail", outcome, said)
+	}
+}
+
+// TestTwentyAccounts: to observe a database with twenty accounts takes at most one and a half
+// times the statements and connections of one with one account.
+func TestTwentyAccounts(t *testing.T) {
+	fresh(t)
+	trips := map[int]int{}
+	for _, n := range []int{1, 20} {
+		text := "kind: confidb.accounts/v1\ndatabases: [{name: shop}]\naccounts:\n"
+		for i := range n {
+			text += fmt.Sprintf("  - {name: a%d, client: c%d, privileges: [{database: shop, grant: [SELECT]}, {database: shop, table: t, columns: [c], grant: [UPDATE]}]}\n", i, i)
+		}
+		given(t, text)
+		count := func() (all int) {
+			rows(t, "SHOW GLOBAL STATUS WHERE Variable_name IN ('Questions', 'Connections')", func(row map[string]string) {
+				all += must[int](t)(strconv.Atoi(row["Value"]))
+			})
+			return all
+		}
+		before := count()
+		report := observe(t, goodTarget())
+		trips[n] = count() - before
+		if finding, _ := report.Find("acc-04"); finding.Outcome != check.Pass {
+			t.Errorf("%d accounts: acc-04: got %v (%s %s)", n, finding.Outcome, finding.Got, finding.Reason)
+		}
+	}
+	t.Logf("statements and connections for one account: %d, for twenty: %d", trips[1], trips[20])
+	if trips[20] > trips[1]*3/2 {
+		t.Errorf("twenty accounts take %d statements and connections, want at most one and a half times the %d of one", trips[20], trips[1])
 	}
 }
 
