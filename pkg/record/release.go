@@ -90,7 +90,14 @@ func (s Store) SaveRelease(cluster string, r *topology.Release) error {
 }
 
 // ErrLocked means that another process works on the same release.
-var ErrLocked = errors.New("another confidb works on this release")
+var ErrLocked error = lockedError{}
+
+type lockedError struct{}
+
+func (lockedError) Error() string { return "another confidb works on this release" }
+
+// Hint says how to go on.
+func (lockedError) Hint() string { return "Wait until it ends, and run this command again." }
 
 // LockRelease keeps other processes of this user from the same release until the
 // returned function is called or the process ends, however it ends.
