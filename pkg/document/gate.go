@@ -34,6 +34,9 @@ type Gate struct {
 	Most int
 	// Want says what an empty document should be, Advice what to do about it.
 	Want, Advice string
+	// Aliases lets anchors, aliases, merges and tags through, for documents of others: of
+	// Kubernetes, whose readers all take them.
+	Aliases bool
 }
 
 // Read returns the document node of the only document in a text. It refuses what one
@@ -64,7 +67,7 @@ func (p *Problems) Read(text []byte, g Gate) *Node {
 		p.syntax(text, err)
 		return nil
 	}
-	walk := values{p, cursor{text: text, line: 1, column: 1}}
+	walk := values{p, cursor{text: text, line: 1, column: 1}, g.Aliases}
 	walk.value(first.Content[0], "", 0)
 	if p.count > before {
 		return nil
@@ -164,7 +167,8 @@ func (p *Problems) syntax(text []byte, err error) {
 // values looks at all values of a document, in the order of its text.
 type values struct {
 	*Problems
-	at cursor
+	at      cursor
+	aliases bool
 }
 
 // value refuses what makes a value something else than what is written at its place.
@@ -174,6 +178,7 @@ func (v *values) value(n *Node, path string, depth int) {
 	case n.Kind != Scalar && depth >= maxDepth:
 		v.Fail(n, "", "got values nested more than %d deep", maxDepth)
 		return
+	case v.aliases:
 	case n.Kind == yaml.AliasNode:
 		v.Fail(n, "", "got the alias *%s, want the value itself", Clip(n.Value)).Advice = starAdvice
 	case n.Anchor != "":
@@ -198,6 +203,7 @@ func (v *values) members(n *Node, path string, depth int) {
 		key, value := n.Content[i], n.Content[i+1]
 		v.value(key, "", depth+1)
 		switch {
+		case v.aliases && key.Tag == "!!merge":
 		case key.Kind != Scalar || IsNull(key):
 			v.Fail(key, path, "got %s as a key, want a word", KindOf(key))
 		case key.Tag == "!!merge":

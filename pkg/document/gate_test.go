@@ -212,3 +212,20 @@ func textAt(lines []string, n *document.Node) string {
 	line := []rune(lines[n.Line-1])
 	return string(line[min(n.Column-1, len(line)):])
 }
+
+// TestAliases: documents of others may have what YAML has for writing a value once, and
+// still no key twice and nothing that is not what it looks like.
+func TestAliases(t *testing.T) {
+	for text, ok := range map[string]bool{
+		"a: &x {b: 1}\nc: *x\n": true, "a: &x {b: 1}\nc: {<<: *x, d: 2}\n": true, "a: !!str 1\n": true, "a: ! x\n": true,
+		"a: 1\na: 2\n": false, "a: *x\n": false, "a: {b: 1, b: 2}\n": false, "a: \u202ex\n": false, "a: 1\n---\nb: 2\n": false, "[a]: 1\n": false,
+	} {
+		loose, strict := &document.Problems{File: "f"}, &document.Problems{File: "f"}
+		if got := loose.Read([]byte(text), document.Gate{Aliases: true}) != nil; got != ok {
+			t.Errorf("%q: let through %v, want %v: %v", text, got, ok, loose.Err())
+		}
+		if strict.Read([]byte(text), document.Gate{}) != nil {
+			t.Errorf("%q is let through without being asked for", text)
+		}
+	}
+}

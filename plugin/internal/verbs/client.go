@@ -1,7 +1,9 @@
 package verbs
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -9,6 +11,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/files"
+	"github.com/confidb/confidb/pkg/manifest"
 	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/flags"
@@ -17,7 +21,7 @@ import (
 
 // NewClient returns the commands about the clients of the user's own.
 func NewClient(env *cli.Env) *cobra.Command {
-	return env.Group("client", newClientChange(env, "client add", (*clientChange).add), newClientList(env), newClientShow(env),
+	return env.Group("client", newClientChange(env, "client add", (*clientChange).add), newClientList(env), newClientShow(env), newClientManifest(env), newClientCheck(env),
 		newClientChange(env, "client update", (*clientChange).update), newClientChange(env, "client remove", (*clientChange).remove))
 }
 
@@ -134,6 +138,58 @@ func newClientShow(env *cli.Env) *cobra.Command {
 			return err
 		}
 		return printers.Print(env.Out, o.output, printers.NewClient(known.Promised, d))
+	})
+}
+
+// newClientManifest prints what the pods of a client need.
+func newClientManifest(env *cli.Env) *cobra.Command {
+	o, at, shape := &clientLook{env: env}, manifest.Place{}, string(manifest.Patch)
+	c := o.verb("client manifest", ofOneClient(0), func(known *OpenedRelease, arguments []string) error {
+		if err := at.Check(); err != nil {
+			return cli.NewUsageError("%w", err)
+		}
+		needs, err := manifest.NeedsOf(known.Promised, arguments[1], at, manifest.Shape(shape))
+		if err != nil {
+			return err
+		}
+		printers.Warn(env.ErrOut, needs.Warnings...)
+		if o.output == "" {
+			fmt.Fprint(env.Out, needs.Comment)
+		}
+		return printers.Encode(env.Out, cmp.Or(o.output, "yaml"), needs.Object)
+	})
+	c.Flags().Lookup("output").Usage = "output format: json or yaml (default: yaml with comments)"
+	c.Flags().StringVar(&at.Deployment, "deployment", "", "name of the Deployment (default: the client's)")
+	c.Flags().StringVar(&at.Container, "container", "", "name of the container that is to run as the client (default: the client's)")
+	c.Flags().Var(&cli.Choice{Flag: "--type", Value: &shape, Words: manifest.Shapes()}, "type", "patch (strategic merge), kustomize (a component) or helm (values)")
+	return c
+}
+
+// newClientCheck judges a file of the user's by what was promised of a client.
+func newClientCheck(env *cli.Env) *cobra.Command {
+	o := &clientLook{env: env}
+	return o.verb("client check", ofOneClient(1), func(known *OpenedRelease, arguments []string) error {
+		guest, err := manifest.GuestOf(known.Promised, arguments[1])
+		if err != nil {
+			return err
+		}
+		text, name, err := files.ReadInput(arguments[2], env.In)
+		if err != nil {
+			return err
+		}
+		judged, err := guest.Judge(name, text)
+		if err != nil {
+			return err
+		}
+		for _, other := range judged.Others {
+			printers.Warn(env.ErrOut, other+" is not looked at: it does not run as the client")
+		}
+		result := printers.Result{Head: printers.Head{Kind: "confidb.client-check/v1"}, Subject: name + " for the client " + guest.Client, Findings: env.Program.Findings(judged.Report)}
+		result.Verdict = result.Findings.Verdict()
+		if err := printers.Print(env.Out, o.output, result); err != nil {
+			return err
+		}
+		return cli.Conclude(result.Verdict, false, true)
 	})
 }
 
