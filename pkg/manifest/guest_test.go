@@ -32,9 +32,17 @@ accounts:
 // withClients is a release with two clients of the user's own.
 func withClients(t *testing.T, change func(*topology.Application)) *topology.Release {
 	t.Helper()
-	id, err := attest.ParsePlatformID("INTEL_QE_ID:00112233445566778899aabbccddeeff")
+	r, err := clientsOf(change)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return r
+}
+
+func clientsOf(change func(*topology.Application)) (*topology.Release, error) {
+	id, err := attest.ParsePlatformID("INTEL_QE_ID:00112233445566778899aabbccddeeff")
+	if err != nil {
+		return nil, err
 	}
 	client := topology.Application{
 		Name: "tokenizer", MRENCLAVEs: []sgx.Measurement{{9}}, Settings: policy.Settings{Heap: "256M"}, Namespace: "shop-app", Command: []string{"tokenizer"},
@@ -45,15 +53,11 @@ func withClients(t *testing.T, change func(*topology.Application)) *topology.Rel
 	}
 	other := client
 	other.Name = "other"
-	r, err := topology.Prepare(topology.Plan{
+	return topology.Prepare(topology.Plan{
 		Name: "db1", Namespace: "shop", CASAddress: "cas", Platforms: []attest.PlatformID{id}, BootstrapSQL: systemTables(), Pod: topology.Pod{SGXResource: "sgx.intel.com/enclave"},
 		Enclaves:     map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}},
 		Applications: topology.Applications{Accounts: shopAccounts}.With(client).With(other),
 	}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
 }
 
 // bare is a Deployment of somebody who does not know what an enclave needs.
@@ -452,4 +456,31 @@ func TestJudgedTexts(t *testing.T) {
 	if _, err := manifest.GuestOf(withClients(t, nil), "nobody"); err == nil {
 		t.Error("got an unknown client")
 	}
+}
+
+// FuzzJudge: whatever a file holds, it is judged or refused with a place, and passes only if
+// it names the client.
+func FuzzJudge(f *testing.F) {
+	for _, seed := range []string{bare, "a: &x [*x]\n", "kind: List\napiVersion: v1\nitems: [1]\n", "kind: Pod\napiVersion: v1\nspec: {containers: [{env: [{name: SCONE_CONFIG_ID}]}]}\n", "--- {kind: Job, apiVersion: batch/v1}\n...\n---\n"} {
+		f.Add([]byte(seed))
+	}
+	r, err := clientsOf(nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	guest, err := manifest.GuestOf(r, "tokenizer")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		judged, err := guest.Judge("app.yaml", text)
+		switch {
+		case err != nil && !strings.HasPrefix(err.Error(), "app.yaml:"):
+			t.Errorf("got the error %v, want one with a place", err)
+		case err == nil && len(judged.Report) == 0:
+			t.Error("got no finding")
+		case err == nil && judged.Report.Verdict().Accepted() && !strings.Contains(string(text), "SCONE_CONFIG_ID"):
+			t.Errorf("accepted: %+v", judged.Report)
+		}
+	})
 }
