@@ -2,6 +2,7 @@ package manifest_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -446,6 +447,9 @@ func TestJudgedTexts(t *testing.T) {
 		"a number":        {strings.Replace(bare, "value: C.UTF-8", "value: 5", 1), "app.yaml:13:37: Deployment/web.app: spec.template.spec.containers.env.value: got number, want text"},
 		"a bad quantity":  {strings.Replace(bare, "512Mi", "many", 1), "app.yaml:1:1: Deployment/web.app: quantities must match"},
 		"Latin-1":         {strings.Replace(bare, "C.UTF-8", "\xe4", 1), "app.yaml:13:37: got the byte"},
+		"itself":          {"a: &x [*x]\n", "app.yaml:1:1: "},
+		"a bomb":          {bomb(), "app.yaml:1:1: "},
+		"a deep bomb":     {strings.Repeat("[", 200), "app.yaml:1:"},
 		"an unknown name": {strings.Replace(bare, "*labels", "*nobody", 1), "app.yaml:5:"},
 	} {
 		judged, err := guest.Judge("app.yaml", []byte(c.text))
@@ -456,6 +460,15 @@ func TestJudgedTexts(t *testing.T) {
 	if _, err := manifest.GuestOf(withClients(t, nil), "nobody"); err == nil {
 		t.Error("got an unknown client")
 	}
+}
+
+// bomb is a short text that stands for a long one.
+func bomb() string {
+	text := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	for i := range 9 {
+		text += fmt.Sprintf("a%d: &a%d [%s]\n", i+1, i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i), 10), ", "))
+	}
+	return text
 }
 
 // FuzzJudge: whatever a file holds, it is judged or refused with a place, and passes only if
