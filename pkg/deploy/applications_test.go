@@ -153,9 +153,18 @@ func TestApplicationsAreTold(t *testing.T) {
 	if w.cas.created != made || len(w.stored.Applications.Clients) != 0 || w.stored.Changing != nil {
 		t.Error("a dry run changes something")
 	}
-	_, err := w.install(deploy.Install{}, giving(admitted()))
-	w.must(nil, err)
-	_, err = w.install(deploy.Install{}, giving(topology.Applications{}))
+	const nothing = "applications: no session and no account changes"
+	w.steps = nil
+	w.must(w.install(deploy.Install{}, giving(admitted())))
+	if said := strings.Join(w.steps, "\n"); strings.Contains(said, nothing) {
+		t.Errorf("got %s", said)
+	}
+	w.steps = nil
+	w.must(w.install(deploy.Install{}, giving(admitted())))
+	if said := strings.Join(w.steps, "\n"); !strings.Contains(said, nothing) {
+		t.Errorf("the same once more: want %q in\n%s", nothing, said)
+	}
+	_, err := w.install(deploy.Install{}, giving(topology.Applications{}))
 	if hint := wantError(t, err, `the database "shop" is in the accounts document`); !strings.Contains(hint, "Keep it") {
 		t.Errorf("got the hint %q", hint)
 	}

@@ -144,9 +144,12 @@ func (s *Site) prepare(ctx context.Context, clusterID string, o Install) (*insta
 	return i, nil
 }
 
-// tell says in words what changes for the user's own applications.
+// tell says in words what changes for the user's own applications, also if nothing does.
 func (s *Site) tell(r *topology.Release) {
 	if r.Changing == nil {
+		if r.Applications.Accounts != "" && slices.ContainsFunc(r.Members, func(m topology.Member) bool { return m.Session.Hash != "" }) {
+			s.Progress.Step("applications: no session and no account changes")
+		}
 		return
 	}
 	changes := r.Applications.Changes(*r.Changing)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -141,6 +143,25 @@ func TestCommandsInHints(t *testing.T) {
 		for i, program := range []cli.Program{cli.Kubectl, cli.Helm} {
 			if got := program.Say(hint); got != want[i] {
 				t.Errorf("%s, %q: got %q, want %q", program, hint, got, want[i])
+			}
+		}
+	}
+}
+
+// TestEveryVerbCanBeNamed: a hint may name each command that the help knows.
+func TestEveryVerbCanBeNamed(t *testing.T) {
+	for _, file := range []string{"../../confidb/help.md", "../../scone/help.md"} {
+		page, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := regexp.MustCompile(`(?m)^## ([a-z]+)`).FindAllStringSubmatch(string(page), -1)
+		if len(found) < 5 {
+			t.Errorf("%s: got %d commands", file, len(found))
+		}
+		for _, verb := range found {
+			if said := cli.Kubectl.Say("{" + verb[1] + " x}"); verb[1] != "version" && strings.HasPrefix(said, "{") {
+				t.Errorf("a hint that names {%s x} is shown as %q", verb[1], said)
 			}
 		}
 	}
