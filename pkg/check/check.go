@@ -67,6 +67,9 @@ type Finding struct {
 	Title string `json:"title"`
 	// Outcome is how the check ended.
 	Outcome Outcome `json:"outcome"`
+	// Subject is what of several it is about, such as an account; empty where the check is
+	// about one thing.
+	Subject string `json:"subject,omitempty"`
 	// Got and Want are set where two values were compared.
 	Got  string `json:"got,omitempty"`
 	Want string `json:"want,omitempty"`

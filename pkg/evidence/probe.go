@@ -291,12 +291,13 @@ func validateFindings(findings check.Report) error {
 	if len(findings) == 0 {
 		return errors.New("no findings")
 	}
-	seen := make(map[string]bool)
+	type about struct{ id, subject string }
+	seen := make(map[about]bool)
 	for _, finding := range findings {
-		if finding.ID == "" || finding.Title == "" || seen[finding.ID] {
+		if finding.ID == "" || finding.Title == "" || seen[about{finding.ID, finding.Subject}] {
 			return fmt.Errorf("finding %q: without a name, without a title, or twice", finding.ID)
 		}
-		seen[finding.ID] = true
+		seen[about{finding.ID, finding.Subject}] = true
 	}
 	return nil
 }

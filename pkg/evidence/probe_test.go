@@ -95,6 +95,10 @@ func TestSignStatementRefuses(t *testing.T) {
 		"nonce": func(p *Predicate) { p.Nonce = "00" }, "time": func(p *Predicate) { p.Time = time.Time{} }, "findings": func(p *Predicate) { p.Findings = nil },
 		"client": func(p *Predicate) { p.ClientLeafSHA256 = "" }, "server": func(p *Predicate) { p.Server = &Server{} }, "session": func(p *Predicate) { p.Session = "" }, "member": func(p *Predicate) { p.Member = "" },
 		"twice": func(p *Predicate) { p.Findings = append(p.Findings, p.Findings[0]) },
+		"twice about one": func(p *Predicate) {
+			about := check.Finding{ID: "mtls-09", Title: "x", Subject: "x"}
+			p.Findings = append(p.Findings, about, about)
+		},
 	} {
 		predicate := testPredicate()
 		change(predicate)

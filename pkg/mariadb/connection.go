@@ -264,6 +264,8 @@ func (o *Observation) judgeTrial(t trial, byTLS bool) conclusion {
 		return skipped(what + ": " + t.absent)
 	case t.Stage == mysql.LoggedIn:
 		return failed(what+": logged in", "a refusal", "")
+	case t.Exhausted():
+		return failed(what+": the certificate was accepted, and only a limit of the account kept it out", "a refusal", "")
 	case byTLS && t.Admitted():
 		return failed(what+": TLS accepted the certificate", "a TLS alert on the certificate", "")
 	case !o.admits(t.version):

@@ -98,24 +98,35 @@ func (o *Observation) ConnectionIDs() (greeting, session uint64) {
 	return greeting, o.answers.session.value.connectionID
 }
 
-// Report decides every check on what was seen, in an order that does not change.
-// What the server said stands in findings on one printable line each.
+// Report decides every check on what was seen, in an order that depends on the promise
+// only. What the server said stands in findings on one printable line each.
 func (o *Observation) Report() check.Report {
+	guests, rest := o.guestFindings(), o.findings(slices.Concat(settingQuestions(), markQuestions()))
+	onceEach(guests)
+	onceEach(rest)
+	return slices.Concat(o.findings(connectionQuestions()), guests, rest)
+}
+
+// findings are what was found for questions.
+func (o *Observation) findings(questions []question) check.Report {
 	var report check.Report
-	for _, question := range questions() {
-		found := question.decide(o)
-		finding := check.Finding{ID: question.id, Title: question.title, Outcome: found.outcome,
-			Got: check.Said(found.got), Want: check.Said(found.want), Reason: check.Said(found.reason)}
-		switch found.outcome {
-		case check.Fail:
-			finding.Hint = question.hint
-		case check.Skip:
-			finding.Hint = cmp.Or(found.hint, "Repeat the verification when the database answers; its log says more.")
-		}
-		report = append(report, finding)
+	for _, q := range questions {
+		report = append(report, finding(q.id, q.title, q.hint, q.decide(o)))
 	}
-	onceEach(report[len(connectionQuestions()):])
 	return report
+}
+
+// finding is how a question ended; hint is for when it failed.
+func finding(id, title, hint string, found conclusion) check.Finding {
+	finding := check.Finding{ID: id, Title: title, Outcome: found.outcome,
+		Got: check.Said(found.got), Want: check.Said(found.want), Reason: check.Said(found.reason)}
+	switch found.outcome {
+	case check.Fail:
+		finding.Hint = hint
+	case check.Skip:
+		finding.Hint = cmp.Or(found.hint, "Repeat the verification when the database answers; its log says more.")
+	}
+	return finding
 }
 
 // onceEach says a reason for which several questions have no answer once.
@@ -171,7 +182,13 @@ type question struct {
 // Checks are the IDs of the checks that a Report answers, in its order.
 func Checks() []string {
 	var ids []string
-	for _, q := range questions() {
+	for _, q := range connectionQuestions() {
+		ids = append(ids, q.id)
+	}
+	for _, q := range guestQuestions() {
+		ids = append(ids, q.id)
+	}
+	for _, q := range slices.Concat(settingQuestions(), markQuestions()) {
 		ids = append(ids, q.id)
 	}
 	return ids

@@ -33,6 +33,8 @@ type Target struct {
 	// promise.Method.Secret.
 	Promise   *promise.Promise
 	Passwords map[string]string
+	// Former are those of accounts of the promise that have none any more.
+	Former map[promise.Name]string
 	// StartSecret is what the init file hashes with the time of the start; empty if the
 	// session has none.
 	StartSecret string
@@ -64,6 +66,9 @@ type Impostors struct {
 	Expired, WrongRole *tls.Certificate
 	// Stranger is of the server's CA, with a subject that no account demands.
 	Stranger *tls.Certificate
+	// Foreigners are of the CA of Foreign, by the subject that an account demands; where
+	// there is none, Foreign is tried as that account.
+	Foreigners map[string]*tls.Certificate
 }
 
 // trial is one login with one version of TLS, and what became of it.
@@ -84,6 +89,7 @@ type trials struct {
 	plain                        trial
 	impostors                    []trial // certificates that TLS must refuse
 	withoutCertificate, stranger []trial // certificates with which the login must be refused
+	guests                       []guest // what is tried as other accounts
 }
 
 const (
@@ -140,6 +146,7 @@ func (t Target) plan(impostors Impostors) *trials {
 		plain:              t.planPlain(),
 		withoutCertificate: t.trials("no certificate", &tls.Certificate{}, alertCertificateRequired),
 		stranger:           t.trials("another subject's certificate", impostors.Stranger),
+		guests:             t.guests(impostors),
 	}
 	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
 		planned.old = append(planned.old, t.trial(tls.VersionName(version), version, &t.Certificate))
@@ -147,14 +154,14 @@ func (t Target) plan(impostors Impostors) *trials {
 	weak := t.trial("TLS 1.2 with weak ciphers", tls.VersionTLS12, &t.Certificate)
 	weak.login.TLS.CipherSuites = weakSuites()
 	planned.old = append(planned.old, weak)
-	expired := t.trials("an expired certificate", impostors.Expired, alertCertificateExpired, alertBadCertificate, alertCertificateUnknown)
+	expired := t.trials("an expired certificate", impostors.Expired, expiredAlerts()...)
 	for i := range expired {
 		if impostors.Expired != nil {
 			expired[i].until = impostors.Expired.Leaf
 		}
 	}
 	planned.impostors = slices.Concat(
-		t.trials("a certificate of a foreign CA", impostors.Foreign, alertUnknownCA, alertBadCertificate, alertCertificateUnknown, alertDecryptError),
+		t.trials("a certificate of a foreign CA", impostors.Foreign, foreignAlerts()...),
 		expired,
 		t.trials("a certificate for servers", impostors.WrongRole, alertUnsupportedCertificate, alertBadCertificate, alertCertificateUnknown))
 	for i := range planned.impostors {
@@ -200,6 +207,9 @@ func (all *trials) each() []*trial {
 		for i := range kind {
 			every = append(every, &kind[i])
 		}
+	}
+	for i := range all.guests {
+		every = append(every, all.guests[i].each()...)
 	}
 	return every
 }

@@ -107,12 +107,22 @@ func (a Attempt) Alert() (tls.AlertError, bool) {
 }
 
 // Denied reports whether the proven server denied the login with 1045
-// (ER_ACCESS_DENIED_ERROR), to an answer to the challenge that it sent inside TLS. The
-// challenge in the greeting is in clear: somebody in between changes it, and the
-// password is wrong.
-func (a Attempt) Denied() bool {
+// (ER_ACCESS_DENIED_ERROR).
+func (a Attempt) Denied() bool { return a.refused(codeAccessDenied) }
+
+// Exhausted reports whether the proven server accepted who logs in, certificate and all, and
+// refused because of what the account may do in an hour, or at once, or because its
+// password has expired: MariaDB looks at that last (1226, 1203 and 1862).
+func (a Attempt) Exhausted() bool {
+	return a.refused(codeLimitReached) || a.refused(codeTooManyConnections) || a.refused(codePasswordExpired)
+}
+
+// refused reports whether the proven server refused with a code, to an answer to the
+// challenge that it sent inside TLS. The challenge in the greeting is in clear: somebody in
+// between changes it, and the password is wrong.
+func (a Attempt) refused(code uint16) bool {
 	var refusal *ServerError
-	return a.proven() && a.challenged && a.Stage == LoggingIn && errors.As(a.Err, &refusal) && refusal.Code == codeAccessDenied
+	return a.proven() && a.challenged && a.Stage == LoggingIn && errors.As(a.Err, &refusal) && refusal.Code == code
 }
 
 // Admitted reports whether TLS let the client in with the certificate that it showed,
@@ -125,7 +135,14 @@ func (a Attempt) Admitted() bool {
 // proven reports whether the other end showed that it is the server.
 func (a Attempt) proven() bool { return a.TLS != nil && len(a.TLS.VerifiedChains) > 0 }
 
-const codeAccessDenied = 1045
+const (
+	codeAccessDenied = 1045
+
+	// ER_USER_LIMIT_REACHED, ER_TOO_MANY_USER_CONNECTIONS and ER_MUST_CHANGE_PASSWORD_LOGIN
+	codeLimitReached       = 1226
+	codeTooManyConnections = 1203
+	codePasswordExpired    = 1862
+)
 
 // ErrNoTLS is the Attempt's error where TLS was wanted, and the greeting offers none.
 var ErrNoTLS = errors.New("the server does not offer TLS")

@@ -15,7 +15,9 @@ import (
 	"io"
 	"io/fs"
 	"regexp"
+	"slices"
 
+	"github.com/confidb/confidb/pkg/accounts"
 	"github.com/confidb/confidb/pkg/promise"
 	"github.com/confidb/confidb/pkg/witness"
 )
@@ -52,6 +54,8 @@ type input struct {
 	promise *promise.Promise
 	// passwords are those of the promised accounts that CAS gave, by promise.Method.Secret.
 	passwords map[string]string
+	// former are the passwords that CAS gave of promised accounts that have none any more.
+	former map[promise.Name]string
 	// startSecret is what the database's init file knows; empty if the session has none.
 	startSecret string
 }
@@ -105,7 +109,7 @@ func readInput(files fs.FS, asked question) (*input, error) {
 	}
 	read.target("target.json", &in.target)
 	in.promise = read.promise("promise.json")
-	in.passwords = read.passwords(in.promise)
+	in.passwords, in.former = read.passwords(in.promise), read.former(in.promise)
 	if read.has("start.secret") {
 		in.startSecret = string(read.file("start.secret"))
 	}
@@ -187,6 +191,21 @@ func (r *reader) passwords(of *promise.Promise) map[string]string {
 			if match := form.FindStringSubmatch(method.Secret); match != nil && r.has(match[1]+".password") {
 				found[method.Secret] = string(r.file(match[1] + ".password"))
 			}
+		}
+	}
+	return found
+}
+
+// former reads the passwords of accounts in which no password is right any more.
+func (r *reader) former(of *promise.Promise) map[promise.Name]string {
+	found := map[promise.Name]string{}
+	if of == nil {
+		return found
+	}
+	for _, account := range of.Accounts {
+		unusable := slices.ContainsFunc(account.Methods, func(m promise.Method) bool { return m.Unusable })
+		if name := (accounts.Account{Name: account.Name.User}).Identity() + ".password"; unusable && r.has(name) {
+			found[account.Name] = string(r.file(name))
 		}
 	}
 	return found

@@ -81,7 +81,7 @@ func (r run) statement(ctx context.Context) ([]byte, error) {
 		Address: in.target.Address, ServerName: in.target.ServerName, CA: in.ca,
 		Account: in.target.Account, Password: in.password, Certificate: in.verify,
 		Subject: in.target.Subject, Issuer: in.target.Issuer,
-		KeyDirectory: r.keyDirectory, Now: r.now, Wait: r.wait, Random: r.random, Promise: in.promise, Passwords: in.passwords, StartSecret: in.startSecret,
+		KeyDirectory: r.keyDirectory, Now: r.now, Wait: r.wait, Random: r.random, Promise: in.promise, Passwords: in.passwords, Former: in.former, StartSecret: in.startSecret,
 		Verifier: in.question.verifier, Asked: in.question.mark,
 	}, impostors)
 	line, err := evidence.SignStatement(predicate(in, began, seen), in.statementKey)
@@ -92,11 +92,16 @@ func (r run) statement(ctx context.Context) ([]byte, error) {
 }
 
 func (r run) impostors(in *input) (mariadb.Impostors, error) {
-	foreign, err := foreignIdentity(r.random, r.now(), in.ca, in.verify.Leaf)
+	ca, err := newForeignCA(r.random, r.now(), in.ca)
 	if err != nil {
 		return mariadb.Impostors{}, err
 	}
-	return mariadb.Impostors{Foreign: foreign, Expired: &in.expired, WrongRole: &in.wrongRole, Stranger: &in.stranger}, nil
+	foreign, err := ca.identity(in.verify.Leaf.RawSubject)
+	if err != nil {
+		return mariadb.Impostors{}, err
+	}
+	foreigners, err := ca.identities(in.promise)
+	return mariadb.Impostors{Foreign: foreign, Foreigners: foreigners, Expired: &in.expired, WrongRole: &in.wrongRole, Stranger: &in.stranger}, err
 }
 
 func predicate(in *input, began time.Time, seen *mariadb.Observation) *evidence.Predicate {

@@ -460,7 +460,7 @@ func (c Application) connection(at, host string, account accounts.Account) (conn
 	for _, form := range []Form{FormCA, FormCertificate, FormKey} {
 		texts[form] = strings.TrimSuffix(form.placeholder(account), "$$") + "|escape(json)$$"
 	}
-	paths, err := c.paths(at, account)
+	paths, err := c.paths(at)
 	return connection{host, account.Name, FormPassword.placeholder(account), firstDatabase(account), paths, texts}, err
 }
 
@@ -474,12 +474,11 @@ func firstDatabase(a accounts.Account) string {
 }
 
 // paths are where the files are that the one at a path names, of the same account.
-// A file without an account is that of the only one.
-func (c Application) paths(of string, account accounts.Account) (map[Form]string, error) {
+func (c Application) paths(of string) (map[Form]string, error) {
 	given, all := c.Files[of], map[Form]string{}
 	for _, form := range given.Form.names() {
 		for _, at := range slices.Sorted(maps.Keys(c.Files)) {
-			if f := c.Files[at]; all[form] == "" && f.Form == form && (form == FormCA || f.Account == "" || f.Account == account.Name) {
+			if f := c.Files[at]; all[form] == "" && f.Form == form && (form == FormCA || f.Account == given.Account) {
 				all[form] = at
 			}
 		}
@@ -496,7 +495,7 @@ func CheckPath(at string) error {
 		return nil
 	}
 	if !path.IsAbs(at) || path.Clean(at) != at || at == "/" || strings.ContainsAny(at, "$@\\") || strings.ContainsFunc(at, document.Invisible) {
-		return fmt.Errorf("got the path %q, want one from / on, without .., $, @ and \\, or %s for the form %s", document.Clip(at), InEnvironment, FormEnvironment)
+		return fmt.Errorf("got the path %q, want one from / on, without .., $, @ and \\", document.Clip(at))
 	}
 	return nil
 }

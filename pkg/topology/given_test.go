@@ -95,34 +95,6 @@ func TestGivenWrong(t *testing.T) {
 	}
 }
 
-// TestGivenOfTheOnlyAccount: whether the only account is named makes no difference.
-func TestGivenOfTheOnlyAccount(t *testing.T) {
-	p := plan(t)
-	p.Applications = applications(everything())
-	want, err := topology.Prepare(p, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, named := range []topology.Form{topology.FormKey, topology.FormOptions, topology.FormPKCS12} {
-		app := everything()
-		for at, g := range app.Files {
-			if g.Form == named {
-				app.Files[at] = topology.Given{Form: named, Account: "tokenizer"}
-			}
-		}
-		p.Applications = applications(app)
-		r, err := topology.Prepare(p, nil)
-		if err != nil {
-			t.Errorf("%s: %v", named, err)
-			continue
-		}
-		role := topology.ApplicationRole("tokenizer")
-		if fileOf(parse(t, r, role), "/run/confidb/of env") != strings.ReplaceAll(fileOf(parse(t, want, role), "/run/confidb/of env"), want.Host, r.Host) {
-			t.Errorf("%s: it is given something else", named)
-		}
-	}
-}
-
 // move gives a client a file at another path; it gets the CA from nowhere else.
 func move(a *topology.Application, from, to string) {
 	a.Files[to] = a.Files[from]

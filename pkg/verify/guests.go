@@ -40,16 +40,16 @@ func judgeGuests(a *appraisal, l link, _ topology.Session) check.Report {
 	if err != nil {
 		return check.Report{skipped(l.ID, l.Title, err.Error(), "Restore the record of this release.")}
 	}
-	if wrong := misled(a.promised, guests, parsed); len(wrong) > 0 {
-		finding = check.Finding{ID: l.ID, Title: l.Title, Outcome: check.Fail, Got: strings.Join(wrong, "; "), Want: "each only to the session of its client", Reason: "another client gets what it could log in with", Hint: "Find out who changed the session of the database."}
+	if wrong := slices.Concat(misled(a.promised, parsed), published(parsed), handedOn(a.promised)); len(wrong) > 0 {
+		finding = check.Finding{ID: l.ID, Title: l.Title, Outcome: check.Fail, Got: strings.Join(wrong, "; "), Want: "each only to the session of its client", Reason: "somebody else gets what opens the database", Hint: "Find out who changed the session of the database."}
 	}
 	report := check.Report{finding}
 	for _, g := range guests {
 		if outcome, problem := otherwise(a.promised, g.Client); outcome != check.Pass {
-			report = append(report, check.Finding{ID: l.ID, Outcome: outcome, Title: "the client " + g.Client + " is who was promised", Reason: problem, Hint: "{client update} makes its session again, and {platforms apply} ends a change of machines."})
+			report = append(report, check.Finding{ID: l.ID, Subject: g.Client, Outcome: outcome, Title: "the client " + g.Client + " is who was promised", Reason: problem, Hint: "{client update} makes its session again, and {platforms apply} ends a change of machines."})
 			continue
 		}
-		report = append(report, check.Finding{ID: l.ID, Outcome: check.Pass, Title: fmt.Sprintf("the client %s may come in: %s, as %s", g.Client, g.Who, asWhom(g))})
+		report = append(report, check.Finding{ID: l.ID, Subject: g.Client, Outcome: check.Pass, Title: fmt.Sprintf("the client %s may come in: %s, as %s", g.Client, g.Who, asWhom(g))})
 	}
 	if a.promised.Changing != nil {
 		report = append(report, skipped(l.ID, "what was begun to change for your own clients is done", "a change of clients or accounts has not come to its end, so that the database may still have the accounts of before", "Run the command that began it again: {install}, or {client add}."))
@@ -114,25 +114,107 @@ func strangers(r *topology.Release, database *session.Session) []string {
 	return all
 }
 
-// misled are the exports of what an account of a client logs in with that go to another
-// client. Ours gets passwords, to compare them.
-func misled(r *topology.Release, guests []topology.Guest, database *session.Session) []string {
+// misled are the exports of keys, certificates and passwords that go to a client that they
+// are not of, and all of the key that signs certificates. Ours gets passwords, to compare
+// them, and besides all that is of no client.
+func misled(r *topology.Release, database *session.Session) []string {
+	ours, of := r.Session(topology.Client).Name, ownersOf(r)
+	var signing, all []string
+	for _, secret := range database.Secrets {
+		if secret.Kind == session.X509CA {
+			signing = append(signing, secret.PrivateKey)
+		}
+	}
+	for _, secret := range database.Secrets {
+		owner, password := of[strings.TrimSuffix(strings.TrimSuffix(secret.Name, "_key"), "_password")], strings.HasSuffix(secret.Name, "_password")
+		for _, export := range secret.Exports {
+			to := database.Resolve(export.Session)
+			here := !export.Remote() && export.Namespace == ""
+			var expected bool
+			switch {
+			case slices.Contains(signing, secret.Name):
+			case owner != nil:
+				expected = here && (to == owner.session && to != "" || password && to == ours)
+			case secret.Kind == session.PrivateKey || secret.Kind == session.X509 || password:
+				expected = !here || !isApplication(r, to) // what goes out of the release is named elsewhere
+			default:
+				expected = true
+			}
+			if !expected {
+				all = append(all, fmt.Sprintf("%s%s to %s", secret.Name, owner.said(), check.Said(cmp.Or(export.Namespace, export.CASURL, to))))
+			}
+		}
+	}
+	return all
+}
+
+// owner is the client that an account belongs to, and its session; empty if it is not
+// admitted.
+type owner struct{ client, session string }
+
+func (o *owner) said() string {
+	if o == nil {
+		return ""
+	}
+	return " of the client " + o.client
+}
+
+// ownersOf are the clients of all accounts, by the name of what they log in with.
+func ownersOf(r *topology.Release) map[string]*owner {
+	of := map[string]*owner{}
+	note := func(guests []topology.Guest, admitted bool) {
+		for _, g := range guests {
+			o := &owner{client: g.Client}
+			if admitted {
+				o.session = r.Session(topology.ApplicationRole(g.Client)).Name
+			}
+			for _, account := range g.Accounts {
+				of[account.Identity] = o
+			}
+		}
+	}
+	if admitted, err := r.Applications.Guests(); err == nil {
+		note(admitted, true)
+	}
+	if absent, err := r.Applications.Absent(); err == nil {
+		note(absent, false)
+	}
+	return of
+}
+
+// isApplication reports whether a session is that of a client of the user's own, also of one
+// that is gone.
+func isApplication(r *topology.Release, name string) bool {
+	return slices.ContainsFunc(r.Members, func(m topology.Member) bool { return m.Role.Application() != "" && m.Session.Name == name })
+}
+
+// published are secrets that CAS tells everybody. Of certificates and private keys that is
+// the public part.
+func published(database *session.Session) []string {
 	var all []string
-	for _, g := range guests {
-		own := r.Session(topology.ApplicationRole(g.Client)).Name
-		for _, account := range g.Accounts {
-			for _, secret := range database.Secrets {
-				rest, of := strings.CutPrefix(secret.Name, account.Identity)
-				if !of || rest != "" && rest != "_key" && rest != "_password" {
-					continue
-				}
-				for _, export := range secret.Exports {
-					to := database.Resolve(export.Session)
-					expected := to == own || rest == "_password" && to == r.Session(topology.Client).Name
-					if !expected || export.Remote() || export.Namespace != "" {
-						all = append(all, fmt.Sprintf("%s of the client %s to %s", secret.Name, g.Client, check.Said(cmp.Or(export.Namespace, export.CASURL, to))))
-					}
-				}
+	for _, secret := range database.Secrets {
+		if secret.ExportPublic && !slices.Contains([]session.Kind{session.X509CA, session.X509, session.PrivateKey}, secret.Kind) {
+			all = append(all, secret.Name+" to everybody")
+		}
+	}
+	return all
+}
+
+// handedOn are secrets that a session of the release has from another one and gives to a
+// third, or to everybody.
+func handedOn(r *topology.Release) []string {
+	var all []string
+	for _, m := range r.Members {
+		if m.Role != topology.Client && m.Role.Application() == "" {
+			continue
+		}
+		parsed, _, err := r.Parsed(m.Session.Name)
+		if err != nil {
+			continue // its own link says so
+		}
+		for _, secret := range parsed.Secrets {
+			if secret.Import != nil && (len(secret.Exports) > 0 || secret.ExportPublic) && secret.Kind != session.X509CA {
+				all = append(all, fmt.Sprintf("%s from the session %s to others", secret.Name, m.Session.Name))
 			}
 		}
 	}

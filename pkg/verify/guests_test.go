@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/pkg/verify"
 )
@@ -97,6 +98,14 @@ func TestAClientThatWasSentAway(t *testing.T) {
 	write(tokenizer, func(string) string {
 		return "version: \"0.3.11\"\nname: " + s.promised.Session(tokenizer).Name + "\naccess_policy: {read: [CREATOR], update: [CREATOR]}\n"
 	})(t, s)
+	if all := guests(s); len(all) != 1 || all.Verdict() != check.Contraindicated {
+		t.Errorf("it still gets what it logged in with: got %+v", all)
+	}
+	own := s.promised.Session(tokenizer).Name
+	write(topology.Database, func(text string) string {
+		text = strings.ReplaceAll(text, "    export:\n      - session: "+own+"\n", "")
+		return strings.ReplaceAll(text, "      - session: "+own+"\n", "")
+	})(t, s)
 	for _, f := range verify.Appraise(s.promised, s.memory, s.seen).Findings {
 		if strings.HasPrefix(f.ID, "application-session-") {
 			t.Errorf("got %+v", f)
@@ -104,5 +113,17 @@ func TestAClientThatWasSentAway(t *testing.T) {
 	}
 	if all := guests(s); len(all) != 1 || all.Verdict() != check.Affirming {
 		t.Errorf("got %+v", all)
+	}
+	for _, role := range []topology.Role{tokenizer, topology.Database} {
+		s.stored(role, func(held *session.Stored) { held.Text = "creator: me\n" + s.promised.Session(role).Text })
+	}
+	listed := func() verify.Guest { return verify.Appraise(s.promised, s.memory, s.seen).Guests[0] }
+	if g := listed(); g.Admitted || g.Proven || len(g.Accounts) != 1 || g.Accounts[0].Tried[0].Outcome != check.Skip {
+		t.Errorf("nobody has tried the lock: got %+v", g)
+	}
+	s.said.Findings = append(s.said.Findings, triedAs(`"tokenizer"@"%"`, "acc-05")...)
+	s.sign(t)
+	if g := listed(); g.Admitted || !g.Proven || g.Accounts[0].Tried[0].Outcome != check.Pass {
+		t.Errorf("the lock was tried: got %+v", g)
 	}
 }

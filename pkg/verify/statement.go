@@ -90,7 +90,7 @@ func asked(promised *topology.Release, said *evidence.Predicate) error {
 // judgeDatabase takes over what the probe found, and asks for what it left out.
 func judgeDatabase(a *appraisal, _ link, _ topology.Session) check.Report {
 	report := check.Report{databaseCA(a.predicate, a.seen.DatabaseCA)}
-	return append(append(report, a.predicate.Findings...), missing(a.predicate.Findings)...)
+	return append(append(report, a.predicate.Findings...), a.missing()...)
 }
 
 // databaseCA compares the authority that the probe relied on with what the
@@ -128,17 +128,34 @@ func databaseCA(predicate *evidence.Predicate, exported evidence.Fetched[string]
 // better than one that fails it.
 func required() []string {
 	return []string{
-		"tls-01", "tls-02", "tls-03", "tls-05", "mtls-01", "mtls-02", "mtls-06", "net-01", "mtls-03", "mtls-04",
+		"tls-01", "tls-02", "tls-03", "tls-05", "mtls-01", "mtls-02", "mtls-06", "net-01", "mtls-07", "mtls-08", "mtls-09", "acc-05", "mtls-03", "mtls-04",
 		"enc-01", "enc-02", "enc-03", "enc-04", "enc-05", "enc-06", "log-01", "acc-01", "acc-02", "acc-03",
 		"set-01", "set-02", "obj-01", "obj-02", "obj-03", "acc-04", "boot-01", "file-01", "data-02",
 	}
 }
 
-func missing(findings check.Report) check.Report {
+// missing are the checks that the statement leaves out, also for one account.
+func (a *appraisal) missing() check.Report {
 	var absent check.Report
+	note := func(id, about, subject string) {
+		f := skipped(id, "the probe answers "+id+about, "the statement does not say", "Use a probe of this version.")
+		f.Subject = subject
+		absent = append(absent, f)
+	}
 	for _, id := range required() {
-		if _, ok := findings.Find(id); !ok {
-			absent = append(absent, skipped(id, "the probe answers "+id, "the statement does not say", "Use a probe of this version."))
+		if _, ok := a.predicate.Findings.Find(id); !ok {
+			note(id, "", "")
+		}
+	}
+	for admitted, guests := range a.promisedGuests() {
+		for _, g := range guests {
+			for _, account := range g.Accounts {
+				for _, kind := range kindsTried(admitted) {
+					if findingAbout(a.predicate.Findings, kind[0], account) == nil {
+						note(kind[0], " about "+accountSubject(account), accountSubject(account))
+					}
+				}
+			}
 		}
 	}
 	return absent

@@ -28,6 +28,9 @@ type Result struct {
 	// Origins says where the inputs of the installation came from, and of which day the
 	// collateral is. It is never nil.
 	Origins map[string]string
+	// Guests are the clients of the user's own: those that may come in, then those that are
+	// locked out.
+	Guests []Guest
 }
 
 // Appraise judges what was fetched against what was promised. memory is what earlier
@@ -43,7 +46,7 @@ func Appraise(promised *topology.Release, memory attest.Memory, seen evidence.Ob
 	if a.collateral != "" {
 		origins["collateral of"] = a.collateral
 	}
-	return Result{Findings: findings, Simulated: a.simulated, Limitations: a.limits(), Line: a.line, Origins: origins}
+	return Result{Findings: findings, Simulated: a.simulated, Limitations: a.limits(), Line: a.line, Origins: origins, Guests: a.guestList(findings)}
 }
 
 // appraisal is what the judges of one run look at, and what they leave for later ones.

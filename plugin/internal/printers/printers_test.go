@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/evidence"
+	"github.com/confidb/confidb/pkg/topology"
+	"github.com/confidb/confidb/pkg/verify"
 	"github.com/confidb/confidb/plugin/internal/cli"
 	"github.com/confidb/confidb/plugin/internal/printers"
 )
@@ -80,10 +83,23 @@ func onePass(r *printers.Result) {
 	r.Findings, r.Origins, r.Limitations = r.Findings[:1], nil, nil
 }
 
+// invited has a client of each kind.
+func invited(r *printers.Result) {
+	onePass(r)
+	account := verify.GuestAccount{GuestAccount: topology.GuestAccount{Name: "say \x1b[2Jx", CommonName: "confidb-account-say", Rights: `SELECT ON "shop".*; UPDATE ON column "seen" of "shop"."cards"`, Limits: []string{"MAX_USER_CONNECTIONS 3"}}, Until: "365 days"}
+	account.Tried = []verify.Tried{{Certificate: "one of a foreign CA", Outcome: check.Pass}, {Certificate: "an expired one", Outcome: check.Skip}, {Certificate: "that of another client", Outcome: check.Fail}}
+	r.Guests = []verify.Guest{
+		{Client: "web", Admitted: true, Who: "the enclave " + strings.Repeat("0a", 32) + ", on the machines of the release", Accounts: []verify.GuestAccount{account}},
+		{Client: "report", Admitted: true, Proven: true, Outside: &verify.Outside{Reason: "the migration of November", Until: time.Date(2026, 11, 28, 4, 0, 0, 0, time.UTC)}},
+		{Client: "former", Proven: true, Accounts: []verify.GuestAccount{account}},
+	}
+}
+
 func TestTable(t *testing.T) {
 	for name, r := range map[string]printers.Result{
 		"everything.txt": with(check.Contraindicated, false, nil),
 		"simulated.txt":  with(check.Affirming, true, onePass),
+		"guests.txt":     with(check.None, false, invited),
 		"nothing.txt":    {Subject: "CAS cas.scone-system.svc", Verdict: check.None},
 	} {
 		got := text(t, "", r)

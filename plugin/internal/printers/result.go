@@ -9,6 +9,7 @@ import (
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/evidence"
+	"github.com/confidb/confidb/pkg/verify"
 )
 
 // Result is what a verification ends with.
@@ -22,6 +23,8 @@ type Result struct {
 	*attest.Claims
 	// Evidence labels what a CAS was attested by.
 	Evidence *attest.EvidenceLabel `json:"evidence,omitempty"`
+	// Guests are the user's own clients, where a release was verified.
+	Guests []verify.Guest `json:"guests,omitempty"`
 	// Origins says where inputs came from.
 	Origins map[string]string `json:"origins,omitempty"`
 	// Limitations are what is not claimed.
@@ -31,6 +34,11 @@ type Result struct {
 // Text writes the findings, what they rest on, and the verdict.
 func (r Result) Text(p *Page) {
 	p.Findings(r.Findings)
+	for _, g := range r.Guests {
+		title, said := g.Said()
+		p.Section(title)
+		p.Parts("  %-9s ", said...)
+	}
 	if r.Evidence != nil {
 		p.label(r.Evidence)
 	}
