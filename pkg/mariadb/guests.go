@@ -96,6 +96,7 @@ func (t Target) guest(a account, known bool, impostors Impostors) guest {
 type guestQuestion struct {
 	id, title, hint string
 	locked          bool
+	byPassword      bool // it can be tried only with the account's password
 	decide          func(*Observation, account, guest) conclusion
 }
 
@@ -106,10 +107,10 @@ func guestQuestions() []guestQuestion {
 		remade  = "Restart the database: it makes the accounts as the session has them. Then find out who changed this one."
 	)
 	return []guestQuestion{
-		{"mtls-07", "a certificate of a foreign CA opens no account", trusted, false, decideForeign},
-		{"mtls-08", "an expired certificate opens no account", trusted, false, decideExpired},
-		{"mtls-09", "the certificate of another client opens no account", pinned, false, decideOther},
-		{"acc-05", "the account of a client that is not admitted lets nobody in", remade, true, decideLocked},
+		{"mtls-07", "a certificate of a foreign CA opens no account", trusted, false, false, decideForeign},
+		{"mtls-08", "an expired certificate opens no account", trusted, false, false, decideExpired},
+		{"mtls-09", "the certificate of another client opens no account", pinned, false, true, decideOther},
+		{"acc-05", "the account of a client that is not admitted lets nobody in", remade, true, false, decideLocked},
 	}
 }
 
@@ -120,16 +121,27 @@ func (o *Observation) guestFindings() check.Report {
 	for _, q := range guestQuestions() {
 		some := false
 		for _, a := range o.target.guestAccounts() {
-			if a.Locked == q.locked {
-				some = true
-				report = append(report, q.of(o, a))
+			if a.Locked != q.locked {
+				continue
 			}
+			some = true
+			if q.byPassword && o.target.secretElsewhere(a) {
+				continue
+			}
+			report = append(report, q.of(o, a))
 		}
 		if !some {
 			report = append(report, finding(q.id, q.title, q.hint, o.withoutGuests()))
 		}
 	}
 	return report
+}
+
+// secretElsewhere reports whether an account is for a client that logs in with a certificate
+// that it has signed itself, and whose password was made outside of CAS: nobody else can try.
+// That there is such a client is a warning of verify's.
+func (t Target) secretElsewhere(a account) bool {
+	return a.Require.Subject != "" && a.Require.Subject == a.Require.Issuer && !slices.ContainsFunc(a.Methods, func(m promise.Method) bool { return m.Secret != "" })
 }
 
 // withoutGuests is what there is to say where no account is to be tried.

@@ -197,6 +197,29 @@ func TestWithoutAPassword(t *testing.T) {
 	wantAbout(t, report, "mtls-09", app, check.Skip, "the password of the account is not known")
 }
 
+// TestAClientWithASecretOfItsOwn: of one that is outside of enclaves, nobody else knows the
+// password. What TLS refuses is tried.
+func TestAClientWithASecretOfItsOwn(t *testing.T) {
+	target := goodTarget()
+	promised := *target.Promise
+	const self = "/CN=confidb-outside-x"
+	for _, secret := range []string{"", "SCONE::x_password:hex"} {
+		promised.Accounts = append(slices.Clone(target.Promise.Accounts), promise.Account{Name: promise.Name{User: "x", Host: "%"},
+			Methods: []promise.Method{{Plugin: promise.NativePlugin, Given: true, Secret: secret}}, Require: promise.Require{Level: "SPECIFIED", Subject: self, Issuer: self}})
+		of := goodTarget()
+		of.Promise = &promised
+		report := observe(t, of)
+		wantAbout(t, report, "mtls-07", `"x"@"%"`, check.Pass, "")
+		wantAbout(t, report, "mtls-08", `"x"@"%"`, check.Pass, "")
+		asked := slices.ContainsFunc(report, func(f check.Finding) bool {
+			return f.ID == "mtls-09" && f.Subject == `"x"@"%"` && f.Outcome == check.Skip
+		})
+		if asked != (secret != "") {
+			t.Errorf("with the secret %q: the certificate of another client is tried, or left open: %v", secret, asked)
+		}
+	}
+}
+
 // TestGuestsWithoutAPromise: which accounts there should be is not known.
 func TestGuestsWithoutAPromise(t *testing.T) {
 	for _, p := range []*promise.Promise{nil, {Unclear: []string{"x"}}} {

@@ -1,6 +1,10 @@
 package topology
 
-import "github.com/confidb/confidb/pkg/accounts"
+import (
+	"slices"
+
+	"github.com/confidb/confidb/pkg/accounts"
+)
 
 // Absent are the accounts of clients that are not admitted, no longer or not yet: each is
 // locked. Who says nothing, as nobody may be such a client.
@@ -9,9 +13,13 @@ func (a Applications) Absent() ([]Guest, error) {
 	if err != nil {
 		return nil, err
 	}
+	admitted, err := a.Guests()
+	if err != nil {
+		return nil, err
+	}
 	var absent []Guest
 	for _, name := range all.Clients() {
-		if a.there(name) {
+		if slices.ContainsFunc(admitted, func(g Guest) bool { return g.Client == name }) {
 			continue
 		}
 		g := Guest{Client: name}

@@ -151,7 +151,7 @@ func (a *appraisal) missing() check.Report {
 		for _, g := range guests {
 			for _, account := range g.Accounts {
 				for _, kind := range kindsTried(admitted) {
-					if findingAbout(a.predicate.Findings, kind[0], account) == nil {
+					if askedOf(account, kind[0]) && findingAbout(a.predicate.Findings, kind[0], account) == nil {
 						note(kind[0], " about "+accountSubject(account), accountSubject(account))
 					}
 				}
