@@ -1,6 +1,7 @@
 package confidb_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,4 +127,24 @@ func TestRealInputsOfSessions(t *testing.T) {
 	realInput(t, "fragment-hides-signer", said{lint("@frag-att.yml"), 3, []string{"CDB1014 fatal"}, unread})
 	wider := []string{"is no longer attested", "anyone may now read", "anyone may now update", "frag-local.yml: widened"}
 	realInput(t, "fragment-diff-blind", said{[]string{"session", "diff", "@frag-safe.yml", "@frag-local.yml"}, 0, wider, []string{"made otherwise"}})
+}
+
+// Documents of the shape of a case are compared in a time that grows as their size: what
+// grew as its square took ten minutes for these.
+func TestRealInputsOfSize(t *testing.T) {
+	realinputs.Case(t, "diff-quadratic")
+	var text strings.Builder
+	fmt.Fprintf(&text, "name: big-0f1e2d3c4b5a69788796a5b4c3d2e1f0\nversion: \"0.3.12\"\nservices:\n")
+	for i := range 3000 {
+		fmt.Fprintf(&text, "  - name: s%d\n    command: x\n    attestation: {mrenclave: [%s]}\n    environment: {A: \"$$SCONE::k%d$$\"}\n", i, strings.Repeat("ab", 32), i)
+	}
+	text.WriteString("secrets:\n")
+	for i := range 3000 {
+		fmt.Fprintf(&text, "  - {name: k%d, kind: ascii, size: 32}\n", i)
+	}
+	file := filepath.Join(t.TempDir(), "big.yml")
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	realInput(t, "diff-quadratic", said{[]string{"session", "diff", "--timeout", "1m", file, file}, 0, []string{"equal"}, nil})
 }
