@@ -135,6 +135,7 @@ func renamed(t *testing.T, holder, other tls.Certificate) tls.Certificate {
 // tries what a thief would: on another machine, in another session, with other certificates,
 // and beyond the rights and the limits of its accounts. After client remove nothing opens.
 func TestClientsMayDoNoMore(t *testing.T) {
+	t.Parallel() // waits for pods most of the time
 	const release = "desk"
 	deskInstalled(t, release)
 	measured := strings.TrimSpace(enclavePod(t, "thief-measured", "n1", "SCONE_HASH=1"))
@@ -289,6 +290,7 @@ func wantCode(t *testing.T, c *mysql.Conn, statement string, code uint16) {
 // TestClientsAtOnce adds two clients at the same time: each is admitted, or told that another
 // change runs, and then admitted when it is tried again.
 func TestClientsAtOnce(t *testing.T) {
+	t.Parallel() // waits for pods most of the time
 	const release = "queue"
 	deskInstalled(t, release)
 	anything := strings.Repeat("5a", 32)

@@ -16,6 +16,7 @@ import (
 // card number goes in, a token comes out. The same program with one other byte gets nothing,
 // and after client remove neither does the right one.
 func TestTokenizer(t *testing.T) {
+	t.Parallel() // waits for pods most of the time
 	measured := strings.TrimSpace(run(t, "bash", "-c", "echo $LAB_TOKENIZER_MRENCLAVE"))
 	installed(t, "shop")
 	client := func(verb string, more ...string) result {
