@@ -39,7 +39,13 @@ type Account struct {
 	// MAX_USER_CONNECTIONS 5.
 	Limits []string
 	Rights []promise.Right
+	// Outside is set for the account of a client outside of enclaves.
+	Outside *Outside
 }
+
+// Outside is what an account of a client outside of enclaves demands: a certificate that
+// nobody but itself has signed, of OutsideName, and the password of a hash.
+type Outside struct{ Hash string }
 
 // Parse reads a document; name is that of the file, for errors. What is wrong with the
 // document is a *document.Errors.
@@ -117,8 +123,17 @@ func isPlain(name string) bool {
 	return len(name) <= 40 && strings.Trim(name, letters+"0123456789") == "" && strings.Trim(name[:1], letters) == ""
 }
 
+// OutsideName is the common name in the certificate of the account where its client is
+// outside of enclaves. No certificate of the session's CA has it.
+func (a Account) OutsideName() string {
+	return "confidb-outside-" + strings.TrimPrefix(a.Identity(), "account_")
+}
+
 // CommonName is that in the certificate of the account.
 func (a Account) CommonName() string {
+	if a.Outside != nil {
+		return a.OutsideName()
+	}
 	return "confidb-" + strings.Replace(a.Identity(), "_", "-", 1)
 }
 
@@ -134,6 +149,9 @@ func (a Account) Promised(locked bool) promise.Account {
 		Methods: []promise.Method{password},
 		Require: promise.Require{Level: "SPECIFIED", Subject: "/CN=" + a.CommonName(), Issuer: "/CN=" + Issuer},
 		Locked:  locked, Limits: slices.Clone(a.Limits), Rights: slices.Clone(a.Rights),
+	}
+	if a.Outside != nil && !locked {
+		p.Methods[0].Secret, p.Methods[0].Written, p.Require.Issuer = "", a.Outside.Hash, p.Require.Subject
 	}
 	p.Arrange()
 	return p

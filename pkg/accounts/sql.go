@@ -59,6 +59,9 @@ func (a Account) statements(locked bool) []string {
 	if locked {
 		by = "VIA " + promise.NativePlugin + " USING '" + promise.NoHash + "'"
 	}
+	if p.Methods[0].Written != "" {
+		by = "BY PASSWORD '" + p.Methods[0].Written + "'"
+	}
 	made := "CREATE OR REPLACE USER " + name + " IDENTIFIED " + by + " REQUIRE SUBJECT '" + p.Require.Subject + "' AND ISSUER '" + p.Require.Issuer + "'"
 	if len(p.Limits) > 0 {
 		made += " WITH " + strings.Join(p.Limits, " ")

@@ -14,6 +14,9 @@ type Trust struct {
 	// Deviations are what the user can live with beside that, by name; none is accepted
 	// that is not named.
 	Deviations []Deviation `json:"deviations,omitempty"`
+	// MaxOutside is for how long at most a client may be let in outside of enclaves: 0 for
+	// not at all. Nil leaves it to what the program allows.
+	MaxOutside *time.Duration `json:"maxOutside,omitempty"`
 	// RootCA is a PEM certificate that replaces Intel's root. Only a lab has one;
 	// whatever is appraised under it is simulated. Empty means Intel's.
 	RootCA []byte `json:"rootCA,omitempty"`

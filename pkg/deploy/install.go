@@ -29,6 +29,10 @@ type Install struct {
 	// Inputs are what the user says; what is not said now is taken from the record of
 	// an earlier run, which is nil at the first.
 	Inputs func(earlier *topology.Release) (*Inputs, error)
+	// Outside is a client that Inputs let in outside of enclaves, and Gone has the files of
+	// one that they send away; nil is none.
+	Outside *Outside
+	Gone    OutsideFolder
 }
 
 // Inputs are what the user says about an installation.
@@ -94,6 +98,9 @@ type installation struct {
 	render func(ctx context.Context, how renderer) error
 	// before are the objects that the last run installed; none at the first.
 	before manifest.Manifest
+	// outside and gone are those of the options.
+	outside *Outside
+	gone    OutsideFolder
 }
 
 // prepare gathers what the user said and what the cluster has, and makes all documents
@@ -125,7 +132,7 @@ func (s *Site) prepare(ctx context.Context, clusterID string, o Install) (*insta
 	if err != nil {
 		return nil, err
 	}
-	i := &installation{Site: s, clusterID: clusterID, release: r, chart: chart, before: before}
+	i := &installation{Site: s, clusterID: clusterID, release: r, chart: chart, before: before, outside: o.Outside, gone: o.Gone}
 	i.render = func(ctx context.Context, how renderer) error {
 		made, err := s.render(ctx, how, spec, chart, r, inputs)
 		if err != nil {
@@ -180,6 +187,7 @@ func (s *Site) gather(ctx context.Context, clusterID string, o Install) (*topolo
 	if err != nil {
 		return nil, nil, err
 	}
+	inputs.Plan.Applications = inputs.Plan.Applications.At(s.Now()) // who has ended outside of enclaves is sent away
 	if o.DryRun != Client {
 		err = s.Cluster.CheckRights(ctx, o.CreateNamespace)
 	}
@@ -332,6 +340,9 @@ func (i *installation) carryOut(ctx context.Context) error {
 		return err
 	}
 	if err := i.mendPods(ctx); err != nil {
+		return err
+	}
+	if err := i.finishOutside(ctx); err != nil {
 		return err
 	}
 	i.Progress.Step("verifying: everything above is asked again, and the database itself")

@@ -19,6 +19,7 @@ import (
 type CAS interface {
 	Session(ctx context.Context, name string) (*session.Stored, error)
 	CreateSession(ctx context.Context, document []byte) (string, error)
+	PublicValue(ctx context.Context, name, hash, secret string) (string, error)
 }
 
 // EnsureSession makes the CAS hold the session s: the document that shall replace it, if

@@ -46,6 +46,13 @@ func (f *fakeCAS) Session(_ context.Context, name string) (*session.Stored, erro
 	return &s, nil
 }
 
+func (f *fakeCAS) PublicValue(_ context.Context, name, hash, secret string) (string, error) {
+	if f.sessions[name].Hash != hash {
+		return "", &cas.StatusError{Code: 404}
+	}
+	return secret + " of " + name, f.do("ask")
+}
+
 func (f *fakeCAS) CreateSession(_ context.Context, document []byte) (string, error) {
 	s, err := session.Parse("upload", document)
 	if err != nil {

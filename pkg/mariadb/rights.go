@@ -50,6 +50,9 @@ func (o *Observation) expected() accounts {
 		all[i].Methods = slices.Clone(all[i].Methods)
 		for j := range all[i].Methods {
 			m := &all[i].Methods[j]
+			if m.Written != "" {
+				m.Stored = promise.Hidden(m.Written)
+			}
 			if password, known := o.target.Passwords[m.Secret]; known && m.Secret != "" && m.Plugin == promise.NativePlugin {
 				m.Stored = promise.NativeHash(password)
 			}

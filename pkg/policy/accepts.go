@@ -18,6 +18,9 @@ type Accepted struct {
 	Deviations          []attest.Deviation           `json:"deviations"`
 	MinEvaluationNumber int                          `json:"minTCBEvaluationNumber"`
 	CollateralGrace     string                       `json:"collateralGrace"`
+	// MaxOutside is for how long at most a client may be let in outside of enclaves; null
+	// for no bound of the policy's.
+	MaxOutside *string `json:"maxOutsideEnclave"`
 	// RequireProvenance is empty when the cluster's word for platform IDs is enough.
 	RequireProvenance attest.Provenance `json:"requireProvenance"`
 	// MaxCollateralAge is null for no bound.
@@ -40,6 +43,10 @@ func (p *Policy) Accepts() Accepted {
 	}
 	for name, measurements := range p.Enclaves {
 		a.Enclaves[name] = list(measurements)
+	}
+	if p.MaxOutside != nil {
+		most := Hours(*p.MaxOutside)
+		a.MaxOutside = &most
 	}
 	if p.Freshness.MaxAge > 0 {
 		age := Hours(p.Freshness.MaxAge)

@@ -12,12 +12,12 @@ import (
 func TestAccepts(t *testing.T) {
 	for title, c := range map[string]struct{ text, want string }{
 		"nothing": {"kind: confidb.policy/v1\n", `{"cas":{"mrenclaves":[],"signer":null},"enclaves":{},"tcb":["UpToDate"],"advisories":[],"debugEnclave":false,"deviations":[],` +
-			`"minTCBEvaluationNumber":0,"collateralGrace":"0s","requireProvenance":"","maxCollateralAge":null}`},
+			`"minTCBEvaluationNumber":0,"collateralGrace":"0s","maxOutsideEnclave":null,"requireProvenance":"","maxCollateralAge":null}`},
 		"everything": {strict, `{"cas":{"mrenclaves":["` + casMeasured + `"],"signer":{"mrsigner":"` + signedBy + `","isvprodid":41316,"minISVSVN":5}},` +
 			`"enclaves":{"probe":["` + probeMeasured + `"]},"tcb":["UpToDate","SWHardeningNeeded"],"advisories":["INTEL-SA-00615"],"debugEnclave":false,"deviations":[],` +
-			`"minTCBEvaluationNumber":17,"collateralGrace":"24h","requireProvenance":"quoted","maxCollateralAge":"168h"}`},
+			`"minTCBEvaluationNumber":17,"collateralGrace":"24h","maxOutsideEnclave":null,"requireProvenance":"quoted","maxCollateralAge":"168h"}`},
 		"debug enclaves": {"kind: confidb.policy/v1\nallow-debug-enclave: true\nenclaves: {a: {}}\n", `{"cas":{"mrenclaves":[],"signer":null},"enclaves":{"a":[]},"tcb":["UpToDate"],"advisories":[],` +
-			`"debugEnclave":true,"deviations":[],"minTCBEvaluationNumber":0,"collateralGrace":"0s","requireProvenance":"","maxCollateralAge":null}`},
+			`"debugEnclave":true,"deviations":[],"minTCBEvaluationNumber":0,"collateralGrace":"0s","maxOutsideEnclave":null,"requireProvenance":"","maxCollateralAge":null}`},
 	} {
 		got, err := json.Marshal(parsed(t, c.text).Accepts())
 		if err != nil {

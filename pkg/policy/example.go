@@ -48,6 +48,11 @@ allow-debug-enclave: false
 # plant, with every right.
 accept-deviations: []
 
+# For how long at most a client may be let in that runs in no enclave (client add
+# --outside-enclave}): 0h for none, which fails verify; 24h is the most. verify warns of
+# each. Leave it out for no bound of your own.
+max-outside-enclave: 0h
+
 # Intel numbers its evaluations of platforms; an older one knows fewer weaknesses.
 min-tcb-evaluation-number: 17
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/document"
+	"github.com/confidb/confidb/pkg/outside"
 	"github.com/confidb/confidb/pkg/sgx"
 )
 
@@ -37,8 +38,10 @@ type decoder struct{ *document.Decoder }
 const maxGrace = 90 * 24 * time.Hour
 
 const (
-	wantGrace = "a Go duration from 0h to 2160h (90 days)"
-	wantAge   = "a Go duration above 0, such as 168h; leave the key out for no bound"
+	wantGrace   = "a Go duration from 0h to 2160h (90 days)"
+	wantOutside = "a Go duration from 0h, for none, to 24h"
+
+	wantAge = "a Go duration above 0, such as 168h; leave the key out for no bound"
 )
 
 func (d decoder) policy(root *document.Node, p *Policy) {
@@ -54,6 +57,7 @@ func (d decoder) policy(root *document.Node, p *Policy) {
 		"accept-advisories":         given(d.advisories(&p.CAS.AcceptAdvisories)),
 		"allow-debug-enclave":       d.Flag(&p.CAS.AllowDebugEnclave),
 		"accept-deviations":         given(d.deviations(&p.Deviations)),
+		"max-outside-enclave":       document.Pointer(&p.MaxOutside, d.outside),
 		"min-tcb-evaluation-number": document.Number(d.Decoder, &p.Freshness.MinEvaluationNumber, 0, 1<<31-1),
 		"require-provenance":        d.provenance(&p.RequireProvenance),
 		"collateral-grace":          d.duration(&p.Freshness.Grace, 0, maxGrace, wantGrace),
@@ -303,6 +307,11 @@ func (d decoder) duration(into *time.Duration, low, high time.Duration, want str
 		}
 		*into = v
 	})
+}
+
+// outside reads for how long clients may be let in outside of enclaves.
+func (d decoder) outside(into *time.Duration) document.Field {
+	return d.duration(into, 0, outside.MaxTime, wantOutside)
 }
 
 // inHours is a hint for a number of days.

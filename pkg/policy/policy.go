@@ -5,6 +5,8 @@
 package policy
 
 import (
+	"time"
+
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/document"
 	"github.com/confidb/confidb/pkg/sgx"
@@ -37,6 +39,9 @@ type Policy struct {
 	RequireProvenance attest.Provenance
 	// Deviations are what else the user can live with.
 	Deviations []attest.Deviation
+	// MaxOutside is for how long at most a client may be let in outside of enclaves: 0 for
+	// not at all. Nil is not said.
+	MaxOutside *time.Duration
 
 	places map[string]string // "file:line:column" of what the document has, by path
 }

@@ -119,6 +119,9 @@ func TestParseForms(t *testing.T) {
 			return slices.Equal(p.Deviations, []attest.Deviation{"unprotected-volume"})
 		}},
 		"no deviation":          {strict + "accept-deviations: []\n", func(p *policy.Policy) bool { return len(p.Deviations) == 0 }},
+		"clients outside":       {strict + "max-outside-enclave: 8h\n", func(p *policy.Policy) bool { return *p.MaxOutside == 8*time.Hour && *p.Accepts().MaxOutside == "8h" }},
+		"no clients outside":    {strict + "max-outside-enclave: 0h\n", func(p *policy.Policy) bool { return *p.MaxOutside == 0 }},
+		"not said of clients":   {strict, func(p *policy.Policy) bool { return p.MaxOutside == nil }},
 		"debug":                 {edited(t, "enclave: false", "enclave: true"), func(p *policy.Policy) bool { return p.CAS.AllowDebugEnclave }},
 		"the longest grace":     {edited(t, "24h", "2160h"), func(p *policy.Policy) bool { return p.Freshness.Grace == 90*24*time.Hour }},
 		"an enclave of nothing": {edited(t, "{mrenclave: ["+probeMeasured+"]}", ""), func(p *policy.Policy) bool { _, ok := p.Enclaves["probe"]; return ok && p.Enclaves["probe"] == nil }},
@@ -134,9 +137,10 @@ func TestParseForms(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	const statuses = "want SWHardeningNeeded, ConfigurationNeeded, ConfigurationAndSWHardeningNeeded, OutOfDate, OutOfDateConfigurationNeeded"
-	const keys = "want accept-advisories, accept-deviations, accept-tcb, allow-debug-enclave, cas, collateral-grace, enclaves, kind, max-collateral-age, min-tcb-evaluation-number, require-provenance"
+	const keys = "want accept-advisories, accept-deviations, accept-tcb, allow-debug-enclave, cas, collateral-grace, enclaves, kind, max-collateral-age, max-outside-enclave, min-tcb-evaluation-number, require-provenance"
 	const alias = "write each value out, or put text that begins with * or & between quotes: YAML takes it for an alias or anchor, which are not allowed here"
 	const pattern = ": a pattern would also accept what Intel finds tomorrow"
+	const let = "want a Go duration from 0h, for none, to 24h"
 	const grace, age = "want a Go duration from 0h to 2160h (90 days)", "want a Go duration above 0, such as 168h; leave the key out for no bound"
 	signer := "{mrsigner: " + signedBy + ", isvprodid: 41316, min-isvsvn: 5}"
 	for name, c := range map[string]struct{ text, want, hint string }{
@@ -224,6 +228,9 @@ func TestParseRefuses(t *testing.T) {
 		"debug yes":                  {edited(t, "enclave: false", "enclave: yes"), `9:22: allow-debug-enclave: got "yes", want true or false`, ""},
 		"debug in quotes":            {edited(t, "enclave: false", "enclave: 'true'"), `9:22: allow-debug-enclave: got "true", want true or false`, "write it without quotes"},
 		"debug of nothing":           {edited(t, "enclave: false", "enclave:"), "9:21: allow-debug-enclave: got nothing, want true or false", ""},
+		"a client for too long":      {strict + "max-outside-enclave: 24h1m\n", `14:22: max-outside-enclave: got "24h1m", ` + let, ""},
+		"a client for less than 0":   {strict + "max-outside-enclave: -1h\n", `14:22: max-outside-enclave: got "-1h", ` + let, ""},
+		"a client for who knows":     {strict + "max-outside-enclave:\n", "14:21: max-outside-enclave: got nothing, " + let, ""},
 		"a grace in days":            {edited(t, "24h", "7d"), `11:19: collateral-grace: got "7d", ` + grace, "write 168h: Go's durations have no days"},
 		"a grace without unit":       {edited(t, "24h", "24"), `11:19: collateral-grace: got "24", ` + grace, ""},
 		"a grace too long":           {edited(t, "24h", "2160h0m1s"), `11:19: collateral-grace: got "2160h0m1s", ` + grace, ""},

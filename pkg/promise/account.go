@@ -51,6 +51,9 @@ type Method struct {
 	Secret string `json:"secret"`
 	// Unusable means that no password is the right one.
 	Unusable bool `json:"unusable"`
+	// Written is what the server keeps of a password of which the session says no more: that
+	// of somebody outside, who alone has it.
+	Written string `json:"written,omitempty"`
 	// Stored is what the server keeps of the password. It never leaves the program.
 	Stored Hidden `json:"-"`
 }

@@ -275,7 +275,7 @@ func TestReadAccount(t *testing.T) {
 	}
 	want := read("CREATE USER u IDENTIFIED BY 'abc' REQUIRE SUBJECT '/CN=u' AND ISSUER '/CN=ca';\nGRANT INSERT, SELECT ON app.* TO u;\n").Accounts[0]
 	want.Rights = append(want.Rights, promise.Right{Kind: promise.OnRole, Object: "r", Privilege: promise.Member})
-	want.Methods[0].Stored = "*0D3CED9BEC10A777AEC23CCC353A8C08A633045E"
+	want.Methods[0].Stored, want.Methods[0].Written = "*0D3CED9BEC10A777AEC23CCC353A8C08A633045E", "*0D3CED9BEC10A777AEC23CCC353A8C08A633045E"
 	got, err := promise.ReadAccount(want.Name, false, lines)
 	if err != nil {
 		t.Fatal(err)

@@ -96,7 +96,11 @@ func methods(c *cursor) []Method {
 	}
 	if c.accept("BY", "PASSWORD") {
 		stored := c.text()
-		return []Method{{Plugin: NativePlugin, Given: stored != "", Unusable: unusable(NativePlugin, stored), Stored: Hidden(stored)}}
+		m := Method{Plugin: NativePlugin, Given: stored != "", Unusable: unusable(NativePlugin, stored), Stored: Hidden(stored)}
+		if !m.Unusable && !strings.Contains(stored, placeholder) {
+			m.Written = stored
+		}
+		return []Method{m}
 	}
 	if c.accept("BY") {
 		return []Method{password(c)}

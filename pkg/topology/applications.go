@@ -12,6 +12,7 @@ import (
 	"github.com/confidb/confidb/pkg/accounts"
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/document"
+	"github.com/confidb/confidb/pkg/outside"
 	"github.com/confidb/confidb/pkg/policy"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/sgx"
@@ -24,6 +25,8 @@ type Applications struct {
 	Accounts string `json:"accounts,omitempty"`
 	// Clients are sorted by name.
 	Clients []Application `json:"clients,omitempty"`
+	// Outside are clients that run in no enclave, sorted by name, until they end.
+	Outside []outside.Client `json:"outside,omitempty"`
 }
 
 // Application is a program of the user's own that may connect to the database, in the
@@ -86,7 +89,11 @@ func (a Applications) document() (*accounts.Document, error) {
 	if a.Accounts == "" {
 		return &accounts.Document{}, nil
 	}
-	return accounts.Parse("accounts", []byte(a.Accounts))
+	all, err := accounts.Parse("accounts", []byte(a.Accounts))
+	if err == nil {
+		a.letOut(all)
+	}
+	return all, err
 }
 
 // Find returns the client of a name, or nil.
@@ -109,11 +116,11 @@ func (a Applications) Guests() ([]Guest, error) {
 	for _, c := range a.Clients {
 		g := Guest{Client: c.Name, Who: c.Who(), Namespace: c.Namespace}
 		for _, account := range all.Of(c.Name) {
-			g.Accounts = append(g.Accounts, GuestAccount{account.Name, account.Identity(), account.CommonName(), accounts.Said(account.Rights), account.Limits})
+			g.Accounts = append(g.Accounts, guestAccount(account))
 		}
 		guests = append(guests, g)
 	}
-	return guests, nil
+	return append(guests, a.outsideGuests(all)...), nil
 }
 
 // Guest is a client of the user's own, in words.
@@ -124,6 +131,8 @@ type Guest struct {
 	// Namespace is the Kubernetes namespace in which it runs; empty was not said.
 	Namespace string         `json:"namespace,omitempty"`
 	Accounts  []GuestAccount `json:"accounts"`
+	// Outside is set for a client outside of enclaves.
+	Outside *OutsideGuest `json:"outside,omitempty"`
 }
 
 // GuestAccount is an account of a client.
@@ -148,6 +157,7 @@ func (a Applications) With(client Application) Applications {
 // Without is the same without a client.
 func (a Applications) Without(name string) Applications {
 	a.Clients = slices.DeleteFunc(slices.Clone(a.Clients), func(c Application) bool { return c.Name == name })
+	a.Outside = slices.DeleteFunc(slices.Clone(a.Outside), func(c outside.Client) bool { return c.Name == name })
 	return a
 }
 
@@ -192,7 +202,7 @@ func (a Applications) Changes(to Applications) []string {
 			all = append(all, fmt.Sprintf("client %s runs in another way, or gets other files", c.Name))
 		}
 	}
-	return all
+	return append(all, a.outsideChanges(to)...)
 }
 
 // Equal reports whether two are the same client, which gets the same.
@@ -239,6 +249,9 @@ func (a Applications) secrets(all *accounts.Document, r *Release) map[string]str
 		fmt.Fprintf(&ca, "      - session: %s\n", r.Session(ApplicationRole(c.Name)).Name)
 	}
 	for _, one := range all.Accounts {
+		if one.Outside != nil {
+			continue
+		}
 		id, to := one.Identity(), ""
 		if a.there(one.Client) {
 			to = "      - session: " + r.Session(ApplicationRole(one.Client)).Name + "\n"
@@ -258,6 +271,9 @@ func (a Applications) secrets(all *accounts.Document, r *Release) map[string]str
 func passwords(all *accounts.Document, database string) map[string]string {
 	var files, secrets string
 	for _, one := range all.Accounts {
+		if one.Outside != nil {
+			continue
+		}
 		id := one.Identity()
 		files += fmt.Sprintf("      - path: /run/confidb/%s.password\n        permission: 0o400\n        content: \"$$SCONE::%s_password:hex$$\"\n", id, id)
 		secrets += imported(database, id+"_password", session.Binary)

@@ -86,6 +86,8 @@ func (r *Release) Details(client string) (Details, error) {
 	all, state := r.Wanted(), Admitted
 	now, then := r.Applications.Find(client), all.Find(client)
 	switch {
+	case all.FindOutside(client) != nil:
+		return Details{}, &OutsideError{client}
 	case then == nil && now == nil:
 		return Details{}, &UnknownClientError{r.Namespace + "/" + r.Name, client, all.names()}
 	case then == nil:
@@ -159,7 +161,7 @@ func (c Application) elsewhere(other Application) bool {
 
 // noted reports whether others are the same for every session and for the database.
 func (a Applications) noted(others Applications) bool {
-	if a.Accounts != others.Accounts || !slices.Equal(a.names(), others.names()) {
+	if a.Accounts != others.Accounts || !slices.Equal(a.names(), others.names()) || !slices.Equal(a.Outside, others.Outside) {
 		return false
 	}
 	for i, c := range a.Clients {

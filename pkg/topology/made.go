@@ -120,6 +120,9 @@ func (r *Release) texts(plan Plan, applications Applications) (map[Role]string, 
 	if err != nil {
 		return nil, err
 	}
+	if err := applications.checkOutside(all); err != nil {
+		return nil, err
+	}
 	for _, c := range applications.Clients {
 		if len(all.Of(c.Name)) == 0 {
 			return nil, &NoAccountError{Client: c.Name, Clients: all.Clients()}
@@ -129,8 +132,11 @@ func (r *Release) texts(plan Plan, applications Applications) (map[Role]string, 
 	if err != nil {
 		return nil, err
 	}
-	variables["ACCOUNTS_SQL"] = all.SQL(applications.there)
+	variables["ACCOUNTS_SQL"] = all.SQL(applications.admits)
 	database, err := renderSession(string(Database), plan.Templates, variables, applications.secrets(all, r))
+	if err == nil {
+		database, err = applications.trusting(database)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -111,6 +111,9 @@ func (a *appraisal) guest(promised topology.Guest, admitted bool, found check.Re
 		if err == nil {
 			seen.Until = until(database, account.Identity, admitted)
 		}
+		if promised.Outside != nil {
+			seen.Until = promised.Outside.Until.UTC().Format(time.RFC3339)
+		}
 		for _, kind := range kindsTried(admitted) {
 			tried := Tried{Certificate: kind[1], Reason: "the statement of the attested client does not say, or does not count"}
 			if f := findingAbout(found, kind[0], account); f != nil {

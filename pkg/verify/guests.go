@@ -45,6 +45,9 @@ func judgeGuests(a *appraisal, l link, _ topology.Session) check.Report {
 	}
 	report := check.Report{finding}
 	for _, g := range guests {
+		if g.Outside != nil {
+			continue // see guests-outside
+		}
 		if outcome, problem := otherwise(a.promised, g.Client); outcome != check.Pass {
 			report = append(report, check.Finding{ID: l.ID, Subject: g.Client, Outcome: outcome, Title: "the client " + g.Client + " is who was promised", Reason: problem, Hint: "{client update} makes its session again, and {platforms apply} ends a change of machines."})
 			continue

@@ -90,6 +90,10 @@ func links() []link {
 			Title: "only the clients of this release get what opens the database",
 		},
 		{
+			ID: guestsOutside, Level: LevelSession, Judge: judgeOutside,
+			Title: "nobody who runs outside of an enclave may come in",
+		},
+		{
 			ID: "enc-07", Level: LevelSession, Of: topology.Database, Judge: judgeVolumes,
 			Title: "the data directory and tmpdir are on volumes that only the enclave can read, with rollback protection",
 		},

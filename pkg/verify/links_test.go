@@ -80,6 +80,10 @@ func howLinksEnd() map[string]ends {
 			},
 			skip: write(topology.Database, unreadable),
 		},
+		"guests-outside": {
+			fail: func(t *testing.T, s *scene) { letIn(t, s); s.promised.Applications.Outside = nil },
+			skip: write(topology.Database, unreadable),
+		},
 		"client-session-policy": {
 			fail: write(topology.Client, tolerant), skip: write(topology.Client, unreadable),
 		},
@@ -183,7 +187,7 @@ func TestTheReportHasItsOrder(t *testing.T) {
 			want = append(want, which+"-session-"+what)
 		}
 	}
-	want = append(want, "guests", "guests", "enc-07", "release-deployed", "release-manifest", "release-session", "release-objects", "release-endpoints", "disk-01", "probe-statement", "statement-ca")
+	want = append(want, "guests", "guests", "guests-outside", "enc-07", "release-deployed", "release-manifest", "release-session", "release-objects", "release-endpoints", "disk-01", "probe-statement", "statement-ca")
 	for _, f := range s.said.Findings {
 		want = append(want, f.ID)
 	}

@@ -82,7 +82,7 @@ func (t *Trust) Resolve(earlier *topology.Release) (*topology.Plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.Trust.CAS, r.Trust.Freshness, r.Trust.RequireProvenance, r.Trust.Deviations = p.CAS, p.Freshness, p.RequireProvenance, p.Deviations
+		r.Trust.CAS, r.Trust.Freshness, r.Trust.RequireProvenance, r.Trust.Deviations, r.Trust.MaxOutside = p.CAS, p.Freshness, p.RequireProvenance, p.Deviations, p.MaxOutside
 		r.Enclaves, r.Settings = p.Enclaves, p.Settings
 		r.Origins["policy"] = "--policy"
 	}

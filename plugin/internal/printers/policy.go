@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/confidb/confidb/pkg/fleet"
+	"github.com/confidb/confidb/pkg/outside"
 	"github.com/confidb/confidb/pkg/policy"
 )
 
@@ -102,6 +103,12 @@ func acceptedDeviations(a policy.Accepted) []string {
 	var lines []string
 	for _, v := range a.Deviations {
 		lines = append(lines, string(v)+" (a warning)")
+	}
+	switch most := a.MaxOutside; {
+	case most == nil:
+		lines = append(lines, "clients outside of enclaves, for "+policy.Hours(outside.MaxTime)+" at most (a warning)")
+	case *most != policy.Hours(0):
+		lines = append(lines, "clients outside of enclaves, for "+*most+" at most (a warning)")
 	}
 	return orNone(lines)
 }

@@ -32,11 +32,17 @@ type clientChange struct {
 	verb   string
 	change func(*clientChange, topology.Applications) (topology.Applications, error)
 	name   string
+	// outside says how it comes in without an enclave, and let is who then does.
+	outside flags.Outside
+	let     *deploy.Outside
 }
 
 func newClientChange(env *cli.Env, name string, change func(*clientChange, topology.Applications) (topology.Applications, error)) *cobra.Command {
 	o := &clientChange{Install: newInstall(env), verb: name, change: change}
 	return env.Command(cli.Verb{Name: name, Args: ofOneClient(0), Patience: 10 * time.Minute, Run: o.run, Flags: func(set *pflag.FlagSet) {
+		if name == "client add" {
+			o.outside.AddFlags(set)
+		}
 		if name != "client remove" {
 			o.client.AddFlags(set)
 			set.StringVar(&o.What.Accounts, "accounts", "", "file with the databases and accounts of your own applications (default: as at the last run)")
@@ -49,7 +55,8 @@ func newClientChange(env *cli.Env, name string, change func(*clientChange, topol
 
 func (o *clientChange) run(ctx context.Context, arguments []string) error {
 	o.name = arguments[1]
-	if _, err := OpenRelease(o.env, arguments[0]); err != nil {
+	known, err := OpenRelease(o.env, arguments[0])
+	if err != nil {
 		return err
 	}
 	progress := o.env.Progress()
@@ -61,7 +68,11 @@ func (o *clientChange) run(ctx context.Context, arguments []string) error {
 	if site.Platforms, err = o.finder(); err != nil {
 		return err
 	}
-	done, err := site.Install(ctx, deploy.Install{Name: name, DryRun: deploy.DryRun(o.dryRun), MustExist: true, Inputs: o.inputs})
+	change, err := o.withOutside(known, deploy.Install{Name: name, DryRun: deploy.DryRun(o.dryRun), MustExist: true, Inputs: o.inputs})
+	if err != nil {
+		return err
+	}
+	done, err := site.Install(ctx, change)
 	if err != nil {
 		return err
 	}
@@ -73,6 +84,10 @@ func (o *clientChange) inputs(earlier *topology.Release) (*deploy.Inputs, error)
 	if err != nil {
 		return nil, err
 	}
+	if o.let != nil {
+		in.Plan.Applications, err = o.let.Admit(in.Plan.Applications, in.Plan.Trust.MaxOutside)
+		return in, err
+	}
 	in.Plan.Applications, err = o.change(o, in.Plan.Applications)
 	return in, err
 }
@@ -82,6 +97,9 @@ func (o *clientChange) add(a topology.Applications) (topology.Applications, erro
 	c, err := o.client.Resolve(o.name, nil)
 	if err != nil {
 		return a, err
+	}
+	if a.FindOutside(o.name) != nil {
+		return a, &deploy.AdmittedError{Client: o.name, As: "outside of enclaves"}
 	}
 	if before := a.Find(o.name); before != nil && !before.Equal(c) {
 		return a, &ClientError{o.name, "is there already, and is another", "To change it: {client update}. It is " + before.Who() + "."}
