@@ -159,18 +159,9 @@ func TestClientsMayDoNoMore(t *testing.T) {
 	testForeignSession(t, release, measured)
 	all := steal(t, enclavePod(t, "thief-here", "n1", "SCONE_CONFIG_ID="+session+"/thief"), "owner", "clerk")
 
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(databaseCA(t, release)) {
-		t.Fatal("no CA")
-	}
 	login := func(account string, identity tls.Certificate, awaitAlert bool) (*mysql.Conn, mysql.Attempt) {
 		t.Helper()
-		conn, attempt := mysql.Connect(t.Context(), mysql.Login{Address: forward(t, "service/"+release+"-mariadb", ":3306"), Account: account, Password: all[account].password, AwaitAlert: awaitAlert,
-			TLS: &tls.Config{RootCAs: roots, ServerName: release + "-mariadb.default.svc", Certificates: []tls.Certificate{identity}, MinVersion: tls.VersionTLS13}})
-		if conn != nil {
-			t.Cleanup(func() { conn.Close() })
-		}
-		return conn, attempt
+		return login{release, account, all[account].password, identity}.connect(t, awaitAlert)
 	}
 	owner, attempt := login("owner", all["owner"].identity, false)
 	if owner == nil {
@@ -223,6 +214,27 @@ func TestClientsMayDoNoMore(t *testing.T) {
 		t.Error("the program that was sent away is not refused")
 	}
 	remove(t, release)
+}
+
+// login is what somebody logs in with to the database of a release.
+type login struct {
+	release, account, password string
+	identity                   tls.Certificate
+}
+
+// connect logs in by a port-forward, for the time of the test.
+func (l login) connect(t *testing.T, awaitAlert bool) (*mysql.Conn, mysql.Attempt) {
+	t.Helper()
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(databaseCA(t, l.release)) {
+		t.Fatal("no CA")
+	}
+	conn, attempt := mysql.Connect(t.Context(), mysql.Login{Address: forward(t, "service/"+l.release+"-mariadb", ":3306"), Account: l.account, Password: l.password, AwaitAlert: awaitAlert,
+		TLS: &tls.Config{RootCAs: roots, ServerName: l.release + "-mariadb.default.svc", Certificates: []tls.Certificate{l.identity}, MinVersion: tls.VersionTLS13}})
+	if conn != nil {
+		t.Cleanup(func() { conn.Close() })
+	}
+	return conn, attempt
 }
 
 // testForeignSession makes a session that nobody allowed, which wants what a client gets: the
