@@ -117,10 +117,11 @@ func (a Account) Identity() string {
 }
 
 // isPlain reports whether a name can stand in those of secrets and in certificates as it is.
-// None begins with a digit, as those that stand for others do.
+// None begins with a digit, as those that stand for others do, or ends as the name of one of
+// the secrets of another account.
 func isPlain(name string) bool {
 	const letters = "abcdefghijklmnopqrstuvwxyz_"
-	return len(name) <= 40 && strings.Trim(name, letters+"0123456789") == "" && strings.Trim(name[:1], letters) == ""
+	return len(name) <= 40 && strings.Trim(name, letters+"0123456789") == "" && strings.Trim(name[:1], letters) == "" && !strings.HasSuffix(name, "_key") && !strings.HasSuffix(name, "_password")
 }
 
 // OutsideName is the common name in the certificate of the account where its client is

@@ -111,7 +111,7 @@ func TestRefused(t *testing.T) {
 		"a system database":        {with("a", "{database: mysql, grant: [SELECT]}"), "what the server obeys"},
 		"in other letters":         {with("a", "{database: Information_Schema, grant: [SELECT]}"), "what the server obeys"},
 		"the marks":                {with("a", "{database: confidb_verify, grant: [SELECT]}"), "what the server obeys"},
-		"an unknown database":      {with("a", "{database: shpo, grant: [SELECT]}"), `got "shpo", want one of databases, or app`},
+		"an unknown database":      {with("a", "{database: shpo, grant: [SELECT]}"), `got "shpo", want one that is listed under databases, or app`},
 		"no database":              {with("a", "{table: t, grant: [SELECT]}"), "database: it is missing"},
 		"two targets":              {with("a", "{database: shop, table: t, procedure: p, grant: [EXECUTE]}"), "got procedure and table, want one of them"},
 		"columns of nothing":       {with("a", "{database: shop, columns: [c], grant: [SELECT]}"), "columns without a table"},
@@ -119,7 +119,7 @@ func TestRefused(t *testing.T) {
 		"a column twice":           {with("a", "{database: shop, table: t, columns: [c, C], grant: [SELECT]}"), "MariaDB takes for"},
 		"a routine twice":          {with("a", "{database: shop, procedure: p, grant: [EXECUTE]}, {database: shop, procedure: P, grant: [EXECUTE]}"), "got the same routine"},
 		"no client":                {head + "accounts: [{name: a, privileges: []}]\n", "an account without a client"},
-		"another's client":         {head + "accounts: [{name: a, client: db, privileges: []}]\n", "which the session has for its own"},
+		"another's client":         {head + "accounts: [{name: a, client: db, privileges: []}]\n", "which is reserved"},
 		"a client in capitals":     {head + "accounts: [{name: a, client: Web, privileges: []}]\n", "want at most 40 of a-z"},
 		"root":                     {with("Root", "{database: shop, grant: [SELECT]}"), "MariaDB's or the session's own"},
 		"ours":                     {with("confidb_verify", "{database: shop, grant: [SELECT]}"), "MariaDB's or the session's own"},
@@ -134,7 +134,7 @@ func TestRefused(t *testing.T) {
 		"a line break":             {with(`"a\nb"`, "{database: shop, grant: [SELECT]}"), "characters that can be seen"},
 		"beyond the plane":         {with("'😀'", "{database: shop, grant: [SELECT]}"), "up to U+FFFF"},
 		"a name too long":          {head + "databases: [{name: " + long + "}]\n", "at most 64 characters"},
-		"a folder's name too long": {head + "databases: [{name: " + strings.Repeat("字", 52) + "}]\n", "one of 260 characters, want at most 255"},
+		"a folder's name too long": {head + "databases: [{name: " + strings.Repeat("字", 52) + "}]\n", "takes 260 characters on disk, want at most 255"},
 		"a system database made":   {head + "databases: [{name: Mysql}]\n", "MariaDB's or the session's own"},
 		"a database twice":         {head + "databases: [{name: a}, {name: a}]\n", "databases[1].name: got \"a\", which is too like"},
 		"an account twice":         {head + "accounts: [{name: a, client: b, privileges: []}, {name: A, client: c, privileges: []}]\n", "too like"},
@@ -273,5 +273,20 @@ accounts:
 			continue
 		}
 		sameAsTold(t, d, everybody)
+	}
+}
+
+// TestNamesOfSecretsAreOfOneAccount: no account has a secret of the name that one of another
+// account has, whatever they are called.
+func TestNamesOfSecretsAreOfOneAccount(t *testing.T) {
+	of := map[string]string{}
+	for _, name := range []string{"foo", "foo_key", "foo_password", "foo_key_password", "api_key", "_key", "_password", "key", "password", "0xab", "a b", "Foo"} {
+		id := accounts.Account{Name: name}.Identity()
+		for _, secret := range []string{id, id + "_key", id + "_password"} {
+			if other, there := of[secret]; there {
+				t.Errorf("%s is a secret of %q and of %q", secret, other, name)
+			}
+			of[secret] = name
+		}
 	}
 }

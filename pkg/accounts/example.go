@@ -4,7 +4,7 @@ package accounts
 func Example() string { return example }
 
 const example = `# Which databases your applications have, and what each of them may do there. Nobody
-# can log in with a password alone: each account belongs to one client ({client add}),
+# can log in with a password alone: each account belongs to one client (the verb client add),
 # whose enclave gets the certificate for it.
 kind: confidb.accounts/v1
 

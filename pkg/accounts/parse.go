@@ -43,7 +43,7 @@ func CheckClient(name string) error {
 	case !document.NewDecoder("").Matches(clientPattern, name):
 		return fmt.Errorf("got %q, want %s", document.Clip(name), clientWords)
 	case slices.Contains(ReservedClients(), name):
-		return fmt.Errorf("got %q, which the session has for its own", name)
+		return fmt.Errorf("got %q, which is reserved", name)
 	}
 	return nil
 }
@@ -78,7 +78,7 @@ func (d decoder) database(into *Database) document.Field {
 				d.Fail(n, path, "got %q, which is MariaDB's or the session's own", document.Clip(into.Name))
 			}
 			if length := folderLength(into.Name); length > maxFolder {
-				d.Fail(n, path, "got a name whose folder would have one of %d characters, want at most %d (letters beyond a to z count five times)", length, maxFolder)
+				d.Fail(n, path, "got a name that takes %d characters on disk, want at most %d (other letters than a to z take five)", length, maxFolder)
 			}
 		})),
 		"character-set": d.Matching(&into.CharacterSet, `^[a-z][a-z0-9]{0,31}$`, "the name of a character set, such as utf8mb4"),
@@ -373,7 +373,7 @@ func (d decoder) knownDatabases(root *document.Node, all *Document, known map[st
 				continue
 			}
 			path := document.Member(document.Item(document.Member(document.Item("accounts", i), "privileges"), j), "database")
-			e := d.Fail(n, path, "got %q, want one of databases, or %s", document.Clip(n.Value), ownDatabase)
+			e := d.Fail(n, path, "got %q, want one that is listed under databases, or %s", document.Clip(n.Value), ownDatabase)
 			if e.Advice = document.Suggest(n.Value, slices.Sorted(maps.Keys(known))); e.Advice == "" {
 				e.Advice = "add it to databases"
 			}

@@ -107,8 +107,11 @@ func (o *Outside) kept(commonName string) (*outside.Identity, error) {
 		texts[i] = text
 	}
 	kept := &outside.Identity{Key: texts[0], Certificate: texts[1], Password: strings.TrimSpace(string(texts[2]))}
-	ends := outside.Client{Certificate: string(kept.Certificate)}.Ends()
-	if now := o.Now(); kept.Check(commonName) != nil || now.After(ends) || ends.After(now.Add(o.Lasts)) {
+	if kept.Check(commonName) != nil {
+		return nil, nil
+	}
+	leaf, err := kept.Client(o.Name, "").Leaf(commonName)
+	if now := o.Now(); err != nil || now.After(leaf.NotAfter) || leaf.NotAfter.After(now.Add(o.Lasts)) || outside.Lasts(leaf) > o.Lasts {
 		return nil, nil
 	}
 	return kept, nil

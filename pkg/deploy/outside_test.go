@@ -231,3 +231,16 @@ func TestOutsideRefused(t *testing.T) {
 		t.Error("who has ended is not sent away by the next change")
 	}
 }
+
+// TestOutsideIsSaid: the account of a client that is let in outside of enclaves is not said to
+// be locked.
+func TestOutsideIsSaid(t *testing.T) {
+	in, _ := letOut(t, newWorld(t).now)
+	said := strings.Join(topology.Applications{}.Changes(in), "\n")
+	if strings.Contains(said, "is locked") || !strings.Contains(said, "client bi is admitted: OUTSIDE OF ENCLAVES") {
+		t.Errorf("got %s", said)
+	}
+	if said := strings.Join(in.Changes(topology.Applications{Accounts: reported}), "\n"); !strings.Contains(said, "locked") {
+		t.Errorf("sent away: got %s", said)
+	}
+}

@@ -110,7 +110,7 @@ func (g *Guest) pod(o placed, made *maker) check.Report {
 		add(check.Fail, p.String(), hint)
 	}
 	for _, text := range slices.Concat(g.unknown(&made.template.Spec), notRead(o, &made.template.Spec)) {
-		add(check.Skip, text, "Say with which settings the measurement was taken ({client update --heap}), and leave out what this program does not know.")
+		add(check.Skip, text, "Record the heap of the measurement ({client update --heap}); remove from the pod what cannot be compared, or compare it yourself.")
 	}
 	for _, p := range accepted {
 		add(check.Warn, p.String()+" (the policy accepts "+string(p.Deviation)+")", "")
@@ -122,17 +122,35 @@ func (g *Guest) pod(o placed, made *maker) check.Report {
 }
 
 // runs reports whether a pod is meant to run as the client, or may be: a config ID that
-// comes from elsewhere can be any.
+// comes from elsewhere, or that its command sets, can be any.
 func (g *Guest) runs(spec *corev1.PodSpec) bool {
 	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
 		env := environmentOf(&c)
 		for _, name := range []string{configID, baseConfigID} {
-			if value, there := env.values[name]; env.refs[name] != nil || there && (value == g.Session || strings.HasPrefix(value, g.Session+"/")) {
+			value, there := env.values[name]
+			if value = env.substituted(value); env.refs[name] != nil || there && (value == g.Session || strings.HasPrefix(value, g.Session+"/") || strings.Contains(value, "$(")) {
+				return true
+			}
+			if slices.ContainsFunc(slices.Concat(c.Command, c.Args), func(word string) bool { return strings.Contains(word, name) }) {
 				return true
 			}
 		}
+		if _, literal := env.values[configID]; !literal && len(c.EnvFrom) > 0 && wantsEnclave(&c) {
+			return true
+		}
 	}
 	return false
+}
+
+// wantsEnclave reports whether a container has the device of enclaves, or a variable of
+// their runtime.
+func wantsEnclave(c *corev1.Container) bool {
+	for name := range c.Resources.Limits {
+		if strings.Contains(strings.ToLower(string(name)), "sgx") {
+			return true
+		}
+	}
+	return slices.ContainsFunc(c.Env, func(v corev1.EnvVar) bool { return strings.HasPrefix(v.Name, "SCONE_") })
 }
 
 // configIDs are those that the containers of a pod name.
@@ -155,7 +173,7 @@ func (g *Guest) names(o placed, spec *corev1.PodSpec) []Problem {
 	}
 	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
 		if isEnclave(&c) && c.Image == "" {
-			problems = append(problems, Problem{c.Name, "it has no image: what the client needs was given to a container that is not there", ""})
+			problems = append(problems, Problem{c.Name, "it has no image: a container of this name was added for the client, because the Deployment has none", ""})
 		}
 		if environmentOf(&c).values[configID] == g.Session {
 			problems = append(problems, Problem{c.Name, fmt.Sprintf("%s: got %q, want %s: without a service CAS gives nothing", configID, g.Session, g.ConfigID), ""})

@@ -497,3 +497,52 @@ func FuzzJudge(f *testing.F) {
 		}
 	})
 }
+
+// TestJudgedHiddenClients: beside a pod that is right, one that is the client in a roundabout
+// way is judged as well; a pod that is none of it is not.
+func TestJudgedHiddenClients(t *testing.T) {
+	for name, c := range map[string]struct {
+		edit func(p *corev1.PodTemplateSpec, id string)
+		hide bool
+	}{
+		"a variable of Kubernetes": {func(p *corev1.PodTemplateSpec, id string) {
+			session, service, _ := strings.Cut(id, "/")
+			envOf(p, "SCONE_CONFIG_ID").Value = "$(S)/" + service
+			p.Spec.Containers[0].Env = append([]corev1.EnvVar{{Name: "S", Value: session}}, p.Spec.Containers[0].Env...)
+		}, true},
+		"a variable that is not there": {func(p *corev1.PodTemplateSpec, _ string) { envOf(p, "SCONE_CONFIG_ID").Value = "$(SOMEWHERE)" }, true},
+		"a command": {func(p *corev1.PodTemplateSpec, id string) {
+			envOf(p, "SCONE_CONFIG_ID").Value = "other/session"
+			p.Spec.Containers[0].Command = []string{"env", "SCONE_CONFIG_ID=" + id, "app"}
+		}, true},
+		"all variables from elsewhere": {func(p *corev1.PodTemplateSpec, _ string) {
+			c := &p.Spec.Containers[0]
+			c.Env = nil
+			c.EnvFrom = []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{}}}
+		}, true},
+		"another session": {func(p *corev1.PodTemplateSpec, _ string) { envOf(p, "SCONE_CONFIG_ID").Value = "other/session" }, false},
+		"no enclave": {func(p *corev1.PodTemplateSpec, _ string) {
+			c := &p.Spec.Containers[0]
+			c.Env, c.Resources.Limits = nil, nil
+			c.EnvFrom = []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{}}}
+		}, false},
+	} {
+		r := withClients(t, nil)
+		good := patched(t, r)
+		var d appsv1.Deployment
+		if err := yaml.Unmarshal([]byte(good), &d); err != nil {
+			t.Fatal(err)
+		}
+		c.edit(&d.Spec.Template, envOf(&d.Spec.Template, "SCONE_CONFIG_ID").Value)
+		envOf(&d.Spec.Template, "LD_PRELOAD").Value = "/x.so"
+		d.Name = "hidden"
+		text, err := yaml.Marshal(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		judged := judge(t, r, good+"\n---\n"+string(text))
+		if passes := judged.Report.Verdict().Accepted(); passes == c.hide {
+			t.Errorf("%s: got %+v, others %q", name, judged.Report, judged.Others)
+		}
+	}
+}

@@ -68,8 +68,10 @@ func TestTrialsAreSideBySide(t *testing.T) {
 	observe(t, target)
 	lock.Lock()
 	defer lock.Unlock()
-	if most < 4 || most > 8 || all < 15 {
-		t.Errorf("at most %d of %d connections at once, want 4 to 8 of 15 or more", most, all)
+	// The relay notices the end of a connection later than who has closed it: on a busy
+	// machine some that are over still count.
+	if most < 4 || most > 12 || all < 25 {
+		t.Errorf("at most %d of %d connections at once, want 4 to 12 of 25 or more", most, all)
 	}
 }
 

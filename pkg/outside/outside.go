@@ -191,7 +191,7 @@ func judge(leaf *x509.Certificate, commonName string) error {
 	case !bytes.Equal(leaf.RawSubject, name) || !bytes.Equal(leaf.RawIssuer, name):
 		return fmt.Errorf("got the subject %q and the issuer %q, want CN=%s for both", document.Clip(leaf.Subject.String()), document.Clip(leaf.Issuer.String()), commonName)
 	case len(leaf.DNSNames)+len(leaf.EmailAddresses)+len(leaf.IPAddresses)+len(leaf.URIs) > 0 || len(leaf.UnhandledCriticalExtensions) > 0:
-		return errors.New("it says more than it should")
+		return errors.New("it has names or extensions beside its common name")
 	case leaf.NotAfter.Sub(leaf.NotBefore) > MaxTime+early+time.Second: // dates are cut to seconds
 		return fmt.Errorf("it is valid for %s, want at most %s", leaf.NotAfter.Sub(leaf.NotBefore), MaxTime)
 	}
@@ -238,7 +238,8 @@ func (c Client) Ends() time.Time {
 // Ended reports whether the client can no longer log in.
 func (c Client) Ended(now time.Time) bool { return now.After(c.Ends()) }
 
-// Settings are an option file of MariaDB's clients. host is the name in the certificate of
+// Settings are an option file of MariaDB's clients. Without its value, the library (and so
+// all but MariaDB's own programs) takes ssl-verify-server-cert for off. host is the name in the certificate of
 // the database, and folder that of ca.crt, client.crt and client.key.
 func (i *Identity) Settings(host, user, database, folder string) []byte {
 	quoted := func(text string) string {
@@ -248,7 +249,7 @@ func (i *Identity) Settings(host, user, database, folder string) []byte {
 	for _, f := range []struct{ option, file string }{{"ssl-ca", "ca.crt"}, {"ssl-cert", "client.crt"}, {"ssl-key", "client.key"}} {
 		text += "\n" + f.option + " = " + quoted(folder+"/"+f.file)
 	}
-	text += "\nssl-verify-server-cert\ntls-version = TLSv1.2,TLSv1.3\ndefault-character-set = utf8mb4\n"
+	text += "\nssl-verify-server-cert = 1\ntls-version = TLSv1.2,TLSv1.3\ndefault-character-set = utf8mb4\n"
 	if database != "" {
 		text += "[mariadb-client]\ndatabase = " + quoted(database) + "\n"
 	}

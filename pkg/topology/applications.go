@@ -184,7 +184,7 @@ func (a Applications) Changes(to Applications) []string {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	all := accounts.Compare(accounts.State{Document: before, There: a.there}, accounts.State{Document: after, There: to.there}).Words()
+	all := accounts.Compare(accounts.State{Document: before, There: a.admits}, accounts.State{Document: after, There: to.admits}).Words()
 	for _, c := range a.Clients {
 		if !to.there(c.Name) {
 			all = append(all, fmt.Sprintf("client %s is no longer admitted: its accounts are locked, its connections end, and nobody gets what it logged in with", c.Name))
@@ -195,11 +195,11 @@ func (a Applications) Changes(to Applications) []string {
 		case old == nil:
 			all = append(all, fmt.Sprintf("client %s is admitted: %s", c.Name, c.Who()))
 		case old.Who() != c.Who():
-			all = append(all, fmt.Sprintf("client %s is %s, after %s", c.Name, c.Who(), old.Who()))
+			all = append(all, fmt.Sprintf("client %s changes from %s to %s", c.Name, old.Who(), c.Who()))
 		case old.elsewhere(c):
-			all = append(all, fmt.Sprintf("client %s is looked for in %s, measured %s", c.Name, c.Where(), c.Settings))
+			all = append(all, fmt.Sprintf("client %s: it now runs in %s, measured %s", c.Name, c.Where(), c.Settings))
 		case !old.Equal(c):
-			all = append(all, fmt.Sprintf("client %s runs in another way, or gets other files", c.Name))
+			all = append(all, fmt.Sprintf("client %s: its command, variables or files change", c.Name))
 		}
 	}
 	return append(all, a.outsideChanges(to)...)
@@ -499,7 +499,7 @@ func (c Application) paths(of string) (map[Form]string, error) {
 			}
 		}
 		if all[form] == "" {
-			return all, fmt.Errorf("client %s: file %s, %s: it names the file of the form %s, which the client does not have", c.Name, of, given.Form, form)
+			return all, fmt.Errorf("client %s: file %s (%s) refers to a file of the form %s, and none is given", c.Name, of, given.Form, form)
 		}
 	}
 	return all, nil
@@ -511,7 +511,7 @@ func CheckPath(at string) error {
 		return nil
 	}
 	if !path.IsAbs(at) || path.Clean(at) != at || at == "/" || strings.ContainsAny(at, "$@\\") || strings.ContainsFunc(at, document.Invisible) {
-		return fmt.Errorf("got the path %q, want one from / on, without .., $, @ and \\", document.Clip(at))
+		return fmt.Errorf("got the path %q, want an absolute path without .., $, @ and \\, as in my.cnf=/run/confidb/my.cnf", document.Clip(at))
 	}
 	return nil
 }

@@ -185,7 +185,7 @@ func TestApplicationsThatDoNotFit(t *testing.T) {
 	}{
 		"no account":       {func(a *topology.Application) { a.Name = "web" }, "client web: no account belongs to it; there are accounts of tokenizer"},
 		"another account":  {func(a *topology.Application) { a.Files["/x"] = topology.Given{Form: topology.FormKey, Account: "root"} }, `the account "root" does not belong to it`},
-		"no key for a DSN": {func(a *topology.Application) { delete(a.Files, "/run/confidb/client.key") }, "it names the file of the form key"},
+		"no key for a DSN": {func(a *topology.Application) { delete(a.Files, "/run/confidb/client.key") }, "(my.cnf) refers to a file of the form key"},
 		"an unknown form":  {func(a *topology.Application) { a.Files["/x"] = topology.Given{Form: "xml"} }, `got the form "xml"`},
 	} {
 		app := tokenizer()

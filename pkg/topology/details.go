@@ -67,9 +67,9 @@ type UnknownClientError struct {
 
 func (e *UnknownClientError) Error() string {
 	if len(e.Clients) == 0 {
-		return fmt.Sprintf("client %.80q is none of the release %s, which has none", e.Client, e.Release)
+		return fmt.Sprintf("the release %s has no client %.80q, and no other", e.Release, e.Client)
 	}
-	return fmt.Sprintf("client %.80q is none of the release %s, which has %s", e.Client, e.Release, strings.Join(e.Clients, ", "))
+	return fmt.Sprintf("the release %s has no client %.80q; it has %s", e.Release, e.Client, strings.Join(e.Clients, ", "))
 }
 
 // Hint says how a client comes to be.
@@ -77,7 +77,7 @@ func (e *UnknownClientError) Hint() string {
 	if len(e.Clients) == 0 {
 		return "{client add} lets one come in."
 	}
-	return "{client show} takes the name of one of those; {client add} lets another one come in."
+	return "Check the name, or let the client come in: {client add}."
 }
 
 // Details say all of a client that is admitted, shall be, or shall no longer be. It fails

@@ -26,8 +26,10 @@ func ParseVariables(texts []string) (map[string]string, error) {
 	for i, text := range texts {
 		name, value, ok := strings.Cut(text, "=")
 		switch _, twice := all[name]; {
-		case !ok || name == "" || strings.ContainsAny(name, " $@\\") || strings.ContainsFunc(name, document.Invisible), strings.Contains(value, "$$"):
+		case !ok || name == "" || strings.ContainsAny(name, " $@\\") || strings.ContainsFunc(name, document.Invisible):
 			return nil, fmt.Errorf("number %d is not NAME=VALUE", i+1)
+		case strings.Contains(value, "$$"):
+			return nil, fmt.Errorf("number %d has $$ in its value, which CAS would replace", i+1)
 		case twice:
 			return nil, fmt.Errorf("number %d has the name of another one", i+1)
 		}

@@ -76,7 +76,7 @@ func TestGivenWrong(t *testing.T) {
 		change func(*topology.Application)
 		want   string
 	}{
-		"no key store":             {func(a *topology.Application) { delete(a.Files, "/run/confidb/of pkcs12") }, "/run/confidb/of jdbc, jdbc: it names the file of the form pkcs12"},
+		"no key store":             {func(a *topology.Application) { delete(a.Files, "/run/confidb/of pkcs12") }, "/run/confidb/of jdbc (jdbc) refers to a file of the form pkcs12"},
 		"another form than env":    {func(a *topology.Application) { a.Files[topology.InEnvironment] = topology.Given{Form: topology.FormCA} }, "the form ca is a file: want its path, and not environment"},
 		"a variable of the user's": {func(a *topology.Application) { a.Environment = map[string]string{"MYSQL_USER": "root"} }, "the variable MYSQL_USER is that of the form env, and another"},
 		"a variable of the host's": {func(a *topology.Application) { a.FromHost = map[string]string{"DATABASE_URL": ""} }, "the variable DATABASE_URL is that of the form env, and another"},

@@ -185,7 +185,7 @@ type NoAccountError struct {
 
 func (e *NoAccountError) Error() string {
 	if len(e.Clients) == 0 {
-		return fmt.Sprintf("client %s: no account belongs to it, and to no other", e.Client)
+		return fmt.Sprintf("client %s: no account belongs to it; the accounts document has none at all", e.Client)
 	}
 	return fmt.Sprintf("client %s: no account belongs to it; there are accounts of %s", e.Client, strings.Join(e.Clients, ", "))
 }

@@ -107,7 +107,7 @@ func (a Applications) outsideGuests(all *accounts.Document) []Guest {
 
 // outsideWho says who the client may be.
 func outsideWho(c outside.Client) string {
-	return fmt.Sprintf("OUTSIDE OF ENCLAVES, whoever has its key and password, until %s: %s", c.Ends().UTC().Format(time.RFC3339), c.Reason)
+	return fmt.Sprintf("OUTSIDE OF ENCLAVES: whoever has its key and password, until %s (%s)", c.Ends().UTC().Format(time.RFC3339), c.Reason)
 }
 
 func (a Applications) outsideChanges(to Applications) []string {
@@ -216,9 +216,11 @@ func (a Applications) OutsideTrusted() string {
 // one.
 type OutsideError struct{ Client string }
 
-func (e *OutsideError) Error() string { return "client " + e.Client + " runs outside of enclaves" }
+func (e *OutsideError) Error() string {
+	return "client " + e.Client + " runs outside of enclaves: it has no pods and no session"
+}
 
 // Hint says where it is shown.
 func (*OutsideError) Hint() string {
-	return "{client list} says all of it; to change it, send it away first: {client remove}."
+	return "{client list} shows it. To change it: {client remove}, then {client add --outside-enclave}."
 }

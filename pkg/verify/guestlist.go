@@ -58,9 +58,9 @@ type Tried struct {
 // is not, by the check that says how it ended.
 func kindsTried(admitted bool) [][2]string {
 	if !admitted {
-		return [][2]string{{"acc-05", "that of another client"}}
+		return [][2]string{{"acc-05", "certificate of another client"}}
 	}
-	return [][2]string{{"mtls-07", "one of a foreign CA"}, {"mtls-08", "an expired one"}, {"mtls-09", "that of another client"}}
+	return [][2]string{{"mtls-07", "certificate of another CA"}, {"mtls-08", "expired certificate"}, {"mtls-09", "certificate of another client"}}
 }
 
 // guestList says who may come in, from what was promised and what was found.
@@ -158,7 +158,7 @@ func until(database *session.Session, identity string, admitted bool) string {
 	case database.Secrets[at].ValidFor == 0:
 		return "without end"
 	}
-	return fmt.Sprintf("%d days after CAS made the certificate, which it does anew with each version of the database's session", int(database.Secrets[at].ValidFor.Hours())/24)
+	return fmt.Sprintf("%d days after CAS makes the certificate, anew with each version of the database's session", int(database.Secrets[at].ValidFor.Hours())/24)
 }
 
 // provesGuests reports whether everything was accepted on which the entry of a client rests.
@@ -176,10 +176,10 @@ func provesGuests(found check.Report, g topology.Guest) bool {
 	return rests.Verdict().Accepted()
 }
 
-// restsOn reports whether who may come in rests on a check: all but those about the data,
-// the settings and the machines of the database itself.
+// restsOn reports whether who may come in rests on a check: all but those about the data
+// and the objects of the database itself. Whom the server trusts is one of its settings.
 func restsOn(id string) bool {
-	for _, other := range []string{"enc-", "log-", "file-", "set-", "obj-", "data-", "boot-", "disk-", "release-", "platforms-"} {
+	for _, other := range []string{"enc-", "log-", "file-", "obj-", "data-", "disk-", "release-"} {
 		if strings.HasPrefix(id, other) {
 			return false
 		}
@@ -192,7 +192,7 @@ func restsOn(id string) bool {
 func (g Guest) Said() (title string, labelsAndTexts []string) {
 	title = "Guest " + g.Client
 	if !g.Admitted {
-		title = "No guest, " + g.Client
+		title = "Not admitted: " + g.Client
 	}
 	if !g.Proven {
 		title += " (as promised, which is not proven: see above)"

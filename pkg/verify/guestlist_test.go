@@ -27,8 +27,8 @@ func TestTheGuestList(t *testing.T) {
 		"as", "the account tokenizer, with the certificate CN=confidb-account-tokenizer",
 		"may", `SELECT, INSERT, CREATE ON "shop".*; DELETE ON "shop"."cards"; UPDATE ON column "last_used" of "shop"."cards"; EXECUTE ON PROCEDURE "shop"."clean_up"`,
 		"limits", "MAX_CONNECTIONS_PER_HOUR 5000, MAX_QUERIES_PER_HOUR 100000, MAX_STATEMENT_TIME 30, MAX_UPDATES_PER_HOUR 100000, MAX_USER_CONNECTIONS 20",
-		"until", "365 days after CAS made the certificate, which it does anew with each version of the database's session",
-		"refused", "one of a foreign CA; an expired one; that of another client", "LET IN", "", "unproven", "",
+		"until", "365 days after CAS makes the certificate, anew with each version of the database's session",
+		"refused", "certificate of another CA; expired certificate; certificate of another client", "LET IN", "", "unproven", "",
 	}
 	if diff := cmp.Diff(want, said); title != "Guest tokenizer" || diff != "" {
 		t.Errorf("%s: -want +got:\n%s", title, diff)
@@ -49,22 +49,22 @@ func TestAGuestThatIsNotProven(t *testing.T) {
 		change  func(*testing.T, *scene)
 		mention string
 	}{
-		"another session of the client":   {hold(tokenizer), "that of another client"},
-		"another session of the database": {hold(topology.Database), "that of another client"},
-		"no session of the client":        {lose(tokenizer), "that of another client"},
-		"the trial failed":                {about("mtls-09", check.Fail), "LET IN: that of another client"},
-		"the trial was not made":          {about("mtls-08", check.Skip), "unproven: an expired one"},
-		"no statement":                    {func(_ *testing.T, s *scene) { s.seen.Statement.Value = []byte("{}") }, "unproven: one of a foreign CA; an expired one; that of another client"},
+		"another session of the client":   {hold(tokenizer), "certificate of another client"},
+		"another session of the database": {hold(topology.Database), "certificate of another client"},
+		"no session of the client":        {lose(tokenizer), "certificate of another client"},
+		"the trial failed":                {about("mtls-09", check.Fail), "LET IN: certificate of another client"},
+		"the trial was not made":          {about("mtls-08", check.Skip), "unproven: expired certificate"},
+		"no statement":                    {func(_ *testing.T, s *scene) { s.seen.Statement.Value = []byte("{}") }, "unproven: certificate of another CA; expired certificate; certificate of another client"},
 		"a statement that is silent about the account": {func(t *testing.T, s *scene) {
 			s.said.Findings = slices.DeleteFunc(s.said.Findings, func(f check.Finding) bool { return f.Subject != "" && f.ID == "mtls-07" })
 			s.sign(t)
-		}, "unproven: one of a foreign CA"},
+		}, "unproven: certificate of another CA"},
 		"a statement about another account": {func(t *testing.T, s *scene) {
 			for i := range s.said.Findings {
 				s.said.Findings[i].Subject = strings.Replace(s.said.Findings[i].Subject, "tokenizer", "other", 1)
 			}
 			s.sign(t)
-		}, "unproven: one of a foreign CA; an expired one; that of another client"},
+		}, "unproven: certificate of another CA; expired certificate; certificate of another client"},
 	} {
 		s := newScene(t)
 		c.change(t, s)

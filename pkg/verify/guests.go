@@ -129,7 +129,7 @@ func misled(r *topology.Release, database *session.Session) []string {
 		}
 	}
 	for _, secret := range database.Secrets {
-		owner, password := of[strings.TrimSuffix(strings.TrimSuffix(secret.Name, "_key"), "_password")], strings.HasSuffix(secret.Name, "_password")
+		owner, password := of[secret.Name], strings.HasSuffix(secret.Name, "_password")
 		for _, export := range secret.Exports {
 			to := database.Resolve(export.Session)
 			here := !export.Remote() && export.Namespace == ""
@@ -172,7 +172,7 @@ func ownersOf(r *topology.Release) map[string]*owner {
 				o.session = r.Session(topology.ApplicationRole(g.Client)).Name
 			}
 			for _, account := range g.Accounts {
-				of[account.Identity] = o
+				of[account.Identity], of[account.Identity+"_key"], of[account.Identity+"_password"] = o, o, o
 			}
 		}
 	}

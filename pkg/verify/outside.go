@@ -26,7 +26,7 @@ func judgeOutside(a *appraisal, l link, _ topology.Session) check.Report {
 	switch {
 	case trusted == a.promised.Applications.OutsideTrusted():
 	case a.promised.Changing != nil:
-		return check.Report{skipped(l.ID, l.Title, "a change of clients has not come to its end", "Run the command that began it again: {install}, or {client add}.")}
+		return check.Report{skipped(l.ID, l.Title, "a change of clients has not come to its end", "Run again whichever was interrupted: {client add}, {client update}, {client remove} or {install}.")}
 	default:
 		return check.Report{{ID: l.ID, Title: l.Title, Outcome: check.Fail, Reason: "beside its CA the database trusts other certificates than those of the clients that are recorded: whoever has their keys may come in",
 			Hint: "Find out who changed the session of the database."}}
@@ -41,7 +41,9 @@ func judgeOutside(a *appraisal, l link, _ topology.Session) check.Report {
 	return report
 }
 
-// letOut judges one client outside of enclaves. It never passes.
+// letOut judges one client outside of enclaves. It never passes, and one that has ended fails:
+// who came in before may still be there, and what the end rests on is the clock of the
+// database's machine.
 func (a *appraisal) letOut(l link, c outside.Client) check.Finding {
 	until := c.Ends().UTC().Format(time.RFC3339)
 	f := check.Finding{ID: l.ID, Subject: c.Name, Title: "the client " + c.Name + " runs in an enclave", Outcome: check.Warn, Got: "outside of enclaves until " + until, Want: "in an enclave",
@@ -59,8 +61,8 @@ func (a *appraisal) letOut(l link, c outside.Client) check.Finding {
 	case most != nil && outside.Lasts(leaf) > *most:
 		f.Outcome, f.Reason, f.Hint = check.Fail, fmt.Sprintf("it was let in for %s, and the policy allows %s", outside.Lasts(leaf), *most), "Send it away, and let it in for less: {client remove}, then {client add}."
 	case c.Ended(a.seen.At):
-		f.Got = "outside of enclaves, ended " + until
-		f.Reason = "it has ended: its certificate opens nothing any more. Its account is still there, and connections from before go on until they are closed or the database starts anew"
+		f.Outcome, f.Got = check.Fail, "outside of enclaves, ended "+until
+		f.Reason = "it has ended, and its account is still there: connections from before go on until they are closed or the database restarts, and a machine whose clock is set back lets it in again"
 		f.Hint = "Take its account back, which ends its connections: {client remove}."
 	}
 	return f

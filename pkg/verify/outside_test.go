@@ -63,7 +63,7 @@ func TestOutside(t *testing.T) {
 		says   []string
 	}{
 		"let in":                 {func(*testing.T, *scene) {}, check.Warn, []string{"the client bi runs in an enclave", "outside of enclaves until ", "a report", "client remove"}},
-		"ended":                  {func(_ *testing.T, s *scene) { s.seen.At = s.seen.At.Add(9 * time.Hour) }, check.Warn, []string{"it has ended", "connections from before go on", "client remove"}},
+		"ended":                  {func(_ *testing.T, s *scene) { s.seen.At = s.seen.At.Add(9 * time.Hour) }, check.Fail, []string{"it has ended", "connections from before go on", "client remove"}},
 		"within the policy":      {func(_ *testing.T, s *scene) { s.promised.Trust.MaxOutside = hours(8) }, check.Warn, []string{"a report"}},
 		"longer than the policy": {func(_ *testing.T, s *scene) { s.promised.Trust.MaxOutside = hours(4) }, check.Fail, []string{"let in for 8h0m0s", "4h0m0s"}},
 		"forbidden":              {func(_ *testing.T, s *scene) { s.promised.Trust.MaxOutside = hours(0) }, check.Fail, []string{"the policy allows no client"}},

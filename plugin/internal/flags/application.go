@@ -25,11 +25,11 @@ func (f *Application) AddFlags(set *pflag.FlagSet) {
 	set.StringVar(&f.dlopen, "dlopen", "", "SCONE_ALLOW_DLOPEN with which the measurement was taken: 0, 1 or 2")
 	set.StringVar(&f.namespace, "client-namespace", "", "Kubernetes namespace in which it runs; --namespace is that of the release")
 	set.StringArrayVar(&f.platforms, "platforms", nil, "platform IDs of the machines on which it may run (default: those of the release, also later ones)")
-	set.StringArrayVar(&f.command, "command", nil, "the program, then an argument each time that it is repeated (default: the client's name)")
+	set.StringArrayVar(&f.command, "command", nil, "the program; repeat it for each argument (default: the client's name)")
 	set.StringVar(&f.directory, "pwd", "", "directory in which it starts")
-	set.StringArrayVar(&f.environment, "env", nil, "NAME=VALUE that it sees, and nothing else; no secrets; may be repeated")
-	set.StringArrayVar(&f.fromHost, "host-env", nil, "NAME=DEFAULT: a variable that it takes from the host; may be repeated")
-	set.StringArrayVar(&f.files, "file", nil, "FORM=PATH or FORM:ACCOUNT=PATH: what CAS puts there; forms are "+topology.FormNames()+"; may be repeated (default: ca, certificate, key and my.cnf in /run/confidb)")
+	set.StringArrayVar(&f.environment, "env", nil, "NAME=VALUE of a variable, no secret; of those of its container it sees only what --host-env names; may be repeated")
+	set.StringArrayVar(&f.fromHost, "host-env", nil, "NAME=DEFAULT of a variable that it takes from its container, unattested; may be repeated")
+	set.StringArrayVar(&f.files, "file", nil, "FORM=PATH or FORM:ACCOUNT=PATH: what CAS writes there, or env=environment for variables; forms are "+topology.FormNames()+"; may be repeated (default: ca, certificate, key and my.cnf in /run/confidb)")
 }
 
 // Resolve returns the client of a name. Where nothing is said now, it is as it was; before is

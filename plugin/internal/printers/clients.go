@@ -49,7 +49,7 @@ func (d Clients) Text(p *Page) {
 	}
 }
 
-const unfinished = "A change has not come to its end: run the command that began it again."
+const unfinished = "A change has not come to its end: run again whichever was interrupted, kubectl confidb client add, update or remove, or install."
 
 // account says what a client may do under an account.
 func (p *Page) account(label string, a topology.GuestAccount) {

@@ -87,7 +87,7 @@ func onePass(r *printers.Result) {
 func invited(r *printers.Result) {
 	onePass(r)
 	account := verify.GuestAccount{GuestAccount: topology.GuestAccount{Name: "say \x1b[2Jx", CommonName: "confidb-account-say", Rights: `SELECT ON "shop".*; UPDATE ON column "seen" of "shop"."cards"`, Limits: []string{"MAX_USER_CONNECTIONS 3"}}, Until: "365 days"}
-	account.Tried = []verify.Tried{{Certificate: "one of a foreign CA", Outcome: check.Pass}, {Certificate: "an expired one", Outcome: check.Skip}, {Certificate: "that of another client", Outcome: check.Fail}}
+	account.Tried = []verify.Tried{{Certificate: "certificate of another CA", Outcome: check.Pass}, {Certificate: "expired certificate", Outcome: check.Skip}, {Certificate: "certificate of another client", Outcome: check.Fail}}
 	r.Guests = []verify.Guest{
 		{Client: "web", Admitted: true, Who: "the enclave " + strings.Repeat("0a", 32) + ", on the machines of the release", Accounts: []verify.GuestAccount{account}},
 		{Client: "report", Admitted: true, Proven: true, Outside: &verify.Outside{Reason: "the migration of November", Until: time.Date(2026, 11, 28, 4, 0, 0, 0, time.UTC)}},

@@ -35,6 +35,8 @@ type clientChange struct {
 	// outside says how it comes in without an enclave, and let is who then does.
 	outside flags.Outside
 	let     *deploy.Outside
+	// undeleted is why the files of a client that is sent away stay.
+	undeleted error
 }
 
 func newClientChange(env *cli.Env, name string, change func(*clientChange, topology.Applications) (topology.Applications, error)) *cobra.Command {
@@ -45,7 +47,7 @@ func newClientChange(env *cli.Env, name string, change func(*clientChange, topol
 		}
 		if name != "client remove" {
 			o.client.AddFlags(set)
-			set.StringVar(&o.What.Accounts, "accounts", "", "file with the databases and accounts of your own applications (default: as at the last run)")
+			set.StringVar(&o.What.Accounts, "accounts", "", "accounts document of all clients of the release, which replaces the current one (default: the current one)")
 		}
 		o.trust.AddFlags(set)
 		flags.AddDryRun(set, &o.dryRun, "none, client (print what would be created) or server (also ask the CAS and the API server; create nothing)")
@@ -75,6 +77,9 @@ func (o *clientChange) run(ctx context.Context, arguments []string) error {
 	done, err := site.Install(ctx, change)
 	if err != nil {
 		return err
+	}
+	if o.undeleted != nil {
+		printers.Warn(o.env.ErrOut, "the files of the client were not deleted: "+o.undeleted.Error())
 	}
 	return o.show(done)
 }
@@ -109,7 +114,10 @@ func (o *clientChange) add(a topology.Applications) (topology.Applications, erro
 
 func (o *clientChange) update(a topology.Applications) (topology.Applications, error) {
 	before := a.Find(o.name)
-	if before == nil {
+	switch {
+	case a.FindOutside(o.name) != nil:
+		return a, &topology.OutsideError{Client: o.name}
+	case before == nil:
 		return a, &ClientError{o.name, "is none of this release", "{client list} shows those that there are."}
 	}
 	c, err := o.client.Resolve(o.name, before)
