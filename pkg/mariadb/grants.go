@@ -23,29 +23,59 @@ type granted struct {
 	ghosts []string
 }
 
-// askGranted reads the tables, then memory, then the tables once more.
-func askGranted(ctx context.Context, server Querier, version int, promised []promise.Account) (granted, error) {
-	var g granted
+// grantReadings is how often the tables and memory are read at most, until nothing has
+// changed meanwhile.
+const grantReadings = 3
+
+// askGranted reads the tables, then memory, then the tables once more, and all of it again
+// if the tables have changed.
+func askGranted(ctx context.Context, server Querier, version int, promised []promise.Account) (g granted, err error) {
 	before, err := readGrantTables(ctx, server)
 	if err != nil {
 		return granted{}, err
 	}
-	if g.tables, g.unreadable, err = accountsOf(before, version); err != nil {
-		return granted{}, err
+	var changed string
+	for range grantReadings {
+		g = granted{}
+		if g.tables, g.unreadable, err = accountsOf(before, version); err != nil {
+			return granted{}, err
+		}
+		if err := g.askMemory(ctx, server, promised); err != nil {
+			return granted{}, err
+		}
+		after, err := readGrantTables(ctx, server)
+		if err != nil {
+			return granted{}, err
+		}
+		if changed = differing(before, after); changed == "" {
+			return g, nil
+		}
+		before = after
 	}
-	if err := g.askMemory(ctx, server, promised); err != nil {
-		return granted{}, err
-	}
-	after, err := readGrantTables(ctx, server)
-	if err != nil {
-		return granted{}, err
-	}
-	for name, rows := range before {
-		if !slices.EqualFunc(rows.Values, after[name].Values, slices.Equal[[]mysql.Value]) {
-			return granted{}, fmt.Errorf("mysql.%s changed while it was asked", name)
+	return granted{}, errors.New(changed)
+}
+
+// differing says which table holds other rows than before, or nothing. In which order a
+// server gives rows is its own affair.
+func differing(before, after map[string]*mysql.Rows) string {
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		was, is := sortedRows(before[name]), sortedRows(after[name])
+		if !slices.EqualFunc(was, is, slices.Equal[[]mysql.Value]) {
+			return fmt.Sprintf("mysql.%s changed while it was asked, %d rows of before and %d of after, %d times", name, len(was), len(is), grantReadings)
 		}
 	}
-	return g, nil
+	return ""
+}
+
+func sortedRows(rows *mysql.Rows) [][]mysql.Value {
+	return slices.SortedFunc(slices.Values(rows.Values), func(a, b []mysql.Value) int {
+		return slices.CompareFunc(a, b, func(x, y mysql.Value) int {
+			if x.Null != y.Null {
+				return strings.Compare(fmt.Sprint(x.Null), fmt.Sprint(y.Null))
+			}
+			return strings.Compare(x.Text, y.Text)
+		})
+	})
 }
 
 func readGrantTables(ctx context.Context, server Querier) (map[string]*mysql.Rows, error) {
