@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"net"
 	"os"
 	"path/filepath"
@@ -40,21 +41,13 @@ func operator(t *testing.T, lie func(nonce string, report []byte) (string, []byt
 	ctx, stop := context.WithCancel(t.Context())
 	address := forward(t, "--namespace", "scone-system", "service/cas", ":8081")
 	dial := func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", address) }
-	watch := command(t, ctx, "kubectl", "get", "cas.services.scone.cloud", "cas", "--namespace", "scone-system", "--watch", "--output", `jsonpath={.spec.nonce}{"\n"}`)
-	out, err := watch.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := watch.Start(); err != nil {
-		t.Fatal(err)
-	}
 	ended := make(chan struct{})
-	t.Cleanup(func() { stop(); <-ended; watch.Wait() })
+	t.Cleanup(func() { stop(); <-ended })
 	go func() {
 		defer close(ended)
 		answered := ""
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			nonce := strings.TrimSpace(lines.Text())
+		for line := range watched(t, ctx) {
+			nonce := strings.TrimSpace(line)
 			raw, err := hex.DecodeString(nonce)
 			if err != nil || len(raw) != 16 || nonce == answered {
 				continue // also the change of the status that we made
@@ -77,6 +70,36 @@ func operator(t *testing.T, lie func(nonce string, report []byte) (string, []byt
 			}
 		}
 	}()
+}
+
+// watched are the nonces of the custom resource, one after the other. A watch that the API
+// server ends, as it may at any time, is begun anew.
+func watched(t *testing.T, ctx context.Context) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for ctx.Err() == nil {
+			watch := command(t, ctx, "kubectl", "get", "cas.services.scone.cloud", "cas", "--namespace", "scone-system", "--watch", "--output", `jsonpath={.spec.nonce}{"\n"}`)
+			out, err := watch.StdoutPipe()
+			if err == nil {
+				err = watch.Start()
+			}
+			if err != nil {
+				if ctx.Err() == nil {
+					t.Error(err)
+				}
+				return
+			}
+			more := true
+			for lines := bufio.NewScanner(out); more && lines.Scan(); {
+				more = yield(lines.Text())
+			}
+			if !more {
+				watch.Process.Kill()
+			}
+			if watch.Wait(); !more { // it was killed, or the watch has ended
+				return
+			}
+		}
+	}
 }
 
 // SCONE's operator hands over a report that answers our nonce, or is caught lying.

@@ -72,7 +72,7 @@ func (s *Server) work(fd int) error {
 	for {
 		n, err := syscall.Read(fd, buffer)
 		switch {
-		case errors.Is(err, syscall.ENODEV): // unmounted
+		case errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.ECONNABORTED): // unmounted, perhaps with the namespace that it was mounted in
 			return nil
 		case errors.Is(err, syscall.EINTR) || errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.ENOENT):
 			continue // ENOENT: the request was interrupted
@@ -107,7 +107,7 @@ func send(fd int, unique uint64, body reply, failed error) error {
 	binary.NativeEndian.PutUint32(message[4:], uint32(-int32(number)))
 	binary.NativeEndian.PutUint64(message[8:], unique)
 	_, err := syscall.Write(fd, append(message, body...))
-	if err != nil && !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ENODEV) {
+	if err != nil && !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ENODEV) && !errors.Is(err, syscall.ECONNABORTED) {
 		return fmt.Errorf("writing to /dev/fuse: %w", err)
 	}
 	return nil
