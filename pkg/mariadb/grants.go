@@ -23,19 +23,15 @@ type granted struct {
 	ghosts []string
 }
 
-// grantReadings is how often the tables and memory are read at most, until nothing has
-// changed meanwhile.
-const grantReadings = 3
-
-// askGranted reads the tables, then memory, then the tables once more, and all of it again
-// if the tables have changed.
+// askGranted reads the tables, then memory, then the tables once more, three times at most
+// until they have not changed.
 func askGranted(ctx context.Context, server Querier, version int, promised []promise.Account) (g granted, err error) {
 	before, err := readGrantTables(ctx, server)
 	if err != nil {
 		return granted{}, err
 	}
 	var changed string
-	for range grantReadings {
+	for range 3 {
 		g = granted{}
 		if g.tables, g.unreadable, err = accountsOf(before, version); err != nil {
 			return granted{}, err
@@ -55,27 +51,17 @@ func askGranted(ctx context.Context, server Querier, version int, promised []pro
 	return granted{}, errors.New(changed)
 }
 
-// differing says which table holds other rows than before, or nothing. In which order a
-// server gives rows is its own affair.
+// differing says which table holds other rows than before, in whatever order, or nothing.
 func differing(before, after map[string]*mysql.Rows) string {
+	sorted := func(rows *mysql.Rows) [][]mysql.Value {
+		return slices.SortedFunc(slices.Values(rows.Values), func(a, b []mysql.Value) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	}
 	for _, name := range slices.Sorted(maps.Keys(before)) {
-		was, is := sortedRows(before[name]), sortedRows(after[name])
-		if !slices.EqualFunc(was, is, slices.Equal[[]mysql.Value]) {
-			return fmt.Sprintf("mysql.%s changed while it was asked, %d rows of before and %d of after, %d times", name, len(was), len(is), grantReadings)
+		if was, is := sorted(before[name]), sorted(after[name]); !slices.EqualFunc(was, is, slices.Equal[[]mysql.Value]) {
+			return fmt.Sprintf("mysql.%s changed while it was asked, %d rows of before and %d of after", name, len(was), len(is))
 		}
 	}
 	return ""
-}
-
-func sortedRows(rows *mysql.Rows) [][]mysql.Value {
-	return slices.SortedFunc(slices.Values(rows.Values), func(a, b []mysql.Value) int {
-		return slices.CompareFunc(a, b, func(x, y mysql.Value) int {
-			if x.Null != y.Null {
-				return strings.Compare(fmt.Sprint(x.Null), fmt.Sprint(y.Null))
-			}
-			return strings.Compare(x.Text, y.Text)
-		})
-	})
 }
 
 func readGrantTables(ctx context.Context, server Querier) (map[string]*mysql.Rows, error) {
