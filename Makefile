@@ -6,9 +6,8 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RACE := ./pkg/contact ./pkg/fleet ./pkg/kube ./pkg/lab/... ./pkg/machines/... ./pkg/mariadb/... ./pkg/mysql ./pkg/platform ./pkg/probe ./pkg/watch
 GOTEST := go test -trimpath -timeout 25m
 export CGO_ENABLED ?= 0
-# Tests know from this variable where real quotes are; Go's cache of test results, too.
+# Tests know from these where real quotes and inputs are; Go's cache of test results, too.
 export CONFIDB_REAL_QUOTES ?= $(wildcard $(CURDIR)/../shared/testdata/sgx-quotes)
-# The same of documents in the shape of what people have.
 export CONFIDB_REAL_INPUTS ?= $(wildcard $(CURDIR)/../shared/testdata/real-inputs)
 packages = $(if $(WITHOUT_MARIADB),$$(scripts/without-mariadb $(1)),$(1))
 
@@ -47,9 +46,7 @@ lint: modules ## check the sources: gofmt, go vet, staticcheck
 	go vet -tags e2e ./test/...
 	@said=$$(GOBIN=$(CURDIR)/.tools go install $(STATICCHECK) 2>&1) || { echo "$$said"; exit 1; }
 	.tools/staticcheck ./...
-	cd test/oracle && go vet ./... && ../../.tools/staticcheck ./...
-	cd test/apps/tokenizer && go vet ./... && ../../../.tools/staticcheck ./...
-	cd test/clients && go vet ./... && ../../.tools/staticcheck ./...
+	for module in test/oracle test/apps/tokenizer test/clients; do (cd $$module && go vet ./... && $(CURDIR)/.tools/staticcheck ./...) || exit 1; done
 
 demo: ## the main job on the embedded lab, from nothing to a proven database
 	@scripts/demo

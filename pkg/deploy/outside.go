@@ -71,6 +71,9 @@ func (o *Outside) Admit(a topology.Applications, most *time.Duration) (_ topolog
 	if all := account.Databases(); len(all) == 1 {
 		o.database = all[0]
 	}
+	if _, err := topology.OutsideSettings("", o.account, o.database, "", o.Folder.Path()); err != nil {
+		return a, err
+	}
 	if o.identity, err = o.kept(account.OutsideName()); err != nil {
 		return a, err
 	}
@@ -145,7 +148,10 @@ func (i *installation) finishOutside(ctx context.Context) error {
 
 // finish writes the CA of the database and the settings, and says how they are used.
 func (o *Outside) finish(r *topology.Release, ca string) ([]string, error) {
-	err := o.Folder.Write(map[string][]byte{outside.FileCA: []byte(ca), outside.FileSettings: o.identity.Settings(r.Host, o.account, o.database, o.Folder.Path())})
+	settings, err := topology.OutsideSettings(r.Host, o.account, o.database, o.identity.Password, o.Folder.Path())
+	if err == nil {
+		err = o.Folder.Write(map[string][]byte{outside.FileCA: []byte(ca), outside.FileSettings: []byte(settings)})
+	}
 	service, _, _ := strings.Cut(r.Host, ".")
 	return []string{
 		fmt.Sprintf("the client %s may come in from outside of enclaves until %s, with what is in %s:", o.Name, o.identity.Client("", "").Ends().UTC().Format(time.RFC3339), o.Folder.Path()),

@@ -102,7 +102,7 @@ type guestQuestion struct {
 
 func guestQuestions() []guestQuestion {
 	const (
-		trusted = "Set ssl_ca to the session's CA, and to nothing else, in the session's my.cnf."
+		trusted = "Set ssl_ca to the session's file of it, and to nothing else, in the session's my.cnf."
 		pinned  = "Let the account be one of the accounts document, or add REQUIRE SUBJECT ... AND ISSUER ... to it."
 		remade  = "Restart the database: it makes the accounts as the session has them. Then find out who changed this one."
 	)

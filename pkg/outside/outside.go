@@ -237,21 +237,3 @@ func (c Client) Ends() time.Time {
 
 // Ended reports whether the client can no longer log in.
 func (c Client) Ended(now time.Time) bool { return now.After(c.Ends()) }
-
-// Settings are an option file of MariaDB's clients. Without its value, the library (and so
-// all but MariaDB's own programs) takes ssl-verify-server-cert for off. host is the name in the certificate of
-// the database, and folder that of ca.crt, client.crt and client.key.
-func (i *Identity) Settings(host, user, database, folder string) []byte {
-	quoted := func(text string) string {
-		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
-	}
-	text := "[client]\nhost = " + host + "\nport = 3306\nprotocol = tcp\nuser = " + quoted(user) + "\npassword = " + i.Password
-	for _, f := range []struct{ option, file string }{{"ssl-ca", "ca.crt"}, {"ssl-cert", "client.crt"}, {"ssl-key", "client.key"}} {
-		text += "\n" + f.option + " = " + quoted(folder+"/"+f.file)
-	}
-	text += "\nssl-verify-server-cert = 1\ntls-version = TLSv1.2,TLSv1.3\ndefault-character-set = utf8mb4\n"
-	if database != "" {
-		text += "[mariadb-client]\ndatabase = " + quoted(database) + "\n"
-	}
-	return []byte(text)
-}

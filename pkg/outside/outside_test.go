@@ -173,13 +173,3 @@ func TestReasons(t *testing.T) {
 		}
 	}
 }
-
-func TestSettings(t *testing.T) {
-	i := made(t, time.Now(), time.Hour)
-	got := string(i.Settings("db-mariadb.default.svc", `back\slash "quoted"`, "app", `/home/a b\c`))
-	for _, want := range []string{"\nhost = db-mariadb.default.svc\n", `user = "back\\slash \"quoted\""`, `ssl-key = "/home/a b\\c/client.key"`, "\nssl-verify-server-cert = 1\n", "\n[mariadb-client]\ndatabase = \"app\"\n", "password = " + i.Password} {
-		if !strings.Contains(got, want) {
-			t.Errorf("want %q in\n%s", want, got)
-		}
-	}
-}

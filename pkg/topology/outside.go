@@ -212,6 +212,13 @@ func (a Applications) OutsideTrusted() string {
 	return all
 }
 
+// OutsideSettings are the option file (FormOptions) of a client outside of enclaves, whose
+// certificate and key are in a folder. host is the name in the certificate of the database.
+func OutsideSettings(host, account, database, password, folder string) (string, error) {
+	paths := map[Form]string{FormCA: folder + "/" + outside.FileCA, FormCertificate: folder + "/" + outside.FileCertificate, FormKey: folder + "/" + outside.FileKey}
+	return FormOptions.settings(connection{host: host, user: account, password: password, database: database, paths: paths})
+}
+
 // OutsideError means that a client runs in no enclave, so that there is nothing to say of
 // one.
 type OutsideError struct{ Client string }
