@@ -232,7 +232,7 @@ func checkPromise(p *promisePayload) error {
 	case p.Signed.IsZero():
 		return errors.New("payload: it does not say when it was signed")
 	}
-	return topology.CheckName(r.Name)
+	return errors.Join(topology.CheckName(r.Name), r.CheckCounts())
 }
 
 // plainFingerprint takes colons and spaces out of a fingerprint.

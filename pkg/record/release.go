@@ -31,6 +31,9 @@ func (s Store) Release(cluster, namespace, name string) (*topology.Release, erro
 	if r.Kind != releaseKind || r.Name != name || r.Namespace != namespace {
 		return nil, fmt.Errorf("reading the record of release %s/%s: got kind %q for %s/%s, want kind %q", namespace, name, r.Kind, r.Namespace, r.Name, releaseKind)
 	}
+	if err := r.CheckCounts(); err != nil {
+		return nil, fmt.Errorf("reading the record of release %s/%s: %w", namespace, name, err)
+	}
 	return r, nil
 }
 

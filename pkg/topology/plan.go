@@ -37,6 +37,10 @@ type Plan struct {
 	Name, Namespace string
 	// CASAddress is the CAS as the pods reach it.
 	CASAddress string
+	// Architecture says what of the release there is more than one of, and Databases and
+	// MaxScales how many; 0 is the recorded number, or the default.
+	Architecture         Architecture
+	Databases, MaxScales int
 	// DatabaseSession and ClientSession are names of the user's choice. Empty
 	// means names in a new namespace that nobody can guess.
 	DatabaseSession, ClientSession string
@@ -109,6 +113,9 @@ func Prepare(plan Plan, earlier *Release) (*Release, error) {
 		known.Members = slices.Clone(earlier.Members)
 		r = &known
 	}
+	if err := r.settleCounts(plan, earlier == nil); err != nil {
+		return nil, err
+	}
 	if err := nameSessions(r, plan); err != nil {
 		return nil, err
 	}
@@ -117,7 +124,7 @@ func Prepare(plan Plan, earlier *Release) (*Release, error) {
 	}
 	r.CASAddress, r.Trust, r.Chart, r.Values, r.Pod, r.Origins = plan.CASAddress, plan.Trust, plan.Chart, plan.Values, plan.Pod, plan.Origins
 	r.Templates, r.Settings, r.AllowedKinds = plan.Templates, plan.Settings, plan.AllowedKinds
-	r.Enclaves, r.BootstrapSQL, r.Host = plan.Enclaves, plan.BootstrapSQL, cmp.Or(plan.Host, r.Host, Host(plan.Name, plan.Namespace))
+	r.Enclaves, r.BootstrapSQL, r.Host = plan.Enclaves, plan.BootstrapSQL, cmp.Or(plan.Host, r.Host, plan.Architecture.Front(plan.Name, plan.Namespace))
 	r.Platforms, r.Auditors = plan.Platforms, plan.Auditors
 	return r, r.makeSessions(plan)
 }

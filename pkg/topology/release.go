@@ -24,8 +24,10 @@ const (
 	Namespace Role = "namespace"
 	// Client is the session of the attested clients.
 	Client Role = "client"
-	// Database is the session of a MariaDB.
+	// Database is the session of a MariaDB, or of all of them.
 	Database Role = "database"
+	// MaxScale is the session of what stands before several databases.
+	MaxScale Role = "maxscale"
 )
 
 // Member is a part of a release that has a session of its own.
@@ -58,6 +60,16 @@ type Release struct {
 	Namespace string `json:"namespace"`
 	// CASAddress is the CAS as the pods reach it (SCONE_CAS_ADDR).
 	CASAddress string `json:"casAddress"`
+	// Architecture says what of the release there is more than one of.
+	Architecture Architecture `json:"architecture,omitempty"`
+	// Databases is how many databases all parts of the release know, and DatabasesNext how
+	// many they shall know while that changes; 0 is one, and none.
+	Databases     int `json:"databases,omitempty"`
+	DatabasesNext int `json:"databasesNext,omitempty"`
+	// MaxScales is how many MaxScales there are.
+	MaxScales int `json:"maxScales,omitempty"`
+	// Masking are the rules by which MaxScale masks what it answers; empty are none.
+	Masking string `json:"masking,omitempty"`
 	// Members are in the order in which their sessions are created: whoever is exported
 	// to must exist before anybody else can claim the name.
 	Members []Member `json:"members"`
