@@ -140,7 +140,9 @@ func (d decoder) name(into *string, most int) document.Field {
 			d.Fail(n, path, "got %q, want a name %s", document.Clip(text), problem)
 		}
 	}
-	return document.Field{Read: read, Shape: document.Fixed(document.Shape{"type": []string{"string", "number"}, "minLength": 1, "maxLength": most})}
+	return document.Field{Read: read, Shape: func() document.Shape {
+		return document.Shape{"type": []string{"string", "number"}, "minLength": 1, "maxLength": most}
+	}}
 }
 
 // maxFolder is how long the name of a folder may be, in bytes.

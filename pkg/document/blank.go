@@ -1,6 +1,7 @@
 package document
 
 import (
+	"bytes"
 	"regexp"
 	"strings"
 	"sync"
@@ -23,6 +24,9 @@ var braced = sync.OnceValue(func() *regexp.Regexp {
 // Unbrace writes $NAME for ${NAME} that is an item of a list in brackets, or a value there,
 // so that the text is YAML and its places stay.
 func Unbrace(text []byte) []byte {
+	if !bytes.Contains(text, []byte("${")) {
+		return text // a search is much faster than the expression
+	}
 	for range 2 { // matches share the comma between them
 		text = braced().ReplaceAll(text, []byte("$1$$$2  $3"))
 	}
@@ -33,7 +37,7 @@ func Unbrace(text []byte) []byte {
 // and as long as what it stands for, so that the text is YAML and its places stay. Where
 // the text has such words of its own it is left as it is.
 func Blank(text []byte) []byte {
-	if standIn().Match(text) {
+	if !bytes.Contains(text, []byte("{{")) || standIn().Match(text) {
 		return text
 	}
 	return blank().ReplaceAllFunc(text, func(found []byte) []byte {

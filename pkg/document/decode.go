@@ -2,6 +2,7 @@ package document
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"regexp"
 	"slices"
@@ -104,16 +105,25 @@ func (d *Decoder) Object(known Fields, check Reader) Field {
 		if !d.Pairs(n, path, func(key, value *Node) { seen[key.Value] = true; d.member(key, value, path, known) }) {
 			return
 		}
-		for _, key := range slices.Sorted(maps.Keys(known)) {
-			if f := known[key]; f.Missing != "" && !seen[key] && !d.Misspelt(Member(path, key)) {
-				d.Fail(n, Member(path, key), "%s", f.Missing)
-			}
+		for _, key := range slices.Sorted(d.missing(known, seen, path)) {
+			d.Fail(n, Member(path, key), "%s", known[key].Missing)
 		}
 		if check != nil {
 			check(n, path)
 		}
 	}
 	return Field{Read: read, Shape: func() Shape { return objectShape(known) }}
+}
+
+// missing are the keys that an object must have and has not, in any order.
+func (d *Decoder) missing(known Fields, seen map[string]bool, path string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for key, f := range known {
+			if f.Missing != "" && !seen[key] && !d.Misspelt(Member(path, key)) && !yield(key) {
+				return
+			}
+		}
+	}
 }
 
 func (d *Decoder) member(key, value *Node, path string, known Fields) {
@@ -163,27 +173,30 @@ func (d *Decoder) Misspelt(path string) bool { return d.misspelt[path] }
 //
 //go:noinline
 func (d *Decoder) ByKind(forms map[Kind]Field) Field {
-	kinds := []Kind{Scalar, List, Mapping}
-	kinds = slices.DeleteFunc(kinds, func(k Kind) bool { _, ok := forms[k]; return !ok })
-	words := map[Kind]string{Scalar: "a value", List: "a list", Mapping: "a mapping"}
 	read := func(n *Node, path string) {
 		if f, ok := forms[n.Kind]; ok && !IsNull(n) {
 			f.Read(n, path)
 			return
 		}
 		var want []string
-		for _, k := range kinds {
+		words := map[Kind]string{Scalar: "a value", List: "a list", Mapping: "a mapping"}
+		for _, k := range among(forms) {
 			want = append(want, words[k])
 		}
 		d.Fail(n, path, "got %s, want %s", KindOf(n), strings.Join(want, " or "))
 	}
 	return Field{Read: read, Shape: func() Shape {
 		var all []Shape
-		for _, k := range kinds {
+		for _, k := range among(forms) {
 			all = append(all, forms[k].Shape())
 		}
 		return Shape{"anyOf": all}
 	}}
+}
+
+// among are the kinds that a value may have, in the order in which they are told.
+func among(forms map[Kind]Field) []Kind {
+	return slices.DeleteFunc([]Kind{Scalar, List, Mapping}, func(k Kind) bool { _, ok := forms[k]; return !ok })
 }
 
 // Each reads a list. An item that is refused is in the list as well.
@@ -235,7 +248,7 @@ func (d *Decoder) Scalar(n *Node, path, want string) (string, bool) {
 //go:noinline
 func (d *Decoder) Text(into *string) Field {
 	read := func(n *Node, path string) { *into, _ = d.Scalar(n, path, "a value") }
-	return Field{Read: read, Shape: Fixed(Shape{"type": []string{"string", "number", "boolean"}})}
+	return Field{Read: read, Shape: func() Shape { return Shape{"type": []string{"string", "number", "boolean"}} }}
 }
 
 // OptionalText reads a text and keeps an empty one apart from none.
@@ -268,7 +281,7 @@ func (d *Decoder) Matching(into *string, expression, want string) Field {
 			d.Fail(n, path, "got %q, want %s", Clip(text), want)
 		}
 	}
-	return Field{Read: read, Shape: Fixed(Shape{"type": []string{"string", "number"}, "pattern": expression})}
+	return Field{Read: read, Shape: func() Shape { return Shape{"type": []string{"string", "number"}, "pattern": expression} }}
 }
 
 // Hidden is Matching for a value that may be a secret: errors do not show it.
@@ -285,7 +298,7 @@ func (d *Decoder) Hidden(into *string, expression, want string) Field {
 			d.Fail(n, path, "got %d characters that are something else, want %s", len(*into), want)
 		}
 	}
-	return Field{Read: read, Shape: Fixed(Shape{"type": []string{"string", "number"}, "pattern": expression})}
+	return Field{Read: read, Shape: func() Shape { return Shape{"type": []string{"string", "number"}, "pattern": expression} }}
 }
 
 // Parsed reads a value with the parser of its type, whose error is the problem.
@@ -322,7 +335,7 @@ func OneOf[T ~string](d *Decoder, into *T, words ...T) Field {
 		}
 		d.Fail(n, path, "got %q, want %s", Clip(text), strings.Join(all, ", ")).Advice = Suggest(text, all)
 	}
-	return Field{Read: read, Shape: Fixed(Shape{"enum": words})}
+	return Field{Read: read, Shape: func() Shape { return Shape{"enum": words} }}
 }
 
 // Flag reads true or false, and not the other words that older YAML takes for them.
@@ -334,7 +347,7 @@ func (d *Decoder) Flag(into *bool) Field {
 			d.Fail(n, path, "got %s, want true or false", KindOf(n)).Advice = unquote(n)
 		}
 	}
-	return Field{Read: read, Shape: Fixed(Shape{"type": "boolean"})}
+	return Field{Read: read, Shape: func() Shape { return Shape{"type": "boolean"} }}
 }
 
 // wholeNumber has no second reading: a zero in front makes a number octal, and
@@ -353,7 +366,7 @@ func Number[T ~int | ~uint16](d *Decoder, into *T, low, high int) Field {
 		}
 		*into = T(v)
 	}
-	return Field{Read: read, Shape: Fixed(Shape{"type": "integer", "minimum": low, "maximum": high})}
+	return Field{Read: read, Shape: func() Shape { return Shape{"type": "integer", "minimum": low, "maximum": high} }}
 }
 
 // unquote is the advice for a number or boolean that is text because of its quotes.
@@ -369,7 +382,7 @@ func unquote(n *Node) string {
 //go:noinline
 func (d *Decoder) Any(into *any) Field {
 	read := func(n *Node, path string) { *into = d.anything(n, path) }
-	return Field{Read: read, Shape: Fixed(Shape{})}
+	return Field{Read: read, Shape: func() Shape { return Shape{} }}
 }
 
 func (d *Decoder) anything(n *Node, path string) any {

@@ -40,7 +40,7 @@ func parseLength(text string) (length, error) {
 
 func table(d *document.Decoder, s *song) document.Field {
 	length := document.Parsed(d, &s.Length, parseLength)
-	length.Shape = document.Fixed(document.Shape{"type": "string"})
+	length.Shape = func() document.Shape { return document.Shape{"type": "string"} }
 	length.Note = "Of the recording."
 	length.Key = func(n *document.Node, path string) {
 		if s.Title == "early" {

@@ -9,9 +9,6 @@ import (
 // read, and is coarser: what depends on two keys is not in it.
 type Shape = map[string]any
 
-// Fixed is a shape that depends on nothing.
-func Fixed(s Shape) func() Shape { return func() Shape { return s } }
-
 func objectShape(known Fields) Shape {
 	properties, needed := Shape{}, []string{}
 	for key, f := range known {

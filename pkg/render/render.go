@@ -38,12 +38,16 @@ func Session(file string, template []byte, lookup func(string) (string, bool), n
 }
 
 // Unfilled is Session for whoever looks at a template without all of its values: what
-// lookup does not know stays, with the words of document.Blank for {{name}}.
+// lookup does not know stays, with the words of document.Blank for {{name}}. A text that can
+// hold no variable is not even read: what is wrong with it is for its reader to say.
 func Unfilled(file string, template []byte, lookup func(string) (string, bool)) ([]byte, error) {
 	r := newRenderer(file, template, lookup)
 	r.partial = true
 	if blanked := document.Blank(r.template); !bytes.Equal(blanked, r.template) {
 		r.template, r.blanked = blanked, true
+	}
+	if !r.blanked && plain(r.template) {
+		return r.template, nil
 	}
 	return r.render("")
 }

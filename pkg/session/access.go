@@ -114,7 +114,7 @@ func (d *decoder) rule(r *AccessRule) document.Field {
 			d.Fail(n, path, "got %s, want a word, certificate or key hash, or one of signer, require-all and require-at-least-N", document.KindOf(n))
 		}
 	}
-	return document.Field{Read: read, Shape: document.Fixed(document.Shape{"$ref": "#/definitions/accessRule"})}
+	return document.Field{Read: read, Shape: func() document.Shape { return document.Shape{"$ref": "#/definitions/accessRule"} }}
 }
 
 const (

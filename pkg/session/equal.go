@@ -3,7 +3,6 @@ package session
 import (
 	"bytes"
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -93,10 +92,10 @@ func itself[T any](v T) T { return v }
 
 // lowerHex ignores the case of what consists of hexadecimal digits only.
 func lowerHex(text string) string {
-	if regexp.MustCompile(`^[0-9A-Fa-f]+$`).MatchString(text) {
-		return strings.ToLower(text)
+	if strings.Trim(text, "0123456789abcdefABCDEF") != "" {
+		return text
 	}
-	return text
+	return strings.ToLower(text)
 }
 
 func meaningOfService(v Service) Service {

@@ -208,7 +208,9 @@ func (d *decoder) advisory(into *string) document.Field {
 			d.Fail(n, path, "%v", err)
 		}
 	}
-	return document.Field{Read: read, Shape: document.Fixed(document.Shape{"type": []string{"string", "number"}, "pattern": either(either(sgx.AdvisoryPattern, `^\*$`), reference)})}
+	return document.Field{Read: read, Shape: func() document.Shape {
+		return document.Shape{"type": []string{"string", "number"}, "pattern": either(either(sgx.AdvisoryPattern, `^\*$`), reference)}
+	}}
 }
 
 func (d *decoder) tolerance(into *string) document.Field {
@@ -224,7 +226,9 @@ func (d *decoder) tolerance(into *string) document.Field {
 			*into = debugMode
 		}
 	}
-	return document.Field{Read: read, Shape: document.Fixed(document.Shape{"anyOf": []document.Shape{word.Shape(), {"type": "string", "pattern": reference}}})}
+	return document.Field{Read: read, Shape: func() document.Shape {
+		return document.Shape{"anyOf": []document.Shape{word.Shape(), {"type": "string", "pattern": reference}}}
+	}}
 }
 
 // allAdvisories reads the form that accepts all advisories, or leaves it to a secret.

@@ -110,7 +110,9 @@ func (d *decoder) environment(into *map[string]string) document.Field {
 			d.variable(*into, n.Content[i], n.Content[i+1], path)
 		}
 	}
-	return document.Field{Read: read, Shape: document.Fixed(document.Shape{"type": "object", "additionalProperties": document.Shape{"type": []string{"string", "number", "boolean"}}})}
+	return document.Field{Read: read, Shape: func() document.Shape {
+		return document.Shape{"type": "object", "additionalProperties": document.Shape{"type": []string{"string", "number", "boolean"}}}
+	}}
 }
 
 func (d *decoder) variable(into map[string]string, key, value *document.Node, path string) {
@@ -195,7 +197,9 @@ func (d *decoder) measurement(v *Variant) document.Field {
 		}
 		v.MRENCLAVEs = append(v.MRENCLAVEs, m)
 	}
-	return document.Field{Read: read, Shape: document.Fixed(document.Shape{"type": []string{"string", "number"}, "pattern": either(hex64, reference)})}
+	return document.Field{Read: read, Shape: func() document.Shape {
+		return document.Shape{"type": []string{"string", "number"}, "pattern": either(hex64, reference)}
+	}}
 }
 
 func (d *decoder) signer(s *Signer) document.Field {
@@ -240,8 +244,10 @@ func (d *decoder) platforms(s *Service) document.Field {
 	var texts []string
 	one := func(*string) document.Field {
 		return document.Field{
-			Read:  func(n *document.Node, path string) { d.platform(n, path, s) },
-			Shape: document.Fixed(document.Shape{"type": []string{"string", "number"}, "pattern": "(^INTEL_QE_ID:[0-9a-fA-F]{32}$|" + hex64 + "|" + reference + ")"}),
+			Read: func(n *document.Node, path string) { d.platform(n, path, s) },
+			Shape: func() document.Shape {
+				return document.Shape{"type": []string{"string", "number"}, "pattern": "(^INTEL_QE_ID:[0-9a-fA-F]{32}$|" + hex64 + "|" + reference + ")"}
+			},
 		}
 	}
 	both := d.ByKind(map[document.Kind]document.Field{document.Scalar: d.platformList(s), document.List: document.Each(d.Decoder, &texts, one)})

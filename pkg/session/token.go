@@ -43,7 +43,9 @@ func (d *decoder) payload(into *map[string]string) document.Field {
 			(*into)[claim] = d.scalar(n.Content[i+1], document.Member(path, claim))
 		}
 	}
-	return document.Field{Read: read, Shape: document.Fixed(document.Shape{"type": "object", "additionalProperties": document.Shape{"type": []string{"string", "number", "boolean"}}})}
+	return document.Field{Read: read, Shape: func() document.Shape {
+		return document.Shape{"type": "object", "additionalProperties": document.Shape{"type": []string{"string", "number", "boolean"}}}
+	}}
 }
 
 // checkTokens sees that the kinds of tokens have what they need, and others none of it.

@@ -123,5 +123,7 @@ func (d *decoder) permission(into *fs.FileMode) document.Field {
 		}
 		*into = fs.FileMode(mode)
 	}
-	return document.Field{Read: read, Shape: document.Fixed(document.Shape{"type": []string{"string", "integer"}, "pattern": "^(0o)?[0-7]{1,4}$"})}
+	return document.Field{Read: read, Shape: func() document.Shape {
+		return document.Shape{"type": []string{"string", "integer"}, "pattern": "^(0o)?[0-7]{1,4}$"}
+	}}
 }
