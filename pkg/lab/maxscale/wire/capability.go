@@ -11,6 +11,7 @@ const (
 	FoundRows          Capabilities = 1 << 1
 	LongFlag           Capabilities = 1 << 2
 	ConnectWithDB      Capabilities = 1 << 3
+	NoSchema           Capabilities = 1 << 4 // names are not qualified by a database
 	LocalFiles         Capabilities = 1 << 7
 	Protocol41         Capabilities = 1 << 9
 	Interactive        Capabilities = 1 << 10
