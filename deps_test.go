@@ -46,7 +46,7 @@ type room struct {
 // one floor do not import each other.
 func floors() [][]room {
 	return [][]room{
-		{{words, "pkg/check", ""}, {words, "pkg/document", "strict YAML with positions"}, {words, "pkg/files", ""}, {words, "pkg/forms", ""}, {judge, "pkg/leaks", ""}},
+		{{words, "pkg/check", ""}, {words, "pkg/document", "strict YAML with positions"}, {words, "pkg/files", ""}, {words, "pkg/forms", ""}, {judge, "pkg/leaks", ""}, {judge, "pkg/haproxy", ""}},
 		{{judge, "pkg/sgx", "a quote and what Intel signs about its platform, verified"}, {judge, "pkg/promise", "what a session promises of its database, and the SQL that says so"}, {judge, "pkg/witness", ""}},
 		{{aside, "internal/sgxmint", ""}, {aside, "internal/loopback", ""}, {aside, "internal/realquotes", ""}, {aside, "internal/realinputs", ""}, {judge, "pkg/outside", ""}, {judge, "pkg/attest", "evidence of a CAS against a policy (RFC 9334)"}},
 		{{judge, "pkg/session", "the session language of SCONE"}, {judge, "pkg/accounts", "which accounts applications have: a document, and the SQL that makes them"}, {judge, "pkg/policy", "the user's policy as a document"}, {judge, "pkg/collateral", ""}, {judge, "pkg/baseline", "what a version of MariaDB is by itself, and what a server is beside that"}},

@@ -93,6 +93,12 @@ func (c *Cluster) Object(ctx context.Context, namespace, kind, name string) (jso
 		object, err = c.clientset.BatchV1().CronJobs(namespace).Get(ctx, name, o)
 	case "Service":
 		object, err = c.clientset.CoreV1().Services(namespace).Get(ctx, name, o)
+	case "ConfigMap":
+		object, err = c.clientset.CoreV1().ConfigMaps(namespace).Get(ctx, name, o)
+	case "NetworkPolicy":
+		object, err = c.clientset.NetworkingV1().NetworkPolicies(namespace).Get(ctx, name, o)
+	case "PodDisruptionBudget":
+		object, err = c.clientset.PolicyV1().PodDisruptionBudgets(namespace).Get(ctx, name, o)
 	default:
 		return nil, fmt.Errorf("reading %s %s: this program reads no objects of this kind", kind, name)
 	}

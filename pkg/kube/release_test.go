@@ -11,10 +11,13 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/confidb/confidb/pkg/evidence"
@@ -75,7 +78,7 @@ func TestObject(t *testing.T) {
 	if text, err := c.Object(t.Context(), namespace, "Service", "db"); err != nil || !strings.Contains(string(text), "1.2.3.4") {
 		t.Errorf("got %s, %v", text, err)
 	}
-	for _, kind := range []string{"StatefulSet", "Deployment", "DaemonSet", "ReplicaSet", "ReplicationController", "CronJob", "Service"} {
+	for _, kind := range []string{"StatefulSet", "Deployment", "DaemonSet", "ReplicaSet", "ReplicationController", "CronJob", "Service", "ConfigMap", "NetworkPolicy", "PodDisruptionBudget"} {
 		if text, err := c.Object(t.Context(), namespace, kind, "none"); err != nil || string(text) != "null" {
 			t.Errorf("%s that does not exist: got %s, %v", kind, text, err)
 		}
@@ -140,7 +143,26 @@ func TestReplace(t *testing.T) {
 		ClusterIP: "10.0.0.9", ClusterIPs: []string{"10.0.0.9"}, ExternalIPs: []string{"6.6.6.6"}, Selector: map[string]string{"app": "evil"}, Type: corev1.ServiceTypeNodePort,
 		Ports: []corev1.ServicePort{{Port: 3306, NodePort: 30001}},
 	}}
-	c, clientset := newFake(live, service)
+	three := intstr.FromInt32(3)
+	c, clientset := newFake(live, service, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "db", Namespace: namespace}, Data: map[string]string{"a": "evil", "more": "x"}},
+		&networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: "db", Namespace: namespace}, Spec: networkingv1.NetworkPolicySpec{Ingress: []networkingv1.NetworkPolicyIngressRule{{}}}},
+		&policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Name: "db", Namespace: namespace}, Spec: policyv1.PodDisruptionBudgetSpec{MaxUnavailable: &three}, Status: policyv1.PodDisruptionBudgetStatus{ExpectedPods: 3}})
+	for kind, want := range map[string]string{"ConfigMap": `"data":{"a":"b"}`, "NetworkPolicy": `"policyTypes":["Ingress"]`, "PodDisruptionBudget": `"maxUnavailable":1`} {
+		object := `{"metadata":{"name":"db"},"spec":{` + want + `}}`
+		if kind == "ConfigMap" {
+			object = `{"metadata":{"name":"db"},` + want + `}`
+		}
+		if err := c.Replace(t.Context(), namespace, kind, []byte(object)); err != nil {
+			t.Fatal(err)
+		}
+		text, err := c.Object(t.Context(), namespace, kind, "db")
+		if err != nil || !strings.Contains(string(text), want) || strings.Contains(string(text), "evil") || strings.Contains(string(text), `"ingress"`) {
+			t.Errorf("%s: got %s, %v, want %s alone", kind, text, err, want)
+		}
+	}
+	if budget, err := clientset.PolicyV1().PodDisruptionBudgets(namespace).Get(t.Context(), "db", metav1.GetOptions{}); err != nil || budget.Status.ExpectedPods != 3 {
+		t.Errorf("what a cluster counts is gone: %+v, %v", budget, err)
+	}
 	if err := c.Replace(t.Context(), namespace, "StatefulSet", []byte(`{"metadata":{"name":"db","labels":{"app":"db"}},"spec":{"replicas":1,"template":{"spec":{"containers":[{"name":"mariadb"}]}}}}`)); err != nil {
 		t.Fatal(err)
 	}

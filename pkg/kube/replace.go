@@ -9,6 +9,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -34,6 +36,12 @@ func (c *Cluster) Replace(ctx context.Context, namespace, kind string, object []
 		return replace(ctx, c.clientset.BatchV1().CronJobs(namespace), object, func(want, live *batchv1.CronJob) { want.Status = live.Status })
 	case "Service":
 		return replace(ctx, core.Services(namespace), object, keepAddresses)
+	case "ConfigMap":
+		return replace(ctx, core.ConfigMaps(namespace), object, func(_, _ *corev1.ConfigMap) {})
+	case "NetworkPolicy":
+		return replace(ctx, c.clientset.NetworkingV1().NetworkPolicies(namespace), object, func(_, _ *networkingv1.NetworkPolicy) {})
+	case "PodDisruptionBudget":
+		return replace(ctx, c.clientset.PolicyV1().PodDisruptionBudgets(namespace), object, func(want, live *policyv1.PodDisruptionBudget) { want.Status = live.Status })
 	}
 	return fmt.Errorf("this program replaces no objects of the kind %s", kind)
 }

@@ -57,6 +57,9 @@ func verifyRights() []right {
 		{"apps", "replicasets", []string{"get"}},
 		{"", "replicationcontrollers", []string{"get"}},
 		{"batch", "cronjobs", []string{"get"}},
+		{"", "configmaps", []string{"get"}},
+		{"networking.k8s.io", "networkpolicies", []string{"get"}},
+		{"policy", "poddisruptionbudgets", []string{"get"}},
 		{"discovery.k8s.io", "endpointslices", []string{"list"}},
 		{"batch", "jobs", []string{"create", "delete"}},
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/platform"
+	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/topology"
 )
 
@@ -88,10 +89,10 @@ func (p Promise) Check(text []byte) (*Checked, error) {
 		return nil, err
 	}
 	checked := &Checked{Manifest: m}
-	var client *topology.Pod
+	var client *found
 	var wrong *ManifestError
 	for _, made := range makers {
-		refused, accepted := p.Refused(append(p.JudgePod(&made.template.Spec), annotationProblems(made.template.Annotations, made.template.Annotations)...))
+		refused, accepted := p.Refused(append(p.template(made, m), annotationProblems(made.template.Annotations, made.template.Annotations)...))
 		for _, problem := range refused {
 			e := &ManifestError{Object: made.String(), Container: problem.Container, Problem: problem.Text, Deviation: problem.Deviation}
 			if wrong == nil {
@@ -103,9 +104,7 @@ func (p Promise) Check(text []byte) (*Checked, error) {
 		for _, problem := range accepted {
 			checked.Accepted = append(checked.Accepted, made.String()+": "+problem.String()+" ("+string(problem.Deviation)+")")
 		}
-		if found := p.client(&made.template.Spec); client == nil && found != nil {
-			client = found
-		}
+		client = client.or(p.client(made))
 	}
 	if wrong != nil {
 		return nil, wrong
@@ -113,7 +112,7 @@ func (p Promise) Check(text []byte) (*Checked, error) {
 	if client == nil {
 		return nil, &ManifestError{Problem: "got no pod, want one that runs MariaDB"}
 	}
-	checked.Client = *client
+	checked.Client = client.Pod
 	return checked, nil
 }
 
@@ -133,15 +132,43 @@ func (p Promise) checkObject(o Object) error {
 	}
 }
 
-// client takes over from the database's container what makes an enclave: a client has
-// the same image and the same settings of SCONE's runtime.
-func (p Promise) client(spec *corev1.PodSpec) *topology.Pod {
-	i := slices.IndexFunc(spec.Containers, func(c corev1.Container) bool { return isEnclave(&c) })
-	if i < 0 {
-		return nil
+// found is how a client would be started, and whether it is taken from the MariaDB itself.
+type found struct {
+	topology.Pod
+	server bool
+}
+
+// or is the better of two: the first that runs MariaDB, else the first.
+func (f *found) or(other *found) *found {
+	if f == nil || other != nil && other.server && !f.server {
+		return other
 	}
-	c := &spec.Containers[i]
-	client := &topology.Pod{Image: c.Image, SGXResource: sgxResource(c), Environment: map[string]string{}, Placement: topology.PlacementOf(spec, c)}
+	return f
+}
+
+// client takes over from the database's container what makes an enclave: a client has
+// the same image and the same settings of SCONE's runtime. It is that container of a pod
+// which runs under the session of the database, best a service that admits MariaDB; nil if
+// there is none.
+func (p Promise) client(m *maker) *found {
+	names, _ := m.names()
+	var best *found
+	for _, c := range m.template.Spec.Containers {
+		if len(names) == 0 || !isEnclave(&c) {
+			continue
+		}
+		services, problem := Promise{Database: p.Database}.services(environmentOf(&c, names[0]))
+		if problem == "" {
+			server := slices.ContainsFunc(services, func(s session.Service) bool { return admitsOne(s, p.Enclaves[topology.EnclaveServer]) })
+			best = best.or(&found{clientOf(&m.template.Spec, &c), server})
+		}
+	}
+	return best
+}
+
+// clientOf is a client that is started as a container is.
+func clientOf(spec *corev1.PodSpec, c *corev1.Container) topology.Pod {
+	client := topology.Pod{Image: c.Image, SGXResource: sgxResource(c), Environment: map[string]string{}, Placement: topology.PlacementOf(spec, c)}
 	for _, v := range c.Env {
 		if strings.HasPrefix(v.Name, "SCONE_") && v.ValueFrom == nil && v.Name != configID {
 			client.Environment[v.Name] = v.Value

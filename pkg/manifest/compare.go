@@ -11,6 +11,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 
 	"github.com/confidb/confidb/pkg/check"
 )
@@ -365,6 +367,11 @@ func objectAdditions(kind string) map[string]func(any) bool {
 	case kindPod:
 		within("spec.", podAdditions())
 		return all
+	case kindNetworkPolicy:
+		within("spec.", map[string]func(any) bool{"ingress[].ports[].protocol": is("TCP"), "egress[].ports[].protocol": is("TCP")})
+		return all
+	case kindBudget:
+		return all
 	}
 	if kind == kindCronJob {
 		within("spec.jobTemplate.spec.template.spec.", podAdditions())
@@ -427,7 +434,7 @@ func comparePod(want, got corev1.PodSpec) []Difference {
 }
 
 // Compare says where a live object is not as it was installed. Both must be of the
-// same kind: one that makes pods, or a Service.
+// same kind: one of those that are watched.
 func Compare(installed Object, live json.RawMessage) ([]Difference, error) {
 	var content map[string]any
 	if err := json.Unmarshal(live, &content); err != nil {
@@ -444,7 +451,26 @@ func Compare(installed Object, live json.RawMessage) ([]Difference, error) {
 	c := &comparison{additions: objectAdditions(installed.GroupKind())}
 	c.labels(place{"metadata", "metadata"}, want, got)
 	c.compare(place{"spec", "spec"}, want["spec"], got["spec"])
+	for _, member := range []string{"data", "binaryData"} { // of a ConfigMap
+		c.texts(place{member, member}, want[member], got[member])
+	}
 	return c.found, nil
+}
+
+// texts compares what a ConfigMap holds, and shows nothing of it.
+func (c *comparison) texts(at place, want, got any) {
+	w, _ := want.(map[string]any)
+	g, _ := got.(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(w)) {
+		if !reflect.DeepEqual(w[name], g[name]) {
+			c.different(at.member(check.Said(name)), conceal(w[name], hidden), conceal(g[name], "another, "+hidden))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(g)) {
+		if _, promised := w[name]; !promised {
+			c.different(at.member(check.Said(name)), nil, conceal(g[name], hidden))
+		}
+	}
 }
 
 // labels compares the labels of an object with those that were installed; clusters and
@@ -500,7 +526,27 @@ func (o Object) normal() (map[string]any, error) {
 			}
 		})
 	}
+	switch o.GroupKind() {
+	case kindNetworkPolicy:
+		return normal(o, func(p *networkingv1.NetworkPolicy) { p.Spec.PolicyTypes = policyTypes(p.Spec) })
+	case kindBudget:
+		return normal(o, func(*policyv1.PodDisruptionBudget) {})
+	case kindConfigMap:
+		return normal(o, func(*corev1.ConfigMap) {})
+	}
 	return nil, fmt.Errorf("%s: objects of this kind are not compared", o)
+}
+
+// policyTypes are those that an API server writes where none are: inward, and outward if a
+// rule says so.
+func policyTypes(spec networkingv1.NetworkPolicySpec) []networkingv1.PolicyType {
+	switch {
+	case len(spec.PolicyTypes) > 0:
+		return spec.PolicyTypes
+	case len(spec.Egress) > 0:
+		return []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress}
+	}
+	return []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}
 }
 
 func normal[T any](o Object, change func(*T)) (map[string]any, error) {

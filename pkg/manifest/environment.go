@@ -53,17 +53,23 @@ type environment struct {
 	refs   map[string]*corev1.EnvVarSource
 }
 
-// environmentOf takes the last setting of each variable, which is the one that counts.
-func environmentOf(c *corev1.Container) environment {
+// environmentOf takes the last setting of each variable, which is the one that counts, with
+// what stands in it of variables before it. pod is the pod's name; where it is empty, what
+// depends on it is not known.
+func environmentOf(c *corev1.Container, pod string) environment {
 	e := environment{map[string]string{}, map[string]*corev1.EnvVarSource{}}
 	for _, v := range c.Env {
+		value := substitute(v.Value, e.values)
 		delete(e.values, v.Name)
 		delete(e.refs, v.Name)
-		if v.ValueFrom != nil {
+		switch {
+		case v.ValueFrom == nil:
+			e.values[v.Name] = value
+		case pod != "" && holdsName(v.ValueFrom) && !ours(v.Name):
+			e.values[v.Name] = pod
+		default:
 			e.refs[v.Name] = v.ValueFrom
-			continue
 		}
-		e.values[v.Name] = v.Value
 	}
 	return e
 }
@@ -272,7 +278,16 @@ func (e environment) substituted(word string) string {
 // variables of the runtime or the loader.
 func (p Promise) command(env environment, words []string) []Problem {
 	changed := environment{maps.Clone(env.values), env.refs}
+	known := p.runtime(env) // of the container itself: said once
 	sets := false
+	var problems []Problem
+	add := func(found []Problem) {
+		for _, problem := range found {
+			if !slices.Contains(known, problem) && !slices.Contains(problems, problem) {
+				problems = append(problems, problem)
+			}
+		}
+	}
 	words = slices.Clone(words)
 	for i := range words {
 		words[i] = env.substituted(words[i])
@@ -296,11 +311,13 @@ func (p Promise) command(env environment, words []string) []Problem {
 				return []Problem{{"", fmt.Sprintf("it sets %s to %.100q, which cannot be read to its end", name, value), ""}}
 			}
 			changed.values[name] = expanded
+			services, _ := p.services(changed)
+			between := p.measured(changed, services) // of what may be set before the next program starts
+			add(slices.DeleteFunc(p.runtime(changed), func(found Problem) bool { return slices.Contains(between, found) }))
 		}
 	}
-	if !sets {
-		return nil
+	if sets {
+		add(p.runtime(changed))
 	}
-	known := p.runtime(env) // of the container itself: said once
-	return slices.DeleteFunc(p.runtime(changed), func(found Problem) bool { return slices.Contains(known, found) })
+	return problems
 }

@@ -100,7 +100,7 @@ func (g *Guest) pod(o placed, made *maker) check.Report {
 	add := func(outcome check.Outcome, reason, hint string) {
 		report = append(report, check.Finding{ID: "client-pod", Title: title, Outcome: outcome, Reason: check.Said(reason), Hint: hint})
 	}
-	problems := slices.Concat(g.promise.JudgePod(&made.template.Spec), annotationProblems(made.template.Annotations, made.template.Annotations), g.names(o, &made.template.Spec))
+	problems := slices.Concat(g.promise.JudgePod(&made.template.Spec, "", nil), annotationProblems(made.template.Annotations, made.template.Annotations), g.names(o, &made.template.Spec))
 	refused, accepted := g.promise.Refused(problems)
 	for _, p := range refused {
 		hint := "{client manifest} prints what the container needs."
@@ -125,7 +125,7 @@ func (g *Guest) pod(o placed, made *maker) check.Report {
 // comes from elsewhere, or that its command sets, can be any.
 func (g *Guest) runs(spec *corev1.PodSpec) bool {
 	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
-		env := environmentOf(&c)
+		env := environmentOf(&c, "")
 		for _, name := range []string{configID, baseConfigID} {
 			value, there := env.values[name]
 			if value = env.substituted(value); env.refs[name] != nil || there && (value == g.Session || strings.HasPrefix(value, g.Session+"/") || strings.Contains(value, "$(")) {
@@ -157,7 +157,7 @@ func wantsEnclave(c *corev1.Container) bool {
 func configIDs(spec *corev1.PodSpec) []string {
 	var all []string
 	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
-		if id, there := environmentOf(&c).values[configID]; there {
+		if id, there := environmentOf(&c, "").values[configID]; there {
 			all = append(all, check.Said(id))
 		}
 	}
@@ -175,7 +175,7 @@ func (g *Guest) names(o placed, spec *corev1.PodSpec) []Problem {
 		if isEnclave(&c) && c.Image == "" {
 			problems = append(problems, Problem{c.Name, "it has no image: a container of this name was added for the client, because the Deployment has none", ""})
 		}
-		if environmentOf(&c).values[configID] == g.Session {
+		if environmentOf(&c, "").values[configID] == g.Session {
 			problems = append(problems, Problem{c.Name, fmt.Sprintf("%s: got %q, want %s: without a service CAS gives nothing", configID, g.Session, g.ConfigID), ""})
 		}
 	}
@@ -193,7 +193,7 @@ func (g *Guest) unknown(spec *corev1.PodSpec) []string {
 		if !isEnclave(&c) {
 			continue
 		}
-		env := environmentOf(&c)
+		env := environmentOf(&c, "")
 		if g.Settings.Heap == "" {
 			all = append(all, fmt.Sprintf("container %s: %s is %s, and nobody has said with which the measurement was taken", c.Name, heap, env.describe(heap)))
 		}

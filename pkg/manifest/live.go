@@ -115,7 +115,7 @@ func (i *Installed) judge(pod evidence.Pod, by *maker, why string) []Problem {
 	if by != nil {
 		template = by.template.Annotations
 	}
-	problems := append(i.JudgePod(&pod.Spec), annotationProblems(template, pod.Annotations)...)
+	problems := append(i.JudgePod(&pod.Spec, pod.Name, i.manifest), annotationProblems(template, pod.Annotations)...)
 	if by == nil {
 		if why == onlyClient {
 			return problems
@@ -285,8 +285,13 @@ func (i *Installed) session(pod evidence.Pod) string {
 			}
 		}
 	}
-	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+	for _, c := range containersOf(&pod.Spec) {
 		look(c.Env)
+		var said []corev1.EnvVar
+		for name, value := range environmentOf(&c, pod.Name).values {
+			said = append(said, corev1.EnvVar{Name: name, Value: value})
+		}
+		look(said)
 	}
 	for _, c := range pod.Spec.EphemeralContainers {
 		look(c.Env)

@@ -42,12 +42,16 @@ func (p Promise) Refused(problems []Problem) (refused, accepted []Problem) {
 	return refused, accepted
 }
 
-// JudgePod says what of a pod is not as promised, by its specification alone. It is
-// the same judgement before an installation, after it, and at each verification.
-func (p Promise) JudgePod(spec *corev1.PodSpec) []Problem {
+// JudgePod says what of a pod is not as promised, by its specification, its name (empty is
+// one that is not known) and the objects that it is installed with. It is the same
+// judgement before an installation, after it, and at each verification.
+func (p Promise) JudgePod(spec *corev1.PodSpec, name string, beside Manifest) []Problem {
 	problems := podProblems(spec)
-	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
-		problems = append(problems, p.container(spec, &c)...)
+	if c := forwarder(spec); c != nil {
+		return slices.Concat(problems, rights(c), p.passing(spec, c, beside))
+	}
+	for _, c := range containersOf(spec) {
+		problems = append(problems, p.container(spec, &c, name)...)
 	}
 	for _, c := range spec.EphemeralContainers {
 		problems = append(problems, Problem{c.Name, fmt.Sprintf("it is an ephemeral container (image %.100q), as kubectl debug adds one: it sees what the pod sees", c.Image), ""})
@@ -82,13 +86,13 @@ func podProblems(spec *corev1.PodSpec) []Problem {
 	return problems
 }
 
-// container judges one container.
-func (p Promise) container(spec *corev1.PodSpec, c *corev1.Container) []Problem {
+// container judges one container of a pod with a name.
+func (p Promise) container(spec *corev1.PodSpec, c *corev1.Container, name string) []Problem {
 	problems := rights(c)
 	if !isEnclave(c) {
 		return append(problems, p.sidecar(spec, c)...)
 	}
-	env := environmentOf(c)
+	env := environmentOf(c, name)
 	problems = append(problems, p.environment(c, env)...)
 	if sgxResource(c) == "" {
 		problems = append(problems, Problem{c.Name, "it has no SGX resource; want a limit of " + strings.Join(platform.SGXResources(), " or "), ""})
@@ -143,6 +147,9 @@ func (p Promise) sidecar(spec *corev1.PodSpec, c *corev1.Container) []Problem {
 		}
 	}
 	problems := []Problem{{c.Name, text, attest.Sidecar}}
+	if isMaxScale(c) {
+		problems = []Problem{{c.Name, "it is a MaxScale without attestation (SCONE_CONFIG_ID is not set): it ends TLS, and would see every row and every password's answer in clear", ""}}
+	}
 	if shared := sharedVolumes(spec, c); shared != "" {
 		problems = append(problems, Problem{c.Name, "it is no enclave, and mounts the volume " + shared + " of one", ""})
 	}

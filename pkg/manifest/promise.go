@@ -130,6 +130,9 @@ func hasService(all []session.Service, name string) bool {
 // is named without a service, which the image then completes.
 func (p Promise) asked(configID string) (services []session.Service, problem string) {
 	problem = fmt.Sprintf("SCONE_CONFIG_ID: got %q, want %s", configID, p.wanted())
+	if strings.Contains(configID, "$") {
+		return nil, problem + ": what it refers to is not known before a pod runs"
+	}
 	for _, s := range p.sessions() {
 		rest, ok := strings.CutPrefix(configID, s.Name+"/")
 		name, _, _ := strings.Cut(rest, "@") // a one-time password may follow

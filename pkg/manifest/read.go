@@ -161,13 +161,20 @@ const (
 	kindService     = "Service"
 )
 
+// Kinds that say who may reach pods, how many may be missing, and what they read.
+const (
+	kindNetworkPolicy = "NetworkPolicy.networking.k8s.io"
+	kindBudget        = "PodDisruptionBudget.policy"
+	kindConfigMap     = "ConfigMap"
+)
+
 // idle are the kinds of objects that start nothing by themselves, and send no traffic
 // elsewhere.
 func idle() []string {
 	return []string{
-		kindService, "ConfigMap", "Secret", "ServiceAccount", "PersistentVolumeClaim", "PersistentVolume", "LimitRange", "ResourceQuota", "Namespace",
+		kindService, kindConfigMap, "Secret", "ServiceAccount", "PersistentVolumeClaim", "PersistentVolume", "LimitRange", "ResourceQuota", "Namespace",
 		"Role.rbac.authorization.k8s.io", "RoleBinding.rbac.authorization.k8s.io", "ClusterRole.rbac.authorization.k8s.io", "ClusterRoleBinding.rbac.authorization.k8s.io",
-		"NetworkPolicy.networking.k8s.io", "Ingress.networking.k8s.io", "PodDisruptionBudget.policy", "HorizontalPodAutoscaler.autoscaling",
+		kindNetworkPolicy, "Ingress.networking.k8s.io", kindBudget, "HorizontalPodAutoscaler.autoscaling",
 		"PriorityClass.scheduling.k8s.io", "StorageClass.storage.k8s.io", "CustomResourceDefinition.apiextensions.k8s.io",
 	}
 }
@@ -297,12 +304,52 @@ func (m Manifest) Workloads() []topology.Workload {
 }
 
 // Watched are the objects that are compared with what exists: those that make lasting
-// pods, and Services.
+// pods, Services, what says who may reach pods and how many may be missing, and the
+// ConfigMaps that pods read.
 func (m Manifest) Watched() Manifest {
-	compared := append(lasting(), kindReplicaSet, kindController, kindCronJob, kindService)
+	compared := append(lasting(), kindReplicaSet, kindController, kindCronJob, kindService, kindNetworkPolicy, kindBudget)
+	read := m.readByPods()
 	return slices.DeleteFunc(slices.Clone(m), func(o Object) bool {
-		return !slices.Contains(compared, o.GroupKind()) || len(o.Hooks()) > 0
+		watched := slices.Contains(compared, o.GroupKind()) || o.GroupKind() == kindConfigMap && read[o.Name]
+		return !watched || len(o.Hooks()) > 0
 	})
+}
+
+// readByPods are the names of the ConfigMaps that pods of the manifest read.
+func (m Manifest) readByPods() map[string]bool {
+	read := map[string]bool{}
+	makers, err := m.makers()
+	if err != nil {
+		return read // what cannot be read was refused, and is a finding of whoever judges
+	}
+	for _, made := range makers {
+		for _, v := range made.template.Spec.Volumes {
+			if v.ConfigMap != nil {
+				read[v.ConfigMap.Name] = true
+			}
+			if v.Projected == nil {
+				continue
+			}
+			for _, source := range v.Projected.Sources {
+				if source.ConfigMap != nil {
+					read[source.ConfigMap.Name] = true
+				}
+			}
+		}
+		for _, c := range containersOf(&made.template.Spec) {
+			for _, v := range c.Env {
+				if v.ValueFrom != nil && v.ValueFrom.ConfigMapKeyRef != nil {
+					read[v.ValueFrom.ConfigMapKeyRef.Name] = true
+				}
+			}
+			for _, from := range c.EnvFrom {
+				if from.ConfigMapRef != nil {
+					read[from.ConfigMapRef.Name] = true
+				}
+			}
+		}
+	}
+	return read
 }
 
 // Workloads lists what makes the lasting pods of a rendered chart.
