@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/confidb/confidb/pkg/accounts"
 )
 
 // makeSessions makes the documents of all members. One that CAS has, or may have, is
@@ -133,41 +135,74 @@ func (r *Release) texts(plan Plan, applications Applications) (map[Role]string, 
 		return nil, err
 	}
 	variables["ACCOUNTS_SQL"] = all.SQL(applications.admits)
-	database, err := renderSession(string(Database), plan.Templates, variables, applications.secrets(all, r))
-	if err == nil {
-		database, err = applications.trusting(database)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if begin, _, _ := strings.Cut(variables["ACCOUNTS_SQL"], "\n"); !strings.Contains(database, begin) {
-		return nil, &MarkError{Name: string(Database), Mark: "$ACCOUNTS_SQL"}
-	}
-	if variables["DATABASE_PROMISE"], err = databasePromise(database); err != nil {
+	m := &maker{release: r, plan: plan, applications: applications, accounts: all, variables: variables}
+	return m.all()
+}
+
+// maker makes the documents of all members, with some applications.
+type maker struct {
+	release      *Release
+	plan         Plan
+	applications Applications
+	accounts     *accounts.Document
+	variables    map[string]string
+	// database is the text of the database's session, which that of the client is made from.
+	database string
+}
+
+func (m *maker) all() (map[Role]string, error) {
+	if err := m.makeDatabase(); err != nil {
 		return nil, err
 	}
 	made := map[Role]string{}
-	for _, m := range r.Members {
-		text := database
-		switch name := m.Role.Application(); {
-		case name != "" && applications.there(name):
-			text, err = applications.Find(name).session(r, all)
-		case name != "":
-			text = retired(m.Session.Name)
-		case m.Role == Client:
-			text, err = renderSession(string(m.Role), plan.Templates, variables, passwords(all, r.Session(Database).Name))
-		case m.Role != Database:
-			text, err = renderSession(string(m.Role), plan.Templates, variables, nil)
-		}
+	for _, member := range m.release.Members {
+		text, err := m.text(member)
 		if err == nil {
-			text, err = withAuditors(m.Session.Name, text, plan.Auditors)
+			text, err = withAuditors(member.Session.Name, text, m.plan.Auditors)
 		}
 		if err != nil {
 			return nil, err
 		}
-		made[m.Role] = text
+		made[member.Role] = text
 	}
 	return made, nil
+}
+
+// makeDatabase makes the text of the database's session, and notes what it promises.
+func (m *maker) makeDatabase() (err error) {
+	if m.database, err = m.render(Database, m.applications.secrets(m.accounts, m.release)); err == nil {
+		m.database, err = m.applications.trusting(m.database)
+	}
+	if err != nil {
+		return err
+	}
+	if begin, _, _ := strings.Cut(m.variables["ACCOUNTS_SQL"], "\n"); !strings.Contains(m.database, begin) {
+		return &MarkError{Name: string(Database), Mark: "$ACCOUNTS_SQL"}
+	}
+	m.variables["DATABASE_PROMISE"], err = databasePromise(m.database)
+	return err
+}
+
+// text is the document of a member.
+func (m *maker) text(member Member) (string, error) {
+	switch name := member.Role.Application(); {
+	case name != "" && m.applications.there(name):
+		return m.applications.Find(name).session(m.release, m.accounts)
+	case name != "":
+		return retired(member.Session.Name), nil
+	case member.Role == Database:
+		return m.database, nil
+	case member.Role == Client:
+		return m.render(Client, passwords(m.accounts, m.release.Session(Database).Name))
+	case member.Role == Namespace:
+		return m.render(Namespace, nil)
+	}
+	return "", fmt.Errorf("session %s: there is no template for the role %q", member.Session.Name, member.Role)
+}
+
+// render fills in the template of a role. more are lines that it has behind its marks.
+func (m *maker) render(role Role, more map[string]string) (string, error) {
+	return renderSession(string(role), m.plan.Templates, m.variables, more)
 }
 
 // retired is the document of a client that is no longer admitted: no program gets anything

@@ -2,7 +2,6 @@ package topology
 
 import (
 	"cmp"
-	"embed"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -17,12 +16,6 @@ import (
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/sgx"
 )
-
-//go:embed templates/*.yml
-var templates embed.FS
-
-// Template returns one of our own session templates: namespace, client or database.
-func Template(name string) ([]byte, error) { return templates.ReadFile("templates/" + name + ".yml") }
 
 // Names of the enclaves whose measurements a policy gives.
 const (
