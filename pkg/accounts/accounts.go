@@ -4,6 +4,7 @@
 package accounts
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -41,6 +42,9 @@ type Account struct {
 	Rights []promise.Right
 	// Outside is set for the account of a client outside of enclaves.
 	Outside *Outside
+	// Through is the common name in the certificate of who stands between the client and
+	// the database, and that the account demands; empty if nobody does.
+	Through string
 }
 
 // Outside is what an account of a client outside of enclaves demands: a certificate that
@@ -148,7 +152,7 @@ func (a Account) Promised(locked bool) promise.Account {
 	p := promise.Account{
 		Name:    promise.Name{User: a.Name, Host: "%"},
 		Methods: []promise.Method{password},
-		Require: promise.Require{Level: "SPECIFIED", Subject: "/CN=" + a.CommonName(), Issuer: "/CN=" + Issuer},
+		Require: promise.Require{Level: "SPECIFIED", Subject: "/CN=" + cmp.Or(a.Through, a.CommonName()), Issuer: "/CN=" + Issuer},
 		Locked:  locked, Limits: slices.Clone(a.Limits), Rights: slices.Clone(a.Rights),
 	}
 	if a.Outside != nil && !locked {

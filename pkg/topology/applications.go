@@ -245,6 +245,9 @@ const (
 // gets the passwords, to compare them, and none of the keys.
 func (a Applications) secrets(all *accounts.Document, r *Release) map[string]string {
 	var b, ca strings.Builder
+	if proxy := r.Session(MaxScale).Name; proxy != "" {
+		fmt.Fprintf(&ca, "      - session: %s\n", proxy)
+	}
 	for _, c := range a.Clients {
 		fmt.Fprintf(&ca, "      - session: %s\n", r.Session(ApplicationRole(c.Name)).Name)
 	}
@@ -264,7 +267,11 @@ func (a Applications) secrets(all *accounts.Document, r *Release) map[string]str
 		fmt.Fprintf(&b, "  - name: %s\n    kind: x509\n    private_key: %s_key\n    issuer: ca\n    common_name: %s\n    endpoint: client\n    valid_for: 1 year\n%s", id, id, one.CommonName(), export)
 		fmt.Fprintf(&b, "  - name: %s_password\n    kind: binary\n    size: 32\n    export:\n      - session: %s\n%s", id, r.Session(Client).Name, to)
 	}
-	return map[string]string{secretsMark: b.String(), caMark: ca.String()}
+	more := map[string]string{secretsMark: b.String(), caMark: ca.String()}
+	if r.Architecture != Single {
+		more[initMark] = a.initSecrets(all)
+	}
+	return more
 }
 
 // passwords are the files of our client, and the secrets in them.

@@ -81,7 +81,7 @@ func repeat(template string, source []byte, groups map[string][]map[string]strin
 	var open *block
 	for line := range strings.Lines(string(source)) {
 		_, mark := margin(line)
-		kind, begins := strings.CutPrefix(mark, eachMark)
+		kind, begins := blockOf(mark)
 		switch _, known := groups[kind]; {
 		case begins && (open != nil || !known):
 			return nil, &BlockError{template, mark, open != nil}
@@ -100,6 +100,13 @@ func repeat(template string, source []byte, groups map[string][]map[string]strin
 		return nil, &BlockError{template, eachMark + open.kind, true}
 	}
 	return []byte(all.String()), nil
+}
+
+// blockOf is the kind of the blocks that a line begins: one word, as comments may begin with
+// the same.
+func blockOf(mark string) (kind string, begins bool) {
+	kind, begins = strings.CutPrefix(mark, eachMark)
+	return kind, begins && kind != "" && !strings.Contains(kind, " ")
 }
 
 // written is the block for each of a group.

@@ -130,6 +130,11 @@ func (r *Release) texts(plan Plan, applications Applications) (map[Role]string, 
 			return nil, &NoAccountError{Client: c.Name, Clients: all.Clients()}
 		}
 	}
+	if r.Architecture != Single {
+		if err := applications.behindProxy(all); err != nil {
+			return nil, err
+		}
+	}
 	variables, err := sessionVariables(r, plan)
 	if err != nil {
 		return nil, err
@@ -179,8 +184,7 @@ func (m *maker) makeDatabase() (err error) {
 	if begin, _, _ := strings.Cut(m.variables["ACCOUNTS_SQL"], "\n"); !strings.Contains(m.database, begin) {
 		return &MarkError{Name: string(Database), Mark: "$ACCOUNTS_SQL"}
 	}
-	m.variables["DATABASE_PROMISE"], err = databasePromise(m.database)
-	return err
+	return m.promises()
 }
 
 // text is the document of a member.
@@ -194,15 +198,31 @@ func (m *maker) text(member Member) (string, error) {
 		return m.database, nil
 	case member.Role == Client:
 		return m.render(Client, passwords(m.accounts, m.release.Session(Database).Name))
-	case member.Role == Namespace:
-		return m.render(Namespace, nil)
+	case member.Role == Namespace, member.Role == MaxScale:
+		return m.render(member.Role, nil)
 	}
 	return "", fmt.Errorf("session %s: there is no template for the role %q", member.Session.Name, member.Role)
 }
 
 // render fills in the template of a role. more are lines that it has behind its marks.
 func (m *maker) render(role Role, more map[string]string) (string, error) {
-	return renderSession(string(role), m.plan.Templates, m.variables, more)
+	file, other := m.release.template(role), m.plan.Templates[string(role)]
+	source, err := Template(file)
+	if err != nil {
+		return "", err
+	}
+	if file += ".yml"; other != "" {
+		file, source = string(role)+" template", []byte(other)
+	}
+	for mark, lines := range more {
+		if source, err = insert(string(role), source, mark, lines); err != nil {
+			return "", err
+		}
+	}
+	if source, err = repeat(string(role), source, m.release.groups()); err != nil {
+		return "", err
+	}
+	return renderSession(file, source, m.variables)
 }
 
 // retired is the document of a client that is no longer admitted: no program gets anything

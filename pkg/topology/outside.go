@@ -174,7 +174,7 @@ func (a Applications) trusting(text string) (string, error) {
 // beside the session's CA, in PEM, one after another. It is an error where the session does
 // not say that clearly.
 func TrustedClients(database *session.Session) (string, error) {
-	service := databaseService(database)
+	service := databaseService(database, ServiceDatabase)
 	if service == nil {
 		return "", fmt.Errorf("the session has no service that runs mariadbd with an init file")
 	}

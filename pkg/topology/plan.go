@@ -22,6 +22,8 @@ const (
 	EnclaveServer = "mariadbd"
 	EnclaveClient = "mariadb"
 	EnclaveProbe  = "probe"
+	// EnclaveMaxScale is needed where there are several databases.
+	EnclaveMaxScale = "maxscale"
 )
 
 // Plan is what is to be installed.
@@ -34,6 +36,9 @@ type Plan struct {
 	// MaxScales how many; 0 is the recorded number, or the default.
 	Architecture         Architecture
 	Databases, MaxScales int
+	// Masking are the rules by which MaxScale masks what it answers; empty are the recorded
+	// ones, or none.
+	Masking string
 	// DatabaseSession and ClientSession are names of the user's choice. Empty
 	// means names in a new namespace that nobody can guess.
 	DatabaseSession, ClientSession string
@@ -159,7 +164,10 @@ func members(plan Plan) []Member {
 		{Client, Session{Name: cmp.Or(plan.ClientSession, owner+"/client")}},
 		{Database, Session{Name: cmp.Or(plan.DatabaseSession, DatabaseName(owner))}},
 	}
-	if plan.DatabaseSession == "" || plan.ClientSession == "" {
+	if plan.Architecture != Single {
+		all = slices.Insert(all, 1, Member{MaxScale, Session{Name: owner + "/maxscale"}})
+	}
+	if plan.DatabaseSession == "" || plan.ClientSession == "" || plan.Architecture != Single {
 		all = slices.Insert(all, 0, Member{Namespace, Session{Name: owner}})
 	}
 	return all
@@ -184,21 +192,8 @@ func SameMeaning(a, b string) (bool, error) {
 	return err == nil && session.Equal(x, y), err
 }
 
-// renderSession fills a template in. more are lines that it has behind its marks.
-func renderSession(template string, others, variables, more map[string]string) (string, error) {
-	source, err := Template(template)
-	if err != nil {
-		return "", err
-	}
-	file := template + ".yml"
-	if other, ok := others[template]; ok {
-		file, source = template+" template", []byte(other)
-	}
-	for mark, lines := range more {
-		if source, err = insert(template, source, mark, lines); err != nil {
-			return "", err
-		}
-	}
+// renderSession fills a template in.
+func renderSession(file string, source []byte, variables map[string]string) (string, error) {
 	text, err := render.Session(file, source, func(name string) (string, bool) {
 		value, ok := variables[name]
 		return value, ok
@@ -246,9 +241,12 @@ func sessionVariables(r *Release, plan Plan) (map[string]string, error) {
 	if len(plan.Platforms) == 0 {
 		return nil, errors.New("no platform ID: a session without platforms could be used on any machine")
 	}
-	for variable, enclave := range map[string]string{
-		"MRENCLAVE_MARIADBD": EnclaveServer, "MRENCLAVE_MARIADB": EnclaveClient, "MRENCLAVE_PROBE": EnclaveProbe,
-	} {
+	r.severalVariables(variables)
+	enclaves := map[string]string{"MRENCLAVE_MARIADBD": EnclaveServer, "MRENCLAVE_MARIADB": EnclaveClient, "MRENCLAVE_PROBE": EnclaveProbe}
+	if r.Architecture != Single {
+		enclaves["MRENCLAVE_MAXSCALE"] = EnclaveMaxScale
+	}
+	for variable, enclave := range enclaves {
 		accepted := plan.Enclaves[enclave]
 		if len(accepted) != 1 {
 			return nil, fmt.Errorf("measurements of the enclave %q: got %d, want one MRENCLAVE", enclave, len(accepted))

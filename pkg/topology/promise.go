@@ -14,15 +14,11 @@ import (
 // there is none of this name, it is the one that runs mariadbd with an init file.
 const ServiceDatabase = "db"
 
-// databasePromise says what a database session promises of its database, as the
-// document that the attested client gets.
-func databasePromise(text string) (string, error) {
-	parsed, err := session.Parse("database session", []byte(text))
-	if err != nil {
-		return "", err
-	}
+// databasePromise says what a database session promises of the database of a service, as
+// the document that the attested client gets.
+func databasePromise(parsed *session.Session, name string) (string, error) {
 	said := &promise.Promise{Unclear: []string{"the session has no service that runs mariadbd with an init file"}}
-	if service := databaseService(parsed); service != nil {
+	if service := databaseService(parsed, name); service != nil {
 		said = promise.Read(service.Command, filesOf(parsed, service.ImageName))
 	}
 	document, err := said.Document()
@@ -32,10 +28,11 @@ func databasePromise(text string) (string, error) {
 	return document, nil
 }
 
-// databaseService returns the service that runs the database, or nil.
-func databaseService(s *session.Session) *session.Service {
-	at := slices.IndexFunc(s.Services, func(one session.Service) bool { return one.Name == ServiceDatabase })
-	if at < 0 {
+// databaseService returns the service of a name, which runs a database, or nil. That of a
+// single one may have another name.
+func databaseService(s *session.Session, name string) *session.Service {
+	at := slices.IndexFunc(s.Services, func(one session.Service) bool { return one.Name == name })
+	if at < 0 && name == ServiceDatabase {
 		at = slices.IndexFunc(s.Services, func(one session.Service) bool {
 			return len(one.Command) > 0 && slices.Contains([]string{"mariadbd", "mysqld"}, path.Base(one.Command[0])) &&
 				slices.ContainsFunc(one.Command, func(argument string) bool { return strings.Contains(argument, "init-file=") })
