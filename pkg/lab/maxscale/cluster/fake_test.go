@@ -18,6 +18,7 @@ import (
 type world struct {
 	mu      sync.Mutex
 	now     time.Time
+	owed    time.Duration // has passed in calls that hang, and is seen when the others have ended
 	servers map[string]*fake
 	order   []string
 	log     []string
@@ -137,7 +138,10 @@ func (w *world) locked(do func()) {
 }
 
 func (w *world) clock() (now time.Time) {
-	w.locked(func() { now = w.now })
+	w.locked(func() {
+		w.now, w.owed = w.now.Add(w.owed), 0
+		now = w.now
+	})
 	return now
 }
 
@@ -160,7 +164,7 @@ func (w *world) ticks(n int, m ...*Monitor) {
 // hang lets the time of a call pass.
 func (w *world) hang(ctx context.Context) error {
 	if end, ok := ctx.Deadline(); ok {
-		w.now = w.now.Add(time.Until(end).Round(time.Second))
+		w.owed += time.Until(end).Round(time.Second)
 	}
 	return errors.New("Timeout when reading from server")
 }

@@ -86,7 +86,7 @@ func randomRows(r *rand.Rand, n int) []Status {
 func TestJudgementsHold(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	masters := 0
-	for range 4000 {
+	for range 1000 {
 		n := 1 + r.IntN(4)
 		memory := Memory{}
 		for range 12 {
@@ -100,7 +100,7 @@ func TestJudgementsHold(t *testing.T) {
 			masters += judged(t, memory, in)
 		}
 	}
-	if masters < 1000 {
+	if masters < 300 {
 		t.Errorf("%d primaries in all: the rows are too wild to say anything", masters)
 	}
 }

@@ -89,9 +89,9 @@ func TestTimeouts(t *testing.T) {
 		}
 		w.tick(m)
 		w.servers["db1"].hung = true
-		begun := w.now
+		begun := w.clock()
 		m.Tick(context.Background())
-		if got := w.now.Sub(begun); got != c.round {
+		if got := w.clock().Sub(begun); got != c.round {
 			t.Errorf("%v/%v: the round in which the primary hangs lasts %v, want %v", c.connect, c.read, got, c.round)
 		}
 	}
