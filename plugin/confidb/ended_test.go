@@ -137,10 +137,9 @@ func TestWaitingIsBrokenOff(t *testing.T) {
 			}
 		})
 		t.Run(name+" interrupted", func(t *testing.T) {
-			ended := make(chan bool)
-			go interrupt(ended)
+			stop := interrupt()
 			code, took, said := endless(t, command)
-			close(ended)
+			stop()
 			if code != cli.Interrupted || took > 5*time.Second {
 				t.Errorf("exit %d after %s, want %d:\n%s", code, took, cli.Interrupted, said)
 			}
@@ -148,18 +147,24 @@ func TestWaitingIsBrokenOff(t *testing.T) {
 	}
 }
 
-// interrupt sends Ctrl-C again and again until something has ended.
-func interrupt(ended <-chan bool) {
-	again := time.NewTicker(100 * time.Millisecond)
-	defer again.Stop()
-	for {
-		select {
-		case <-ended:
-			return
-		case <-again.C:
-			_ = syscall.Kill(os.Getpid(), syscall.SIGINT)
+// interrupt sends Ctrl-C again and again until it is stopped. No signal is sent after that:
+// it would end the tests.
+func interrupt() (stop func()) {
+	ended, done := make(chan bool), make(chan bool)
+	go func() {
+		defer close(done)
+		again := time.NewTicker(100 * time.Millisecond)
+		defer again.Stop()
+		for {
+			select {
+			case <-ended:
+				return
+			case <-again.C:
+				_ = syscall.Kill(os.Getpid(), syscall.SIGINT)
+			}
 		}
-	}
+	}()
+	return func() { close(ended); <-done }
 }
 
 // Commands that read standard input from somebody who writes nothing are ended by Ctrl-C.
@@ -174,11 +179,9 @@ func TestReadingIsBrokenOff(t *testing.T) {
 		}
 		streams, _, out, errOut := genericiooptions.NewTestIOStreams()
 		streams.In = in
-		ended := make(chan bool)
-		go interrupt(ended)
-		began := time.Now()
+		began, stop := time.Now(), interrupt()
 		code := Main(strings.Fields(command), streams)
-		close(ended)
+		stop()
 		if took := time.Since(began); code != cli.Interrupted || took > 5*time.Second {
 			t.Errorf("%s: exit %d after %s, want %d:\n%s%s", command, code, took, cli.Interrupted, out, errOut)
 		}
