@@ -89,7 +89,7 @@ func owners() map[string][]string {
 		module + "/internal/realinputs":         {},
 		module + "/pkg/mariadb/mariadbtest":     {},
 		module + "/pkg/machines/machinestest":   {},
-		module + "/pkg/lab":                     {"pkg/lab", "cmd/confidb-lab"},
+		module + "/pkg/lab":                     {"pkg/lab", "cmd/confidb-lab", "cmd/confidb-lab-maxscale"},
 		module + "/internal":                    {"pkg/lab"},
 		"github.com/google/go-cmp":              {},
 		"github.com/rogpeppe/go-internal":       {},
