@@ -66,12 +66,14 @@ type Conn struct {
 	Status wire.Status
 
 	socket net.Conn
+	tcp    net.Conn // below TLS
 	// challenge is the server's last one, which is that of a change of the user too.
 	challenge wire.Challenge
 }
 
-// Close ends the connection without a farewell.
-func (c *Conn) Close() error { return c.socket.Close() }
+// Close ends the connection without a farewell. It may be called at any time, by anybody,
+// and more than once.
+func (c *Conn) Close() error { return c.tcp.Close() }
 
 // ErrCapability means that a server lacks a capability that a client was offered.
 var ErrCapability = errors.New("the server does not have the capabilities of the client")
@@ -84,7 +86,7 @@ func Dial(ctx context.Context, s Server, who Identity) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to '%s': %w", s.Name, err)
 	}
-	c := &Conn{Server: s.Name, socket: socket, Stream: wire.NewStream(socket)}
+	c := &Conn{Server: s.Name, socket: socket, tcp: socket, Stream: wire.NewStream(socket)}
 	release := c.bound(ctx)
 	err = c.logIn(ctx, s, who)
 	if release(); err != nil {

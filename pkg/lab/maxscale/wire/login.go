@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -73,9 +74,9 @@ func ParseLogin(packet []byte) (*Login, error) {
 	}
 	l.User = r.terminated()
 	if l.Capabilities.Has(PluginAuthLength) {
-		l.Reply = r.text()
+		l.Reply = bytes.Clone(r.text())
 	} else {
-		l.Reply = r.bytes(r.number(1))
+		l.Reply = bytes.Clone(r.bytes(r.number(1)))
 	}
 	if l.Capabilities.Has(ConnectWithDB) {
 		l.Database = r.terminated()
@@ -93,7 +94,7 @@ func (l *Login) rest(r *reader) {
 		l.Plugin = r.terminated()
 	}
 	if l.Capabilities.Has(ConnectAttributes) && len(r.rest) > 0 {
-		l.Attributes = r.text()
+		l.Attributes = bytes.Clone(r.text())
 	}
 }
 
@@ -103,7 +104,7 @@ func ParseChangeUser(packet []byte, agreed Capabilities) (*Login, error) {
 	r := reader{rest: packet}
 	r.bytes(1)
 	l := &Login{Capabilities: agreed, User: r.terminated()}
-	l.Reply = r.bytes(r.number(1))
+	l.Reply = bytes.Clone(r.bytes(r.number(1)))
 	l.Database = r.terminated()
 	if len(r.rest) > 0 {
 		l.Charset = uint16(r.number(2))

@@ -93,6 +93,15 @@ func (s *Stream) Write(p Packet) error {
 	return err
 }
 
+// Waiting is how many bytes were read ahead: without any, the next Read waits for the other
+// end.
+func (s *Stream) Waiting() int {
+	if ahead, ok := s.reader.(*bufio.Reader); ok {
+		return ahead.Buffered()
+	}
+	return 0
+}
+
 // Flush sends what was written.
 func (s *Stream) Flush() error { return s.writer.Flush() }
 

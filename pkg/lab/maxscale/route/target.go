@@ -1,0 +1,180 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/confidb/confidb/pkg/lab/maxscale/backend"
+	"github.com/confidb/confidb/pkg/lab/maxscale/wire"
+)
+
+// target is a session's connection to a server.
+type target struct {
+	name    string
+	conn    *backend.Conn
+	running *atomic.Int64
+	release func() bool // from the end of the session
+	// statements are the server's numbers of what was prepared, by those that the client
+	// knows; typed are those whose parameters' types the server has been told.
+	statements map[uint32]uint32
+	typed      map[uint32]bool
+	// owed are answers to commands of the session that are not the client's to see.
+	owed []*debt
+}
+
+// debt is an answer that a server has still to give.
+type debt struct {
+	command wire.Command
+	failed  bool   // what the client was answered
+	own     uint32 // of a statement that was prepared: the number that the client knows
+}
+
+const mostOwed = 16
+
+// errDiffers means that a server has answered a command of the session otherwise than the
+// one whose answer the client has: it is not in the state that the client believes.
+var errDiffers = errors.New("it answers a command of the session otherwise than another server")
+
+// send sends a command.
+func (t *target) send(command []byte) error {
+	t.running.Add(1)
+	err := t.conn.Send(0, command)
+	if err != nil {
+		t.running.Add(-1)
+	}
+	return err
+}
+
+// owe sends a command whose answer is to be read before the connection is used next.
+func (t *target) owe(command []byte, own uint32) (*debt, error) {
+	if err := t.send(command); err != nil {
+		return nil, err
+	}
+	d := &debt{command: wire.Command(command[0]), own: own}
+	t.owed = append(t.owed, d)
+	return d, nil
+}
+
+// settle reads the answers that a server owes.
+func (t *target) settle() error {
+	for len(t.owed) > 0 {
+		d := t.owed[0]
+		t.owed = t.owed[1:]
+		if err := t.take(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take reads an answer, and keeps of it what a prepared statement is called.
+func (t *target) take(d *debt) error {
+	w, failed := wire.NewWalker(d.command, t.conn.Agreed), false
+	defer t.running.Add(-1)
+	for !w.Done {
+		p, err := t.conn.Read()
+		if err != nil {
+			return err
+		}
+		kind, err := w.Next(p.Payload)
+		if err != nil {
+			return err
+		}
+		switch kind {
+		case wire.KindPrepared:
+			t.prepared(d.own, p.Payload)
+		case wire.KindError, wire.KindLocalFile:
+			failed = true
+		}
+	}
+	if failed != d.failed {
+		return errDiffers
+	}
+	return nil
+}
+
+func (t *target) prepared(own uint32, packet []byte) {
+	if p, err := wire.ParsePrepared(packet); err == nil { // the walker has seen it
+		t.statements[own] = p.ID
+	}
+}
+
+// quiet sends a command and reads its answer, which the client does not see.
+func (t *target) quiet(command []byte, own uint32) error {
+	if err := t.send(command); err != nil {
+		return err
+	}
+	return t.take(&debt{command: wire.Command(command[0]), own: own})
+}
+
+// connect connects to a server, and makes the session there what it is elsewhere.
+func (s *session) connect(ctx context.Context, name string) (*target, error) {
+	if t := s.targets[name]; t != nil {
+		if err := t.settle(); err == nil && t.conn.Alive() {
+			return t, nil
+		}
+		s.drop(t)
+	}
+	server, known := s.servers[name]
+	if !known {
+		return nil, fmt.Errorf("server '%s' is none of service '%s'", name, s.options.Service)
+	}
+	if s.forgotten {
+		return nil, fmt.Errorf("server '%s' can not be connected to: commands of the session are forgotten", name)
+	}
+	conn, err := backend.Dial(ctx, server, s.backendIdentity())
+	if err != nil {
+		return nil, err
+	}
+	t := &target{name: name, conn: conn, running: s.running[name], statements: map[uint32]uint32{}, typed: map[uint32]bool{}}
+	s.register(t)
+	t.release = context.AfterFunc(ctx, func() { conn.Close() })
+	s.targets[name] = t
+	if err := s.replay(ctx, t); err != nil {
+		s.drop(t)
+		return nil, err
+	}
+	return t, nil
+}
+
+// backendIdentity is the client's, with what is wanted of servers beyond that.
+func (s *session) backendIdentity() backend.Identity {
+	who := s.client.identity
+	if s.options.CausalReads != CausalNone {
+		who.Capabilities |= wire.SessionTrack
+	}
+	return who
+}
+
+// replay runs what the session's commands so far were.
+func (s *session) replay(ctx context.Context, t *target) error {
+	if err := s.trackWrites(ctx, t); err != nil {
+		return err
+	}
+	for _, c := range s.history {
+		if err := t.quiet(c.command, c.own); err != nil {
+			return fmt.Errorf("replaying the session at '%s': %w", t.name, err)
+		}
+	}
+	return nil
+}
+
+// drop ends a connection to a server.
+func (s *session) drop(t *target) {
+	t.release()
+	t.conn.Close()
+	s.forget(t)
+	t.running.Add(-int64(len(t.owed)))
+	t.owed = nil
+	if s.targets[t.name] == t {
+		delete(s.targets, t.name)
+	}
+}
+
+// denied reports whether a server does not let the client in.
+func denied(err error) (*wire.Error, bool) {
+	var refused *wire.Error
+	return refused, errors.As(err, &refused)
+}
