@@ -189,13 +189,16 @@ func (m *Monitor) still(ctx context.Context, server string, until time.Time) (st
 	}
 }
 
+// askSupers lists the sessions of users who may write in spite of read_only. Whoever may not see
+// processes, or the rights of others, sees none.
+const askSupers = "SELECT DISTINCT P.ID AS id FROM information_schema.PROCESSLIST P JOIN information_schema.USER_PRIVILEGES U" +
+	" ON U.GRANTEE LIKE CONCAT('''', REPLACE(P.USER, '_', '\\\\_'), '''@%') WHERE U.PRIVILEGE_TYPE IN ('SUPER', 'READ_ONLY ADMIN', 'READ ONLY ADMIN')" +
+	" AND P.COMMAND NOT IN ('Binlog Dump', 'Daemon', 'Slave_IO', 'Slave_SQL') AND P.ID <> CONNECTION_ID() AND P.USER <> SUBSTRING_INDEX(USER(), '@', 1)"
+
 // kick ends the sessions of users who may write in spite of read_only. Without the rights to
 // see them it goes on.
 func (m *Monitor) kick(ctx context.Context, server string) {
-	own := strconv.FormatUint(m.link(server).number(), 10)
-	rows, err := m.plain(ctx, server, "SELECT DISTINCT P.ID AS id FROM information_schema.PROCESSLIST P JOIN information_schema.USER_PRIVILEGES U"+
-		" ON U.GRANTEE LIKE CONCAT('''', REPLACE(P.USER, '_', '\\_'), '''@%') WHERE U.PRIVILEGE_TYPE IN ('SUPER', 'READ_ONLY ADMIN', 'READ ONLY ADMIN')"+
-		" AND P.COMMAND NOT IN ('Binlog Dump', 'Daemon', 'Slave_IO', 'Slave_SQL') AND P.ID <> "+own+" AND P.USER <> SUBSTRING_INDEX(USER(), '@', 1)")
+	rows, err := m.plain(ctx, server, askSupers)
 	if err != nil {
 		m.warn("%s", err)
 		return
@@ -209,14 +212,6 @@ func (m *Monitor) kick(ctx context.Context, server string) {
 			m.warn("%s", err)
 		}
 	}
-}
-
-// number is that of the connection, 0 if there is none.
-func (l *link) number() uint64 {
-	if l.session == nil {
-		return 0
-	}
-	return l.session.ID()
 }
 
 // catchUp waits until a replica has applied a position.

@@ -1,0 +1,337 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/confidb/confidb/pkg/lab/maxscale/backend"
+	"github.com/confidb/confidb/pkg/lab/maxscale/wire"
+	"github.com/confidb/confidb/pkg/mariadb/mariadbtest"
+	"github.com/confidb/confidb/pkg/mysql"
+)
+
+// rights are those with which a monitor of a real MaxScale did all of its work.
+var rights = []string{"SLAVE MONITOR", "REPLICATION SLAVE ADMIN", "READ_ONLY ADMIN", "BINLOG ADMIN", "RELOAD", "REPLICATION MASTER ADMIN"}
+
+// real is a cluster of real servers, db1 to db3, of which db1 is the primary.
+type real struct {
+	*mariadbtest.Set
+	t        *testing.T
+	settings Settings
+	mu       sync.Mutex
+	log      []string
+}
+
+func startReal(t *testing.T) *real {
+	t.Helper()
+	set, err := mariadbtest.StartSet(3, "CREATE USER mon IDENTIFIED BY 'pw-mon' REQUIRE SUBJECT '/CN=maxscale'", "GRANT "+strings.Join(rights, ", ")+" ON *.* TO mon",
+		"CREATE DATABASE lab", "CREATE TABLE lab.t (id INT PRIMARY KEY)", "CREATE USER boss IDENTIFIED BY 'pw-boss' REQUIRE SSL", "GRANT ALL ON *.* TO boss", "CREATE USER plain IDENTIFIED BY 'pw-plain' REQUIRE SSL")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := set.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	r := &real{Set: set, t: t, settings: Settings{Name: "Mon", Interval: time.Second, Failcount: 3, AutoFailover: true, AutoRejoin: true, Locks: MajorityOfAll,
+		ReplicationUser: mariadbtest.SetReplication, ReplicationPassword: mariadbtest.Password, ReplicationMasterSSL: true, FailoverTimeout: 20 * time.Second, SwitchoverTimeout: 20 * time.Second, PromotionSQLFile: "promote.sql", DemotionSQLFile: "demote.sql"}}
+	for i, m := range set.Members {
+		host, text, _ := net.SplitHostPort(m.Address)
+		port, _ := strconv.Atoi(text)
+		folder := r.ask(i, "SELECT @@datadir")
+		files := fmt.Sprintf("MASTER_SSL_CA='%s',MASTER_SSL_CERT='%s',MASTER_SSL_KEY='%s',MASTER_CONNECT_RETRY=1", folder+"ca.crt", folder+"repl.crt", folder+"repl.key")
+		r.settings.Servers = append(r.settings.Servers, Server{Name: m.Name, Host: host, Port: port, ReplicationCustomOptions: files})
+	}
+	return r
+}
+
+func (r *real) monitor() *Monitor {
+	proxy, err := r.CA.Client("maxscale")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var servers []backend.Server
+	for _, m := range r.Members {
+		config := r.Trust(&proxy)
+		config.ServerName = "nobody.is.called.so" // which the monitor does not look at
+		servers = append(servers, backend.Server{Name: m.Name, Address: m.Address, TLS: config})
+	}
+	password := wire.HashPassword("pw-mon")
+	files := map[string]string{"promote.sql": "SET GLOBAL rpl_semi_sync_master_enabled=1;\n", "demote.sql": "SET GLOBAL rpl_semi_sync_master_enabled=0;\n"}
+	m := New(r.settings, Env{Dial: Connect(servers, backend.Identity{User: "mon", Password: &password, Charset: 45, Capabilities: wire.Plain &^ wire.NoSchema, MaxPacket: 1 << 24}), Now: time.Now,
+		Wait: func(ctx context.Context, d time.Duration) {
+			select {
+			case <-ctx.Done():
+			case <-time.After(d):
+			}
+		},
+		Log: func(level Level, text string) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.log = append(r.log, string(level)+" "+text)
+		},
+		Random: func(int) int { return 0 }, ReadFile: func(name string) ([]byte, error) {
+			text, ok := files[name]
+			if !ok {
+				return nil, os.ErrNotExist
+			}
+			return []byte(text), nil
+		}}, Remembered{})
+	r.t.Cleanup(func() {
+		for _, l := range m.links {
+			l.close()
+		}
+	})
+	return m
+}
+
+// until ticks until the servers are so.
+func (r *real) until(m *Monitor, want ...string) {
+	r.t.Helper()
+	end := time.Now().Add(30 * time.Second)
+	for time.Now().Before(end) {
+		m.Tick(r.t.Context())
+		if slices.Equal(states(m), want) {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	r.t.Fatalf("states are %q, want %q; the log:\n%s", states(m), want, strings.Join(r.log, "\n"))
+}
+
+// logged reports whether the log has a text.
+func (r *real) logged(text string) bool {
+	return slices.ContainsFunc(r.log, func(line string) bool { return strings.Contains(line, text) })
+}
+
+func (r *real) wantLog(texts ...string) {
+	r.t.Helper()
+	for _, text := range texts {
+		if !r.logged(text) {
+			r.t.Errorf("the log has no %q:\n%s", text, strings.Join(r.log, "\n"))
+		}
+	}
+}
+
+// do runs statements as the administrator of a member.
+func (r *real) do(i int, statements ...string) {
+	r.t.Helper()
+	for _, sql := range statements {
+		if err := r.Members[i].Exec(sql); err != nil {
+			r.t.Fatalf("%s: %s: %v", r.Members[i].Name, sql, err)
+		}
+	}
+}
+
+func (r *real) ask(i int, sql string) string {
+	r.t.Helper()
+	rows, err := r.Members[i].Admin.Query(r.t.Context(), sql)
+	if err != nil || len(rows.Values) != 1 {
+		r.t.Fatalf("%s: %s: %v, %v", r.Members[i].Name, sql, rows, err)
+	}
+	return rows.Values[0][len(rows.Values[0])-1].Text
+}
+
+func (r *real) kill(i int) {
+	r.t.Helper()
+	if err := r.Members[i].Down(syscall.SIGKILL); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *real) up(i int, arguments ...string) {
+	r.t.Helper()
+	if err := r.Members[i].Up(arguments...); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *real) caught(i, primary int) {
+	r.t.Helper()
+	if err := r.Members[i].Caught(r.Members[primary]); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// TestRealServers takes one cluster through a life: its end of a primary by kill -9, the
+// return of that, switchovers with and without the rights for them, and what goes wrong.
+func TestRealServers(t *testing.T) {
+	r := startReal(t)
+	if err := r.Replicate(); err != nil {
+		t.Fatal(err)
+	}
+	r.do(0, "INSERT INTO lab.t VALUES (1)", "SET GLOBAL rpl_semi_sync_master_enabled=1")
+	for i := range r.Members {
+		r.do(i, "SET GLOBAL rpl_semi_sync_slave_enabled=1")
+	}
+	a, b := r.monitor(), r.monitor()
+	r.until(a, "Master, Running", "Slave, Running", "Slave, Running")
+	r.until(b, "Master, Running", "Slave, Running", "Slave, Running")
+	if !isHolder(a) || isHolder(b) {
+		t.Fatal("the first monitor is not the holder, or both are")
+	}
+	for range 3 {
+		a.Tick(t.Context())
+	}
+
+	r.kill(0)
+	r.until(a, "Down", "Master, Running", "Slave, Running")
+	r.wantLog("error Monitor was unable to connect to server db1[127.0.0.1:", "Primary has failed. If primary does not return in 2 monitor tick(s), failover begins.", "Failover 'db1' -> 'db2' performed.",
+		"All redirected slaves successfully started replication from 'db2'.")
+	r.until(b, "Down", "Master, Running", "Slave, Running")
+	if got := r.ask(1, "SELECT @@rpl_semi_sync_master_enabled"); got != "1" {
+		t.Errorf("the new primary has semi-sync %s: the SQL of a promotion has not run", got)
+	}
+	r.do(1, "INSERT INTO lab.t VALUES (2)")
+	r.caught(2, 1)
+
+	r.up(0, "--read-only")
+	r.until(a, "Slave, Running", "Master, Running", "Slave, Running")
+	r.caught(0, 1)
+	if got := r.ask(0, "SELECT COUNT(*) FROM lab.t"); got != "2" {
+		t.Errorf("the old primary has %s rows, want 2", got)
+	}
+	t.Run("switchover", r.switchover(a, b))
+	t.Run("supers", r.supers())
+	t.Run("rights", r.missingRights(a))
+	t.Run("quick restart", r.quickRestart(a))
+	t.Run("diverged", r.diverged(a))
+}
+
+func (r *real) switchover(a, b *Monitor) func(t *testing.T) {
+	return func(t *testing.T) {
+		if err := a.Switchover(t.Context(), "db1", "db2", false); err != nil {
+			t.Fatal(err)
+		}
+		r.until(a, "Master, Running", "Slave, Running", "Slave, Running")
+		r.until(b, "Master, Running", "Slave, Running", "Slave, Running")
+		if got := r.ask(0, "SELECT @@rpl_semi_sync_master_enabled") + r.ask(1, "SELECT @@rpl_semi_sync_master_enabled") + r.ask(1, "SELECT @@read_only"); got != "101" {
+			t.Errorf("semi-sync of the new and of the old primary, read_only of the old: %s, want 101", got)
+		}
+		r.do(0, "INSERT INTO lab.t VALUES (3)")
+		r.caught(1, 0)
+		r.caught(2, 0)
+	}
+}
+
+// supers has a user who may write everywhere, among others who may not.
+func (r *real) supers() func(t *testing.T) {
+	return func(t *testing.T) {
+		login := func(account, password string) {
+			proxy, err := r.CA.Client("maxscale")
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn, attempt := mysql.Connect(t.Context(), mysql.Login{Address: r.Members[0].Address, Account: account, Password: password, TLS: r.Trust(&proxy)})
+			if conn == nil {
+				t.Fatal(attempt.Err)
+			}
+			t.Cleanup(func() { conn.Close() })
+		}
+		login("plain", "pw-plain")
+		login("boss", "pw-boss")
+		users := r.ask(0, "SELECT GROUP_CONCAT(DISTINCT USER ORDER BY USER) FROM information_schema.PROCESSLIST WHERE ID IN ("+askSupers+")")
+		if users != "boss,mon" { // the administrator asks, and mon is not that one here
+			t.Errorf("the super users are %s", users)
+		}
+		if r.logged("PROCESSLIST") {
+			t.Error("the monitor could not ask for super users")
+		}
+	}
+}
+
+// missingRights takes the rights away one by one, as they were measured.
+func (r *real) missingRights(a *Monitor) func(t *testing.T) {
+	return func(t *testing.T) {
+		for right, statement := range map[string]string{"REPLICATION SLAVE ADMIN": "STOP SLAVE", "READ_ONLY ADMIN": "SET GLOBAL read_only", "BINLOG ADMIN": "SET @@session.sql_log_bin=0", "RELOAD": "FLUSH TABLES WITH READ LOCK"} {
+			r.do(0, "REVOKE "+right+" ON *.* FROM mon")
+			r.caught(1, 0)
+			r.caught(2, 0)
+			for _, l := range a.links {
+				l.close() // rights count from the login on
+			}
+			r.until(a, "Master, Running", "Slave, Running", "Slave, Running")
+			err := a.Switchover(t.Context(), "db2", "", false)
+			if err == nil || !strings.Contains(err.Error(), statement) || !strings.Contains(err.Error(), "(1227). Monitor lacks the required privileges for the operation.") {
+				t.Errorf("without %s: %v", right, err)
+			}
+			a.Tick(t.Context())
+			if got := a.View().Master; got != "db1" {
+				t.Fatalf("without %s: %q is primary", right, got)
+			}
+			r.do(0, "GRANT "+right+" ON *.* TO mon")
+		}
+		r.do(0, "REVOKE SLAVE MONITOR ON *.* FROM mon")
+		r.caught(2, 0)
+		a.link("db3").close()
+		r.until(a, "Master, Running", "Slave, Running", "Slave, Auth Error, Running")
+		r.wantLog("Error during monitor permissions test for server db3: Query 'SHOW SLAVE STATUS;' failed: 'Access denied; you need (at least one of) the SUPER, SLAVE MONITOR privilege(s)")
+		r.do(0, "GRANT SLAVE MONITOR ON *.* TO mon")
+		r.caught(1, 0)
+		r.caught(2, 0)
+		for _, l := range a.links {
+			l.close()
+		}
+		r.until(a, "Master, Running", "Slave, Running", "Slave, Running")
+	}
+}
+
+// quickRestart ends and starts the primary within one tick, with read_only in its file.
+func (r *real) quickRestart(a *Monitor) func(t *testing.T) {
+	return func(t *testing.T) {
+		r.kill(0)
+		a.Tick(t.Context())
+		r.up(0, "--read-only")
+		r.until(a, "Running", "Slave, Running", "Slave, Running")
+		for range 5 {
+			a.Tick(t.Context())
+		}
+		if got := states(a)[0]; got != "Running" {
+			t.Errorf("a primary that is read-only is %s", got)
+		}
+		a.settings.EnforceWritableMaster = true
+		r.until(a, "Master, Running", "Slave, Running", "Slave, Running")
+		a.settings.EnforceWritableMaster = false
+		if got := r.ask(0, "SELECT @@rpl_semi_sync_master_enabled"); got != "0" {
+			t.Errorf("semi-sync is %s: the SQL of a promotion has run", got)
+		}
+	}
+}
+
+// diverged lets the old primary have a transaction that nobody else has, of a sequence number
+// that others have: it is made a replica, and cannot be one.
+func (r *real) diverged(a *Monitor) func(t *testing.T) {
+	return func(t *testing.T) {
+		for range 4 {
+			a.Tick(t.Context())
+		}
+		r.do(1, "STOP SLAVE IO_THREAD")
+		r.do(2, "STOP SLAVE IO_THREAD")
+		r.do(0, "INSERT INTO lab.t VALUES (100)")
+		r.kill(0)
+		r.do(1, "START SLAVE")
+		r.do(2, "START SLAVE")
+		r.until(a, "Down", "Master, Running", "Slave, Running")
+		r.do(1, "INSERT INTO lab.t VALUES (101)", "INSERT INTO lab.t VALUES (102)")
+		r.up(0)
+		end := time.Now().Add(20 * time.Second)
+		for !strings.Contains(fmt.Sprint(a.View().Server("db1").Slaves), "1236") && time.Now().Before(end) {
+			a.Tick(t.Context())
+		}
+		s := a.View().Server("db1")
+		if len(s.Slaves) != 1 || !strings.Contains(s.Slaves[0].LastIOError, "1236") || s.State != "Running" {
+			t.Errorf("the diverged server is %s with %+v", s.State, s.Slaves)
+		}
+		r.wantLog("Directing standalone server 'db1' to replicate from 'db2'.")
+	}
+}
