@@ -194,6 +194,7 @@ func (s *session) runs(server string) int64 {
 // pass passes the answer to a command on. Own is the number that the client knows what it
 // prepares by.
 func (s *session) pass(t *target, c command, own uint32) (failed bool, err error) {
+	t.running.Add(1)
 	defer t.running.Add(-1)
 	a := &passing{session: s, target: t, own: own, walker: wire.NewWalker(c.kind(), t.conn.Agreed)}
 	if s.filter != nil {

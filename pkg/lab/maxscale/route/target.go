@@ -14,8 +14,8 @@ import (
 type target struct {
 	name    string
 	conn    *backend.Conn
-	running *atomic.Int64
-	release func() bool // from the end of the session
+	running *atomic.Int64 // statements of all sessions there whose answers clients wait for
+	release func() bool   // from the end of the session
 	// statements are the server's numbers of what was prepared, by those that the client
 	// knows; typed are those whose parameters' types the server has been told.
 	statements map[uint32]uint32
@@ -38,14 +38,7 @@ const mostOwed = 16
 var errDiffers = errors.New("it answers a command of the session otherwise than another server")
 
 // send sends a command.
-func (t *target) send(command []byte) error {
-	t.running.Add(1)
-	err := t.conn.Send(0, command)
-	if err != nil {
-		t.running.Add(-1)
-	}
-	return err
-}
+func (t *target) send(command []byte) error { return t.conn.Send(0, command) }
 
 // owe sends a command whose answer is to be read before the connection is used next.
 func (t *target) owe(command []byte, own uint32) (*debt, error) {
@@ -72,7 +65,6 @@ func (t *target) settle() error {
 // take reads an answer, and keeps of it what a prepared statement is called.
 func (t *target) take(d *debt) error {
 	w, failed := wire.NewWalker(d.command, t.conn.Agreed), false
-	defer t.running.Add(-1)
 	for !w.Done {
 		p, err := t.conn.Read()
 		if err != nil {
@@ -166,8 +158,6 @@ func (s *session) drop(t *target) {
 	t.release()
 	t.conn.Close()
 	s.forget(t)
-	t.running.Add(-int64(len(t.owed)))
-	t.owed = nil
 	if s.targets[t.name] == t {
 		delete(s.targets, t.name)
 	}
