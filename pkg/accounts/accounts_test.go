@@ -245,6 +245,34 @@ func TestALockedAccountHasNoPassword(t *testing.T) {
 	}
 }
 
+// TestThroughSomebody: an account whose client comes through somebody demands the
+// certificate of that one; nothing else of it is another, locked or not, and the certificate
+// that is made for its client stays what it was.
+func TestThroughSomebody(t *testing.T) {
+	direct, through := parsed(t, accounts.Example()), parsed(t, accounts.Example())
+	for i := range through.Accounts {
+		through.Accounts[i].Through = "confidb-maxscale"
+	}
+	for _, there := range []func(string) bool{everybody, func(string) bool { return false }} {
+		sameAsTold(t, through, there)
+		want := direct.SQL(there)
+		for _, a := range direct.Accounts {
+			want = strings.Replace(want, "'/CN="+a.CommonName()+"'", "'/CN=confidb-maxscale'", 1)
+		}
+		if diff := cmp.Diff(want, through.SQL(there)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+	for i, a := range direct.Accounts {
+		if got := through.Accounts[i]; got.CommonName() != a.CommonName() || got.Identity() != a.Identity() {
+			t.Errorf("%s: got the certificate of %s", a.Name, got.CommonName())
+		}
+		if d := a.Promised(false); len(d.Differences(new(through.Accounts[i].Promised(false)))) != 1 {
+			t.Errorf("%s: got %q, want that it requires another subject", a.Name, d.Differences(new(through.Accounts[i].Promised(false))))
+		}
+	}
+}
+
 // names are such as break careless SQL.
 func names() []string {
 	return []string{"a", "it's", `say "x"`, "back`tick", "``", "select", "größe", strings.Repeat("字", 51), strings.Repeat("x", 64), "a b", "a.b", "a-b", "1", "null", "a#b", "--", "a;b", "(", "a,b", "Ünïcödé", "o'`\"'", "_", "a_b", "END", "a=b", "{x}", "\u00a0x"}

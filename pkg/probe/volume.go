@@ -22,9 +22,13 @@ const (
 
 // prepareVolume is the service `volume`: with a database on the volume it returns 0.
 // Else it makes an empty folder for one, and returns exitEmpty. Mark is the file of a
-// new database that is made last.
-func prepareVolume(volume, mark string, stdout, stderr io.Writer) int {
-	isThere, err := settle(volume, mark)
+// new database that is made last. Apart means that databases are made on a volume of their
+// own, which is at from: a whole one is copied.
+func prepareVolume(volume, mark, from string, apart bool, stdout, stderr io.Writer) int {
+	if !apart {
+		from = volume
+	}
+	isThere, err := settle(volume, mark, from)
 	switch {
 	case err != nil:
 		fmt.Fprintf(stderr, "error: preparing the volume: %v\n", err)
@@ -38,8 +42,8 @@ func prepareVolume(volume, mark string, stdout, stderr io.Writer) int {
 }
 
 // settle may be killed at any moment and begun again.
-func settle(volume, mark string) (isThere bool, err error) {
-	data, unfinished := filepath.Join(volume, dataFolder), filepath.Join(volume, newFolder)
+func settle(volume, mark, from string) (isThere bool, err error) {
+	data, unfinished := filepath.Join(volume, dataFolder), filepath.Join(from, newFolder)
 	if isThere, err = exists(data); isThere || err != nil {
 		return isThere, err
 	}
@@ -47,13 +51,61 @@ func settle(volume, mark string) (isThere bool, err error) {
 	switch {
 	case err != nil:
 		return false, err
+	case finished && from != volume:
+		return true, takeOver(unfinished, volume)
 	case finished:
 		return true, errors.Join(os.Rename(unfinished, data), flush(volume))
 	}
 	if err := os.RemoveAll(unfinished); err != nil {
 		return false, err
 	}
-	return false, errors.Join(os.Mkdir(unfinished, 0o700), flush(volume))
+	return false, errors.Join(os.Mkdir(unfinished, 0o700), flush(from))
+}
+
+// takeOver copies a whole database to a volume. What a killed run has copied is thrown away.
+func takeOver(whole, volume string) error {
+	copied := filepath.Join(volume, newFolder)
+	if err := os.RemoveAll(copied); err != nil {
+		return err
+	}
+	if err := filepath.WalkDir(whole, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		below, err := filepath.Rel(whole, path)
+		if err != nil {
+			return err
+		}
+		return copyEntry(path, filepath.Join(copied, below), entry)
+	}); err != nil {
+		return err
+	}
+	if err := errors.Join(os.Rename(copied, filepath.Join(volume, dataFolder)), flush(volume)); err != nil {
+		return err
+	}
+	return os.RemoveAll(whole)
+}
+
+// copyEntry copies a folder without what is in it, or a file, such that it survives a loss
+// of power.
+func copyEntry(from, to string, entry fs.DirEntry) error {
+	switch {
+	case entry.IsDir():
+		return os.Mkdir(to, 0o700)
+	case !entry.Type().IsRegular():
+		return fmt.Errorf("%s is neither a file nor a folder", from)
+	}
+	source, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	target, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(target, source)
+	return errors.Join(err, target.Sync(), target.Close())
 }
 
 func exists(path string) (bool, error) {

@@ -80,9 +80,72 @@ func TestVolumeThatIsNot(t *testing.T) {
 	if code, said := look(t, filepath.Join(t.TempDir(), "none")); code != 1 || !strings.Contains(said, "preparing the volume") {
 		t.Errorf("got %d: %s", code, said)
 	}
-	for _, arguments := range [][]string{{"volume"}, {"volume", "/x"}, {"volume", "/x", "y", "z"}, {"volumes", "/x", "y"}} {
+	for _, arguments := range [][]string{{"volume"}, {"volume", "/x"}, {"volume", "/x", "y", "z", "a"}, {"volumes", "/x", "y"}, {"volumes", "/x", "y", "z"}} {
 		if code := probe.Main(arguments, func(string) string { return "" }, &bytes.Buffer{}, &bytes.Buffer{}); code != 2 {
 			t.Errorf("%q: got %d, want 2", arguments, code)
 		}
+	}
+}
+
+// A database that was made on a volume of its own is taken over whole, or not at all.
+func TestVolumeTakesOver(t *testing.T) {
+	const there0, empty3, wrong1 = 0, 3, 1
+	for name, c := range map[string]struct {
+		files, link []string
+		code, then  int // then is the code of the second time
+		want, gone  []string
+	}{
+		"nothing":                            {nil, nil, empty3, empty3, []string{"from/new"}, []string{"to/new", "to/data"}},
+		"half a database":                    {[]string{"from/new/ibdata1"}, nil, empty3, empty3, []string{"from/new"}, []string{"from/new/ibdata1", "to/data"}},
+		"a whole one":                        {[]string{"from/new/ibdata1", "from/new/app/db.opt", "from/new/app/t/u"}, nil, there0, there0, []string{"to/data/ibdata1", "to/data/app/db.opt", "to/data/app/t/u"}, []string{"from/new", "to/new"}},
+		"a whole one, and half a copy":       {[]string{"from/new/app/db.opt", "to/new/stale"}, nil, there0, there0, []string{"to/data/app/db.opt"}, []string{"to/data/stale", "to/new"}},
+		"a whole one where it is not made":   {[]string{"to/new/app/db.opt"}, nil, empty3, empty3, []string{"from/new"}, []string{"to/data"}},
+		"one in use, and a whole new":        {[]string{"to/data/ibdata1", "from/new/app/db.opt"}, nil, there0, there0, []string{"to/data/ibdata1"}, []string{"to/data/app"}},
+		"one that points out of the volumes": {[]string{"from/new/app/db.opt", "secret"}, []string{"from/new/link"}, wrong1, wrong1, nil, []string{"to/data"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			write(t, folder, "from/.keep")
+			write(t, folder, "to/.keep")
+			for _, f := range c.files {
+				write(t, folder, f)
+			}
+			for _, l := range c.link {
+				if err := os.Symlink(filepath.Join(folder, "secret"), filepath.Join(folder, l)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, want := range []int{c.code, c.then} {
+				var out bytes.Buffer
+				if code := probe.Main([]string{"volume", filepath.Join(folder, "to"), "app/db.opt", filepath.Join(folder, "from")}, func(string) string { return "" }, &out, &out); code != want {
+					t.Fatalf("got exit code %d, want %d: %s", code, want, &out)
+				}
+			}
+			for _, f := range c.want {
+				if !there(folder, f) {
+					t.Errorf("%s is missing", f)
+				}
+			}
+			for _, f := range c.gone {
+				if there(folder, f) {
+					t.Errorf("%s is there", f)
+				}
+			}
+		})
+	}
+}
+
+// What is copied is what was made.
+func TestVolumeCopiesContents(t *testing.T) {
+	folder := t.TempDir()
+	write(t, folder, "to/.keep")
+	write(t, folder, "from/new/app/db.opt")
+	content := bytes.Repeat([]byte("page"), 100_000)
+	if err := os.WriteFile(filepath.Join(folder, "from/new/ibdata1"), content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	probe.Main([]string{"volume", filepath.Join(folder, "to"), "app/db.opt", filepath.Join(folder, "from")}, func(string) string { return "" }, &bytes.Buffer{}, &bytes.Buffer{})
+	if got, err := os.ReadFile(filepath.Join(folder, "to/data/ibdata1")); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("got %d bytes, %v, want %d", len(got), err, len(content))
 	}
 }

@@ -122,17 +122,17 @@ func (r *Release) texts(plan Plan, applications Applications) (map[Role]string, 
 	if err != nil {
 		return nil, err
 	}
+	if r.Architecture != Single {
+		if err := applications.behindProxy(all); err != nil {
+			return nil, err
+		}
+	}
 	if err := applications.checkOutside(all); err != nil {
 		return nil, err
 	}
 	for _, c := range applications.Clients {
 		if len(all.Of(c.Name)) == 0 {
 			return nil, &NoAccountError{Client: c.Name, Clients: all.Clients()}
-		}
-	}
-	if r.Architecture != Single {
-		if err := applications.behindProxy(all); err != nil {
-			return nil, err
 		}
 	}
 	variables, err := sessionVariables(r, plan)

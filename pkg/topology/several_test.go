@@ -1,13 +1,17 @@
 package topology_test
 
 import (
+	"errors"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/confidb/confidb/pkg/layout"
+	"github.com/confidb/confidb/pkg/outside"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/pkg/topology"
@@ -84,9 +88,9 @@ func TestWhoGetsWhichSecret(t *testing.T) {
 	client := map[string]string{"operate": "ca:crt operate:crt operate_key:pem", "sql": "app:crt app_key:pem app_password:hex ca:crt"}
 	for _, i := range []string{"0", "1", "2", "3"} {
 		database["volume-"+i] = ""
-		database["gate-"+i] = "ca:crt peer:crt peer_key:pem server_" + i + ":crt server_" + i + ":privatekey:pem"
+		database["gate-"+i] = "ca:crt peer:crt peer_key:pem peer_password:hex server_" + i + ":crt server_" + i + ":privatekey:pem"
 		database["leave-"+i] = "ca:crt peer:crt peer_key:pem"
-		database["database-"+i] = "account_web_password:hex app_password:hex at_rest_key:hex ca:crt keeper_password:hex made_secret:hex monitor_password:hex repl:crt repl_key:pem repl_password:hex seed_password:hex server_" + i + ":crt server_" + i + ":privatekey:pem service_password:hex start_secret:hex verify_password:hex"
+		database["database-"+i] = "account_web_password:hex app_password:hex at_rest_key:hex ca:crt keeper_password:hex made_secret:hex monitor_password:hex peer_password:hex repl:crt repl_key:pem repl_password:hex seed_password:hex server_" + i + ":crt server_" + i + ":privatekey:pem service_password:hex start_secret:hex verify_password:hex"
 		client["probe-"+i] = "account_later_password:hex account_web_password:hex app_password:hex ca:crt expired:crt expired_key:pem start_secret:hex statement_key:pem stranger:crt stranger_key:pem verify:crt verify_key:pem verify_password:hex wrongrole:crt wrongrole_key:pem"
 	}
 	for role, want := range map[topology.Role]map[string]string{
@@ -174,6 +178,154 @@ func TestImagesListTheirSecrets(t *testing.T) {
 					t.Errorf("%s, %s: %s is used and not provided", role, image.Name, s)
 				}
 			}
+		}
+	}
+}
+
+// What cannot be behind MaxScale is refused by its name, and is as good as ever where there
+// is one database.
+func TestWhatCannotBeBehindMaxScale(t *testing.T) {
+	accounts := func(client string) string {
+		return "kind: confidb.accounts/v1\naccounts:\n  - {name: web, client: " + client + ", privileges: [{database: app, grant: [SELECT]}]}\n"
+	}
+	var proxy *topology.ProxyError
+	for _, name := range topology.ReservedClients() {
+		p := several(t)
+		p.Applications = topology.Applications{Accounts: accounts(name)}
+		if _, err := topology.Prepare(p, nil); !errors.As(err, &proxy) || proxy.Client != name || proxy.Hint() == "" {
+			t.Errorf("the client %s: got %v", name, err)
+		}
+		p.Architecture = topology.Single
+		if _, err := topology.Prepare(p, nil); err != nil {
+			t.Errorf("the client %s of a single database: got %v", name, err)
+		}
+	}
+	p := several(t)
+	p.Applications = topology.Applications{Accounts: accounts("report"), Outside: []outside.Client{{Name: "report"}}}
+	if _, err := topology.Prepare(p, nil); !errors.As(err, &proxy) || proxy.Client != "report" || !strings.Contains(proxy.Error(), "outside of enclaves") {
+		t.Errorf("a client outside of enclaves: got %v", err)
+	}
+	p.Applications = topology.Applications{Accounts: "kind: confidb.accounts/v1\ndatabases: [{name: Confidb_Cluster}]\n"}
+	if _, err := topology.Prepare(p, nil); err == nil || !strings.Contains(err.Error(), "Confidb_Cluster") {
+		t.Errorf("a reserved database: got %v", err)
+	}
+	p = several(t)
+	p.Architecture = topology.Sharded
+	if _, err := topology.Prepare(p, nil); err == nil || !strings.Contains(err.Error(), "sharded") {
+		t.Errorf("an architecture without templates: got %v", err)
+	}
+	p = several(t)
+	delete(p.Enclaves, topology.EnclaveMaxScale)
+	if _, err := topology.Prepare(p, nil); err == nil || !strings.Contains(err.Error(), "maxscale") {
+		t.Errorf("no measurement of MaxScale: got %v", err)
+	}
+	p = several(t)
+	p.Name = strings.Repeat("a", 44)
+	if _, err := topology.Prepare(p, nil); err == nil || !strings.Contains(err.Error(), "release name") {
+		t.Errorf("a long name: got %v", err)
+	}
+}
+
+// Every account of an application demands what MaxScale shows; the certificate of the
+// application is its own.
+func TestApplicationsComeThroughMaxScale(t *testing.T) {
+	r := made(t, several(t))
+	database, client := r.Session(topology.Database).Text, r.Session(topology.ApplicationRole("web")).Text
+	if got := strings.Count(database, "CREATE OR REPLACE USER `web`@'%' IDENTIFIED BY '$$SCONE::account_web_password:hex$$' REQUIRE SUBJECT '/CN=confidb-maxscale' AND ISSUER '/CN=confidb-ca'"); got != topology.Slots {
+		t.Errorf("%d databases have the account, want %d", got, topology.Slots)
+	}
+	if strings.Contains(database, "'/CN=confidb-account-web'") || !strings.Contains(database, "common_name: confidb-account-web\n") || !strings.Contains(client, "host = db1.shop.svc") {
+		t.Error("the account demands its own certificate, it has none, or the client goes past MaxScale")
+	}
+}
+
+// The certificate of each database has its own names and no other's; that of the whole has
+// the names of the whole, and of no database.
+func TestNamesInCertificates(t *testing.T) {
+	r := made(t, several(t))
+	got := map[string][]string{}
+	for _, s := range parsedBy(t, r)[topology.Database].Secrets {
+		if s.Kind == session.X509 && s.Endpoint == "server" {
+			got[s.Name] = append([]string{s.CommonName}, s.SAN...)
+		}
+	}
+	want := map[string][]string{"wrongrole": {"confidb-verify", "dns:wrong-role.invalid"}, "front": {"db1", "dns:db1.shop.svc", "dns:db1.shop", "dns:db1"}}
+	for _, i := range r.AllInstances(topology.Database) {
+		want["server_"+strconv.Itoa(i.Ordinal)] = []string{i.Pod, "dns:" + i.Host, "dns:" + i.Pod}
+	}
+	for _, i := range r.AllInstances(topology.MaxScale) {
+		want["front"] = append(want["front"], "dns:"+i.Host)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// What MaxScale is told, read as our own reader of its configuration has it: it knows
+// exactly the databases that there are, and the others are in the other sessions already.
+func TestMaxScaleKnowsTheDatabases(t *testing.T) {
+	texts := map[topology.Role]string{}
+	for _, c := range []struct{ databases, next, want int }{{0, 0, 3}, {4, 0, 4}, {3, 4, 4}, {4, 3, 3}} {
+		p := several(t)
+		p.Token = [16]byte{1}
+		p.Databases = c.databases
+		r := made(t, p)
+		r.DatabasesNext = c.next
+		r, err := topology.Prepare(p, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var servers, parts []string
+		s := parsedBy(t, r)[topology.MaxScale]
+		for _, service := range s.Services {
+			for _, section := range layout.New(s, nil).MaxScale(service) {
+				switch section.Option("type") {
+				case "server":
+					servers = append(servers, section.Name+" "+section.Option("address"))
+				case "monitor":
+					parts = strings.Split(section.Option("servers"), ",")
+					if options := section.Option("replication_custom_options"); !strings.Contains(options, "MASTER_SSL_VERIFY_SERVER_CERT=1") || !section.On("replication_master_ssl") {
+						t.Errorf("replicas are told %q", options)
+					}
+				case "listener":
+					if why := layout.OpenRoute(layout.NewShield(service), section); why != "" {
+						t.Error(why)
+					}
+				}
+			}
+		}
+		if len(servers) != c.want || len(parts) != c.want || servers[0] != "mariadb-0 db1-mariadb-0.db1-mariadb.shop.svc" || parts[c.want-1] != "mariadb-"+strconv.Itoa(c.want-1) {
+			t.Errorf("%+v: got %q and %q", c, servers, parts)
+		}
+		for _, m := range r.Members {
+			if before, known := texts[m.Role]; known && before != m.Session.Text && m.Role != topology.MaxScale {
+				t.Errorf("%+v: the session of %s is another one", c, m.Role)
+			}
+			texts[m.Role] = m.Session.Text
+		}
+	}
+}
+
+// Rules by which answers are masked are there if they are given, as they are given.
+func TestMasking(t *testing.T) {
+	for _, rules := range []string{"", "{\"rules\": [{\"replace\": {\"column\": \"a\"}, \"with\": {\"fill\": \"X\"}}]}\n"} {
+		p := several(t)
+		p.Masking = rules
+		r := made(t, p)
+		text, s := r.Session(topology.MaxScale).Text, parsedBy(t, r)[topology.MaxScale]
+		if strings.Contains(text, "module=masking") != (rules != "") || strings.Contains(text, "filters=Mask") != (rules != "") {
+			t.Errorf("%q: the filter is not there, or there", rules)
+		}
+		got := ""
+		for _, image := range s.Images {
+			for _, f := range image.InjectionFiles {
+				if f.Path == "/run/confidb/masking.json" {
+					got += *f.Content
+				}
+			}
+		}
+		if got != rules || r.Masking != rules {
+			t.Errorf("got the rules %q, want %q", got, rules)
 		}
 	}
 }

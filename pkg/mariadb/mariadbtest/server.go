@@ -126,6 +126,11 @@ func (s *Server) start(hold func() (*loopback.Port, error)) (err error) {
 	if err := s.writeFiles(); err != nil {
 		return err
 	}
+	return s.initialise()
+}
+
+// initialise makes the database, and starts the server.
+func (s *Server) initialise() error {
 	install := exec.Command(s.initial[0], s.initial[1:]...)
 	install.SysProcAttr, install.Dir = s.owner, s.directory
 	if output, err := install.CombinedOutput(); err != nil {
@@ -229,7 +234,7 @@ func (s *Server) connectAdmin() error {
 			if err := s.isOurs(ctx); err != nil {
 				return err
 			}
-			return s.Exec("DROP USER confidb_app@127.0.0.1")
+			return s.forgetAdmin()
 		}
 		patience, failed := 20*time.Millisecond, error(nil)
 		if attempt.Stage != mysql.Reaching {
@@ -248,6 +253,17 @@ func (s *Server) connectAdmin() error {
 			return failed
 		}
 	}
+}
+
+// forgetAdmin drops the administrator's account, and leaves no trace in the binary log: a
+// replica with a transaction of its own follows nobody.
+func (s *Server) forgetAdmin() error {
+	for _, statement := range []string{"SET SESSION sql_log_bin=0", "DROP USER confidb_app@127.0.0.1", "SET SESSION sql_log_bin=1"} {
+		if err := s.Exec(statement); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // isOurs returns an error unless the server that the administrator is connected to has the
@@ -309,6 +325,12 @@ func (s *Server) inject(a topology.Applications) error {
 			s.Passwords[strings.Trim(placeholder, "$")] = value
 		}
 	}
+	return s.write()
+}
+
+// write writes the files that the session injects, and the statements that make the
+// administrator's account.
+func (s *Server) write() error {
 	s.files[s.path("enclave/accounts.sql")] += admin
 	for name, content := range s.files {
 		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
