@@ -59,7 +59,7 @@ func floors() [][]room {
 		{{reach, "pkg/record", "what a user keeps: who they are, what they were promised and what earlier runs have seen"}, {reach, "pkg/pcs", ""}, {reach, "pkg/cas", ""}, {reach, "pkg/kube", "Services, workloads and Jobs of a cluster"},
 			{reach, "pkg/machines", "what a cluster says of its machines"}, {reach, "pkg/charts", ""}, {reach, "pkg/release", "a Helm release, by Helm's SDK"}, {reach, "pkg/console", ""}, {reach, "pkg/mysql", "the MySQL protocol for logins that must be refused"}},
 		{{reach, "pkg/mariadb", "a database, asked and tried"}, {aside, "pkg/mariadb/mariadbtest", ""}, {aside, "internal/castest", ""}, {aside, "pkg/machines/machinestest", ""}},
-		{{story, "pkg/contact", ""}, {story, "pkg/deploy", "an installation, from nothing to a running release and back"}, {story, "pkg/rollout", ""}, {story, "pkg/watch", ""}, {story, "pkg/probe", ""}},
+		{{story, "pkg/contact", ""}, {story, "pkg/deploy", "an installation, from nothing to a running release and back"}, {story, "pkg/rollout", ""}, {story, "pkg/watch", ""}, {story, "pkg/probe", ""}, {story, "pkg/keeper", "when a member of a replicated database starts, and which one is written to"}},
 		{{story, "pkg/observe", ""}},
 		{{typed, "plugin/internal/cli", ""}},
 		{{typed, "plugin/internal/flags", ""}, {typed, "plugin/internal/printers", ""}},

@@ -1,0 +1,195 @@
+package keeper
+
+import "fmt"
+
+// Patience, in rounds of about a second that a gate has waited with nothing changed.
+const (
+	// patienceMissing is how long a cold start waits for the one member that does not
+	// answer: what a replica received and had not applied is of no use after its restart, so
+	// the last commits may be in the binary log of that member alone.
+	patienceMissing = 30
+	// patienceFailover is how long a member waits while others run and none is written to:
+	// longer than MaxScale takes to promote one of them.
+	patienceFailover = 20
+)
+
+// Own is what a member knows of itself before its server starts.
+type Own struct {
+	Ordinal int
+	// Database says whether its volume holds a database.
+	Database bool
+	// Waited is the number of rounds for which it has seen the same.
+	Waited int
+}
+
+// Sight is what a member sees of another one. The zero value is that it does not answer.
+type Sight int
+
+const (
+	// Silent is a member that does not answer, or that did not prove who it is.
+	Silent Sight = iota
+	// Unclear is one whose server answers, and does not say whether it is written to.
+	Unclear
+	// Empty is one that waits at its gate, and whose volume holds no database.
+	Empty
+	// Full is one that waits at its gate, and whose volume holds a database.
+	Full
+	// ReadOnly is one whose server runs, and is not written to.
+	ReadOnly
+	// Writable is one whose server runs, and is written to.
+	Writable
+)
+
+// String is the sight as it is printed.
+func (s Sight) String() string {
+	return [...]string{"silent", "unclear", "empty", "full", "read-only", "writable"}[s]
+}
+
+// Peer is another member, and what is seen of it.
+type Peer struct {
+	Ordinal int
+	Sight   Sight
+}
+
+// Verdict is what a member is to do. The zero value is to wait.
+type Verdict int
+
+const (
+	// Wait means to look again.
+	Wait Verdict = iota
+	// Late means that the cluster goes on without this member, which starts as a replica and
+	// gives up what no other has.
+	Late
+	// Cold means that no server of the cluster is written to: this one starts read-only, and
+	// gives up nothing.
+	Cold
+	// Found means that there is no database anywhere, and that this member makes the first.
+	Found
+	// Seed means that this member has no database, and takes that of another.
+	Seed
+)
+
+// String is the verdict as the shell of a member reads it.
+func (v Verdict) String() string { return [...]string{"wait", "late", "cold", "found", "seed"}[v] }
+
+// Word is a verdict, and what goes with it.
+type Word struct {
+	Verdict Verdict
+	// From is the ordinal of the member to take a database from, if Verdict is Seed.
+	From int
+	// Why says in a few words what it rests on, or what is waited for.
+	Why string
+}
+
+// String is the word as the shell of a member reads it: "seed 1", "late".
+func (w Word) String() string {
+	if w.Verdict == Seed {
+		return fmt.Sprintf("%v %d", w.Verdict, w.From)
+	}
+	return w.Verdict.String()
+}
+
+// Decide says what a member is to do that has not started its server. Peers are all other
+// members, once each: a cluster of n members has n-1 of them.
+//
+// A commit that was acknowledged is on two members, so n-1 of them know all commits. A member
+// whose volume is empty knows none, and whoever decides beside it wants to have heard all.
+func Decide(own Own, peers []Peer) Word {
+	seen := count(peers)
+	switch {
+	case seen[Writable] > 1:
+		return Word{Why: "more than one member is written to"}
+	case seen[Unclear] > 0:
+		return Word{Why: "a server answers, and does not say whether it is written to: " + names(peers, Unclear)}
+	case seen[Writable] == 1:
+		return beside(own, first(peers, Writable))
+	case seen[ReadOnly] > 0:
+		return amid(own, peers, seen)
+	}
+	return together(own, peers, seen)
+}
+
+// beside decides beside a member that is written to.
+func beside(own Own, primary int) Word {
+	if own.Database {
+		return Word{Verdict: Late, Why: fmt.Sprintf("member %d is written to", primary)}
+	}
+	return Word{Verdict: Seed, From: primary, Why: fmt.Sprintf("member %d is written to", primary)}
+}
+
+// amid decides where servers run, and none is written to: there is a failover, or a start of
+// all in which others are ahead.
+func amid(own Own, peers []Peer, seen sights) Word {
+	switch {
+	case own.Database && seen[ReadOnly] == len(peers):
+		return Word{Why: "all others run: one of them is about to be written to"}
+	case !own.Database && seen[Full] > 0:
+		return Word{Why: "those that have a database start first"}
+	case seen.few(own):
+		return short(peers)
+	case own.Waited < patienceFailover:
+		return Word{Why: "the others may agree without this one"}
+	case own.Database:
+		return Word{Verdict: Cold, Why: "those that run are too few to agree"}
+	}
+	return Word{Verdict: Seed, From: first(peers, ReadOnly), Why: "everybody is there, and nobody is written to"}
+}
+
+// together decides where no server runs.
+func together(own Own, peers []Peer, seen sights) Word {
+	nothing := !own.Database && seen[Full] == 0
+	switch {
+	case seen.few(own):
+		return short(peers)
+	case nothing && own.Ordinal > first(peers, Empty):
+		return Word{Why: fmt.Sprintf("member %d founds the database", first(peers, Empty))}
+	case nothing:
+		return Word{Verdict: Found, Why: "no member has a database"}
+	case !own.Database:
+		return Word{Why: "those that have a database start first"}
+	case seen[Silent] > 0 && own.Waited < patienceMissing:
+		return short(peers)
+	}
+	return Word{Verdict: Cold, Why: "no server runs"}
+}
+
+// few reports whether too few members are heard to know all commits: n-1 of n, or all if one
+// of them knows none.
+func (s sights) few(own Own) bool {
+	return s[Silent] > 1 || s[Silent] == 1 && (s[Empty] > 0 || !own.Database)
+}
+
+func short(peers []Peer) Word { return Word{Why: "waiting for member " + names(peers, Silent)} }
+
+// sights are numbers of members, by what is seen of them.
+type sights [Writable + 1]int
+
+func count(peers []Peer) (seen sights) {
+	for _, p := range peers {
+		seen[p.Sight]++
+	}
+	return seen
+}
+
+// first is the lowest ordinal of those that are seen so; -1 if there is none.
+func first(peers []Peer, as Sight) int {
+	found := -1
+	for _, p := range peers {
+		if p.Sight == as && (found < 0 || p.Ordinal < found) {
+			found = p.Ordinal
+		}
+	}
+	return found
+}
+
+func names(peers []Peer, as Sight) (said string) {
+	for _, p := range peers {
+		if p.Sight == as {
+			if said != "" {
+				said += ", "
+			}
+			said += fmt.Sprint(p.Ordinal)
+		}
+	}
+	return said
+}
