@@ -40,12 +40,13 @@ func TestMembers(t *testing.T) {
 }
 
 // cut ends all members right after the last of 20 commits was acknowledged, which the
-// replicas have received and not applied.
+// replicas have received and not applied. What they applied before is flushed: as replicas
+// they would give it up too, and receive it no more (TestGap).
 func (c *cluster) cut(t *testing.T, primary, from int) (acknowledged []int) {
 	t.Helper()
 	for i := range c.servers {
 		if i != primary {
-			c.run(t, i, "STOP SLAVE SQL_THREAD")
+			c.run(t, i, "STOP SLAVE SQL_THREAD", "FLUSH LOCAL ENGINE LOGS")
 		}
 	}
 	acknowledged = c.ledger(t, primary, from, 20)

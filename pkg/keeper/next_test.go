@@ -301,3 +301,27 @@ func TestGTIDs(t *testing.T) {
 		t.Errorf("two: got %v, want an error", got)
 	}
 }
+
+// TestGap: replicas that gave up what they had applied last received the rest after it. What
+// is missing in between is on the old primary, which lacks the end: nobody has all.
+func TestGap(t *testing.T) {
+	replica := Server{ReadOnly: true, Head: GTID{1, 20}, History: map[uint32]uint64{1: 20}, Replica: true}
+	for _, number := range []uint64{22, 23, 41} {
+		replica.received(event{Place{"relay.000002", 300 + number}, GTID{1, number}})
+	}
+	if replica.Stuck == "" || replica.Received.Number != 41 {
+		t.Errorf("got %+v, want a gap before 22", replica)
+	}
+	second := replica
+	second.Ordinal = 2
+	replica.Ordinal = 1
+	old := Server{ReadOnly: true, Head: GTID{1, 40}, History: map[uint32]uint64{1: 40}}
+	v := View{Members: 3, Servers: []Server{old, replica, second}, Monitor: Monitor{Primary: true, Idle: true}, Rounds: roundsFailed}
+	if do, why := Next(v); len(do) > 0 || why == "" {
+		t.Errorf("got %v (%s), want nothing, and who lacks what", do, why)
+	}
+	v.Servers[0].Head, v.Servers[0].History = GTID{1, 41}, map[uint32]uint64{1: 41}
+	if do, why := Next(v); len(do) != 3 || do[2] != (Action{Kind: Open}) {
+		t.Errorf("got %v (%s), want that the old primary is opened: it has all", do, why)
+	}
+}
