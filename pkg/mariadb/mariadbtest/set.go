@@ -109,7 +109,7 @@ GRANT ALL ON *.* TO '%[1]s'@'127.0.0.1' WITH GRANT OPTION;
 CREATE USER '%[2]s'@'%%' IDENTIFIED BY '%[3]s' REQUIRE SUBJECT '/CN=%[2]s';
 GRANT REPLICATION SLAVE ON *.* TO '%[2]s'@'%%';
 `, SetAdmin, SetReplication, Password) + strings.Join(statements, ";\n") + ";\n"
-	command := s.program("--bootstrap", "--datadir="+data, "--innodb-flush-method=nosync", "--innodb-log-file-size=8M", "--innodb-buffer-pool-size=16M")
+	command := s.program("--bootstrap", "--datadir="+data, "--tmpdir="+s.directory, "--innodb-flush-method=nosync", "--innodb-log-file-size=8M", "--innodb-buffer-pool-size=16M")
 	command.Stdin = strings.NewReader(sql)
 	if output, err := command.CombinedOutput(); err != nil || bytes.Contains(output, []byte("ERROR")) {
 		return fmt.Errorf("initialising: %w: %s", err, output)
@@ -163,6 +163,9 @@ func (s *Set) add(number int) error {
 	if err := duplicate(filepath.Join(s.directory, "first"), m.path("")); err != nil {
 		return err
 	}
+	if err := os.Mkdir(m.temporary(), 0o700); err != nil {
+		return err
+	}
 	server, err := s.CA.ServerUntil(m.Name, time.Now().Add(time.Hour), ServerName, "localhost")
 	if err != nil {
 		return err
@@ -181,13 +184,17 @@ func (s *Set) add(number int) error {
 	return errors.Join(os.WriteFile(m.path("ca.crt"), s.CA.PEM(), 0o600), s.giveAway())
 }
 
+// temporary is a folder of its own: a server that starts removes what it takes for
+// temporary tables of an earlier one.
+func (m *Member) temporary() string { return filepath.Join(m.set.directory, m.Name+".tmp") }
+
 func (m *Member) path(name string) string { return filepath.Join(m.set.directory, m.Name, name) }
 
 // Up starts a member that is down, and connects the administrator.
 func (m *Member) Up(arguments ...string) error {
 	number := strconv.Itoa(m.number)
 	_, port, _ := net.SplitHostPort(m.Address)
-	command := m.set.program(append([]string{"--datadir=" + m.path(""), "--socket=" + m.path("s"), "--bind-address=127.0.0.1", "--port=" + port, "--skip-name-resolve",
+	command := m.set.program(append([]string{"--datadir=" + m.path(""), "--tmpdir=" + m.temporary(), "--socket=" + m.path("s"), "--bind-address=127.0.0.1", "--port=" + port, "--skip-name-resolve",
 		"--server-id=" + number, "--log-bin=bin", "--relay-log=relay", "--log-slave-updates", "--gtid-strict-mode", "--binlog-format=ROW", "--local-infile=OFF",
 		"--ssl-ca=" + m.path("ca.crt"), "--ssl-cert=" + m.path("server.crt"), "--ssl-key=" + m.path("server.key"), "--tls-version=TLSv1.2,TLSv1.3", "--require-secure-transport",
 		"--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M", "--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0", "--max-allowed-packet=64M"}, arguments...)...)
@@ -251,12 +258,17 @@ func (m *Member) Follow(primary *Member) error {
 		return err
 	}
 	for _, sql := range []string{"SET GLOBAL read_only=1", fmt.Sprintf("CHANGE MASTER TO MASTER_HOST='%s', MASTER_PORT=%s, MASTER_USER='%s', MASTER_PASSWORD='%s', MASTER_USE_GTID=current_pos, MASTER_SSL=1, "+
-		"MASTER_SSL_CA='%s', MASTER_SSL_CERT='%s', MASTER_SSL_KEY='%s', MASTER_CONNECT_RETRY=1", host, port, SetReplication, Password, m.path("ca.crt"), m.path("repl.crt"), m.path("repl.key")), "START SLAVE"} {
+		"%s", host, port, SetReplication, Password, m.ReplicationOptions()), "START SLAVE"} {
 		if err := m.Exec(sql); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// ReplicationOptions are the part of CHANGE MASTER that says which files a member uses.
+func (m *Member) ReplicationOptions() string {
+	return fmt.Sprintf("MASTER_SSL_CA='%s',MASTER_SSL_CERT='%s',MASTER_SSL_KEY='%s',MASTER_CONNECT_RETRY=1", m.path("ca.crt"), m.path("repl.crt"), m.path("repl.key"))
 }
 
 // Exec runs a statement as the administrator.

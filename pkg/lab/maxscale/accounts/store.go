@@ -20,6 +20,8 @@ type Options struct {
 	// All reads the accounts of all servers, and takes those that any has; false takes the
 	// first server that answers.
 	All bool
+	// Root lets an account named root log in.
+	Root bool
 	// RefreshTime is how much time is at least between two readings that failed logins
 	// lead to. Zero means that each leads to one.
 	RefreshTime time.Duration
@@ -148,7 +150,7 @@ func (s *Store) again(ctx context.Context) bool {
 func (s *Store) judge(r Request) (Account, *wire.Hash, *wire.Error) {
 	table, denied := s.Table(), Denied(r)
 	a, found := table.Find(r.User, r.From)
-	if !found {
+	if !found || r.User == "root" && !s.options.Root {
 		return Account{}, nil, denied
 	}
 	if !a.native() || a.Expired {

@@ -48,7 +48,7 @@ type session struct {
 }
 
 func newSession(s *Service, c *client) *session {
-	made := &session{Service: s, client: c, unsure: map[string]bool{}}
+	made := &session{Service: s, client: c, unsure: map[string]bool{}, turn: int(c.number)}
 	if s.options.Filter != nil {
 		made.filter = s.options.Filter(c.identity.User, c.from.String())
 	}

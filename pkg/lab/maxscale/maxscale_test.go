@@ -1,0 +1,269 @@
+package maxscale_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/confidb/confidb/internal/loopback"
+	"github.com/confidb/confidb/pkg/lab/maxscale"
+	"github.com/confidb/confidb/pkg/lab/maxscale/backend"
+	"github.com/confidb/confidb/pkg/lab/maxscale/settings"
+	"github.com/confidb/confidb/pkg/lab/maxscale/wire"
+	"github.com/confidb/confidb/pkg/mariadb/mariadbtest"
+)
+
+// statements make what MaxScale and its clients need, with the rights that were measured.
+func statements() []string {
+	made := []string{"CREATE DATABASE lab", "CREATE TABLE lab.t (id INT PRIMARY KEY AUTO_INCREMENT, text VARCHAR(200))",
+		"CREATE USER mxs_service IDENTIFIED BY 'pw-service' REQUIRE SUBJECT '/CN=maxscale'", "GRANT SHOW DATABASES ON *.* TO mxs_service",
+		"CREATE USER mxs_monitor IDENTIFIED BY 'pw-monitor' REQUIRE SUBJECT '/CN=maxscale'",
+		"GRANT BINLOG ADMIN, BINLOG MONITOR, CONNECTION ADMIN, READ_ONLY ADMIN, REPLICATION MASTER ADMIN, REPLICATION SLAVE ADMIN, REPLICATION SLAVE, SLAVE MONITOR, RELOAD, PROCESS ON *.* TO mxs_monitor",
+		"CREATE USER app IDENTIFIED BY 'pw-app' REQUIRE SUBJECT '/CN=maxscale'", "GRANT ALL ON lab.* TO app"}
+	for _, table := range []string{"user", "db", "tables_priv", "columns_priv", "proxies_priv", "roles_mapping"} {
+		made = append(made, "GRANT SELECT ON mysql."+table+" TO mxs_service")
+	}
+	return made
+}
+
+// program is a MaxScale that runs in this process.
+type program struct {
+	set     *mariadbtest.Set
+	folder  string
+	address string
+	stop    context.CancelFunc
+	ended   chan int
+	log     *output
+}
+
+type output struct {
+	sync.Mutex
+	bytes.Buffer
+}
+
+// Write takes a line.
+func (o *output) Write(line []byte) (int, error) {
+	o.Lock()
+	defer o.Unlock()
+	return o.Buffer.Write(line)
+}
+
+func (o *output) text() string {
+	o.Lock()
+	defer o.Unlock()
+	return o.String()
+}
+
+func file(t *testing.T, name string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(name, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// begin starts a MaxScale before a set of servers.
+func begin(t *testing.T, set *mariadbtest.Set) *program {
+	t.Helper()
+	p := &program{set: set, folder: t.TempDir(), log: new(output), ended: make(chan int, 1)}
+	port, err := loopback.Hold()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { port.Release() })
+	p.address = port.Address()
+	both, err := set.CA.Server("maxscale", "localhost")
+	show, wrong := set.CA.Client("maxscale")
+	if err := errors.Join(err, wrong); err != nil {
+		t.Fatal(err)
+	}
+	for name, pair := range map[string]tls.Certificate{"front": both, "back": show} {
+		certificate, key, err := mariadbtest.PEM(pair)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file(t, filepath.Join(p.folder, name+".crt"), certificate)
+		file(t, filepath.Join(p.folder, name+".key"), key)
+	}
+	file(t, filepath.Join(p.folder, "ca.crt"), set.CA.PEM())
+	file(t, filepath.Join(p.folder, "maxscale.cnf"), []byte(cnf(set, p.folder, port.Number)))
+	arguments := []string{"--nodaemon", "--log=stdout", "--config=" + p.folder + "/maxscale.cnf"}
+	for _, name := range []string{"data", "cache", "persist", "pid", "log"} {
+		if err := os.Mkdir(filepath.Join(p.folder, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		arguments = append(arguments, "--"+name+"dir="+filepath.Join(p.folder, name))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p.stop = cancel
+	go func() {
+		p.ended <- maxscale.Main(ctx, arguments, settings.Host{Environment: func(string) (string, bool) { return "", false }, Now: time.Now, Out: p.log})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if code := <-p.ended; code != 0 {
+			t.Errorf("it ends with %d: %s", code, p.log.text())
+		}
+	})
+	return p
+}
+
+// cnf is the configuration of a MaxScale before a set of servers.
+func cnf(set *mariadbtest.Set, folder string, port int) string {
+	tls := func(pair string) string {
+		return strings.NewReplacer("DIR", folder, "PAIR", pair).Replace("ssl=true\nssl_ca=DIR/ca.crt\nssl_cert=DIR/PAIR.crt\nssl_key=DIR/PAIR.key\nssl_version=TLSv12,TLSv13\nssl_verify_peer_certificate=true\n")
+	}
+	text, names := "[maxscale]\nthreads=1\nskip_name_resolve=true\nadmin_enabled=false\nload_persisted_configs=false\npersist_runtime_changes=false\n\n", []string{}
+	for _, m := range set.Members {
+		_, number, _ := net.SplitHostPort(m.Address)
+		text += "[" + m.Name + "]\ntype=server\naddress=localhost\nport=" + number + "\n" + tls("back") + "ssl_verify_peer_host=true\n" +
+			"replication_custom_options=" + m.ReplicationOptions() + "\n\n"
+		names = append(names, m.Name)
+	}
+	return text + `[Mon]
+type=monitor
+module=mariadbmon
+servers=` + strings.Join(names, ",") + `
+user=mxs_monitor
+password=pw-monitor
+monitor_interval=200ms
+failcount=2
+backend_connect_timeout=1s
+auto_failover=true
+auto_rejoin=true
+cooperative_monitoring_locks=majority_of_all
+enforce_read_only_slaves=true
+replication_user=` + mariadbtest.SetReplication + `
+replication_password=` + mariadbtest.Password + `
+replication_master_ssl=true
+
+[RW]
+type=service
+router=readwritesplit
+cluster=Mon
+user=mxs_service
+password=pw-service
+causal_reads=global
+
+[RW-L]
+type=listener
+service=RW
+address=127.0.0.1
+port=` + strconv.Itoa(port) + "\n" + tls("front")
+}
+
+// try logs in as app.
+func (p *program) try(t *testing.T) (*backend.Conn, error) {
+	t.Helper()
+	show, err := p.set.CA.Client("app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	secure, h := p.set.Trust(&show), wire.HashPassword("pw-app")
+	secure.ServerName = "localhost"
+	return backend.Dial(t.Context(), backend.Server{Name: "RW", Address: p.address, TLS: secure},
+		backend.Identity{User: "app", Password: &h, Database: "lab", Charset: 45, Capabilities: wire.Plain &^ wire.NoSchema, MaxPacket: 1 << 24})
+}
+
+// eventually tries something until it succeeds, and returns how long that took.
+func (p *program) eventually(t *testing.T, what string, try func() error) time.Duration {
+	t.Helper()
+	begun := time.Now()
+	for {
+		err := try()
+		if err == nil {
+			return time.Since(begun)
+		}
+		if time.Since(begun) > 30*time.Second {
+			t.Fatalf("%s: %v\n%s", what, err, p.log.text())
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// once runs a statement in a session of its own.
+func (p *program) once(t *testing.T, text string) (string, error) {
+	conn, err := p.try(t)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	result, err := conn.Query(t.Context(), text)
+	if err != nil || len(result.Rows) == 0 {
+		return "", err
+	}
+	return result.Rows[0][0].Text, nil
+}
+
+// TestFailover kills the primary under a MaxScale with real servers: writes go on at another
+// one, and the old primary comes back as a replica.
+func TestFailover(t *testing.T) {
+	set, err := mariadbtest.StartSet(3, statements()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { set.Stop() })
+	if err := set.Replicate(); err != nil {
+		t.Fatal(err)
+	}
+	p := begin(t, set)
+	write := func() error {
+		_, err := p.once(t, "INSERT INTO t(text) VALUES ('x')")
+		return err
+	}
+	p.eventually(t, "the first write", write)
+	p.eventually(t, "reads by a replica", func() error { return p.reads(t, "23") })
+	if got, err := p.once(t, "SELECT COUNT(*) FROM t"); got == "0" || err != nil {
+		t.Errorf("what was written is read as %s rows: %v", got, err)
+	}
+	p.eventually(t, "the locks", func() error { return p.logs("acquired the exclusive lock on a majority of its servers") })
+
+	if err := set.Members[0].Down(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	took := p.eventually(t, "a write after the primary was killed", write)
+	t.Logf("%v without writes", took)
+	if err := p.logs("Performing automatic failover to replace failed primary 'db1'."); err != nil {
+		t.Error(err)
+	}
+	if err := set.Members[0].Up("--read-only"); err != nil {
+		t.Fatal(err)
+	}
+	p.eventually(t, "the return of the old primary", func() error {
+		rows, err := set.Members[0].Admin.Query(t.Context(), "SHOW SLAVE STATUS")
+		if err == nil && (len(rows.Values) == 0 || !strings.Contains(fmt.Sprint(rows.Values), "Yes")) {
+			err = errors.New("it is no replica")
+		}
+		return err
+	})
+	p.eventually(t, "reads by the old primary", func() error { return p.reads(t, "1") })
+	if text := p.log.text(); strings.Contains(text, "pw-") || strings.Contains(text, mariadbtest.Password) {
+		t.Errorf("the log has a password:\n%s", text)
+	}
+}
+
+// reads returns an error unless one of these servers has answered a read.
+func (p *program) reads(t *testing.T, numbers string) error {
+	got, err := p.once(t, "SELECT @@server_id")
+	if err == nil && !strings.Contains(numbers, got) {
+		err = fmt.Errorf("server %s answers a read", got)
+	}
+	return err
+}
+
+func (p *program) logs(text string) error {
+	if !strings.Contains(p.log.text(), text) {
+		return fmt.Errorf("the log does not say %q", text)
+	}
+	return nil
+}
