@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/confidb/confidb/pkg/lab/maxscale/settings"
 	"github.com/confidb/confidb/pkg/layout"
 	"github.com/confidb/confidb/pkg/outside"
 	"github.com/confidb/confidb/pkg/session"
@@ -326,6 +327,44 @@ func TestMasking(t *testing.T) {
 		}
 		if got != rules || r.Masking != rules {
 			t.Errorf("got the rules %q, want %q", got, rules)
+		}
+	}
+}
+
+// The lab's MaxScale, which refuses what the real one refuses, reads what ours is given, and
+// every value of it is in effect as it is written.
+func TestTheLabsMaxScaleReadsIt(t *testing.T) {
+	for _, masking := range []string{"", "{}"} {
+		p := several(t)
+		p.Masking = masking
+		s := parsedBy(t, made(t, p))[topology.MaxScale]
+		for _, image := range s.Images {
+			for _, f := range image.InjectionFiles {
+				if f.Path != "/run/confidb/maxscale.cnf" {
+					continue
+				}
+				config, problems := settings.Parse([]settings.File{{Name: f.Path, Data: []byte(*f.Content)}}, func(string) (string, bool) { return "", false })
+				if len(problems) > 0 {
+					t.Fatalf("it refuses: %s", strings.Join(problems, "\n"))
+				}
+				service, _ := config.Find("RW")
+				if got := config.Servers(service); len(got) != 3 || len(service.List("filters")) != len(masking)/2 || service.Text("causal_reads") != "global" || service.Bool("transaction_replay") || service.Bool("enable_root_user") {
+					t.Errorf("got the service %+v of %q", service, got)
+				}
+				if config.Global.Bool("load_persisted_configs") || config.Global.Bool("admin_gui") || config.Global.Text("admin_host") != "127.0.0.1" {
+					t.Errorf("got %+v", config.Global)
+				}
+				for _, listener := range config.Of("listener") {
+					if !listener.Bool("ssl") || !listener.Bool("ssl_verify_peer_certificate") || len(listener.Versions("ssl_version")) != 2 {
+						t.Errorf("got the listener %+v", listener)
+					}
+				}
+				for _, server := range config.Of("server") {
+					if !server.Bool("ssl") || !server.Bool("ssl_verify_peer_certificate") || !server.Bool("ssl_verify_peer_host") {
+						t.Errorf("got the server %+v", server)
+					}
+				}
+			}
 		}
 	}
 }
