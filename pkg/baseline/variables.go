@@ -207,7 +207,7 @@ func (j *settingsJudge) problemOfDefault(name string, v Variable) string {
 		}
 		return ""
 	}
-	if j.known == nil || slices.Contains(hostDependent(), name) {
+	if j.known == nil || slices.Contains(hostDependent(), name) || name == "gtid_slave_pos" && j.follows() {
 		return ""
 	}
 	want, known := j.known.Variables[name]
@@ -230,21 +230,35 @@ func (j *settingsJudge) consequence(name string) (want string, follows bool) {
 	if name == "aria_log_dir_path" || name == "wsrep_data_home_dir" {
 		return j.variables["datadir"].Value, true
 	}
-	log, set := j.settings["log_bin"]
-	if !set || log.Bare || strings.Contains(log.Value, ".") {
-		return "", false
+	if days, ok := number(j.settings["expire_logs_days"].Value); ok && name == "binlog_expire_logs_seconds" {
+		return strconv.FormatInt(days*24*60*60, 10), true
 	}
-	base := log.Value
-	if !strings.HasPrefix(base, "/") {
-		base = j.variables["datadir"].Value + base
-	}
-	switch name {
-	case "log_bin_basename":
-		return base, true
-	case "log_bin_index":
-		return base + ".index", true
+	for _, log := range []string{"log_bin", "relay_log"} {
+		if base, set := j.base(log); set && name == log+"_basename" {
+			return base, true
+		} else if set && name == log+"_index" {
+			return base + ".index", true
+		}
 	}
 	return "", false
+}
+
+// base is the path of a log that the session names, without the numbers of its files.
+func (j *settingsJudge) base(log string) (path string, set bool) {
+	named, set := j.settings[log]
+	if !set || named.Bare || strings.Contains(named.Value, ".") {
+		return "", false
+	}
+	if strings.HasPrefix(named.Value, "/") {
+		return named.Value, true
+	}
+	return j.variables["datadir"].Value + named.Value, true
+}
+
+// follows reports whether the session makes the server one that replicates, and logs what
+// it got.
+func (j *settingsJudge) follows() bool {
+	return isOn(j.settings["log_slave_updates"].Setting)
 }
 
 // equals reports whether a variable has the value that a setting gives it, as the server
