@@ -40,8 +40,11 @@ func Tokens(text string, mode Mode) []Token {
 	l := lexer{text: text, mode: mode}
 	var tokens []Token
 	for l.at < len(text) {
-		from := l.at
+		from, joined := l.at, l.joined
 		kind := l.next()
+		if kind == Space || kind == Comment {
+			l.joined = joined // a . b is a name too
+		}
 		tokens = append(tokens, Token{kind, text[from:l.at]})
 	}
 	return tokens
@@ -69,7 +72,6 @@ func (l *lexer) next() Kind {
 	switch {
 	case isSpace(c):
 		l.while(isSpace)
-		l.joined = joined // a . b is a name too
 		return Space
 	case c == '#', strings.HasPrefix(rest, "--") && (len(rest) == 2 || rest[2] <= ' '):
 		return l.until("\n", Comment)
