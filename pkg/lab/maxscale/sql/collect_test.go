@@ -144,8 +144,8 @@ func FuzzCollect(f *testing.F) {
 			}
 			other.WriteString(token.Text)
 		}
-		if strings.Contains(other.String(), "--\n") && !strings.Contains(text, "-- ") {
-			return // two signs have become a comment
+		if strings.Contains(text, "--") {
+			return // which white space behind them makes a comment
 		}
 		if a, b := all(words, text, mode), all(words, other.String(), mode); !strings.EqualFold(a, b) {
 			t.Errorf("%q:\n%s\n%q:\n%s", text, a, other.String(), b)
