@@ -86,6 +86,7 @@ func TestCollect(t *testing.T) {
 		{Mode{}, "SELECT name FROM person WHERE ssn REGEXP '7'", "plain?19"},
 		{Mode{}, "SELECT name FROM person WHERE ssn", "plain?19"},
 		{Mode{}, "SELECT name, ssn FROM person HAVING ssn LIKE '721%'", "plain"},
+		{Mode{}, "SELECT ssn FROM person WHERE id=1 HAVING ssn LIKE '7%'", "plain"},
 		{Mode{}, "SELECT name FROM person ORDER BY ssn", ""},
 		{Mode{}, "SELECT name FROM person ORDER BY CONCAT(ssn) LIMIT 1", ""},
 		{Mode{}, "SELECT 1 FROM person GROUP BY ssn HAVING ssn LIKE '7%'", ""},
