@@ -6,7 +6,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/confidb/confidb/pkg/lab/maxscale/backend"
@@ -30,10 +32,32 @@ func Connect(servers []backend.Server, who backend.Identity) Dial {
 		}
 		conn, err := backend.Dial(ctx, s, who)
 		if err != nil {
-			return nil, refusal(err)
+			return nil, said(s, refusal(err))
 		}
 		return session{conn}, nil
 	}
+}
+
+// unknownAuthority is how crypto/tls calls the alert (RFC 8446, section 6.2). Its type has no
+// name outside of that package.
+const unknownAuthority = "remote error: tls: unknown certificate authority"
+
+// said is an error of a connection in the words that MaxScale has for it, where they are known.
+func said(s backend.Server, err error) error {
+	var chain x509.UnknownAuthorityError
+	text := ""
+	switch {
+	case errors.As(err, &chain):
+		text = "self-signed certificate in certificate chain"
+	case strings.Contains(err.Error(), unknownAuthority):
+		text = "tlsv1 alert unknown ca"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		host, _, _ := net.SplitHostPort(s.Address)
+		text = fmt.Sprintf("Can't connect to server on '%s' (111)", host)
+	default:
+		return err
+	}
+	return &failure{text: text, cause: err}
 }
 
 // withoutName is a client's end of TLS that verifies the chain of a server, and not its name,

@@ -35,6 +35,7 @@ type fake struct {
 	down, hung, denying bool
 	// hangs are statements that end by their time limit.
 	hangs    map[string]bool
+	lasts    map[string]time.Duration // by the beginning of a statement
 	refuses  map[string]*Refusal
 	readOnly bool
 	current  string
@@ -216,12 +217,12 @@ func (s *fakeSession) Query(ctx context.Context, sql string) ([]Row, error) {
 		return nil, errors.New("Server has gone away")
 	}
 	s.used = s.w.now
-	return s.answer(sql)
+	return s.answer(ctx, sql)
 }
 
 var limited = regexp.MustCompile(`^SET STATEMENT max_statement_time=([0-9.]+) FOR (.*);$`)
 
-func (s *fakeSession) answer(sql string) ([]Row, error) {
+func (s *fakeSession) answer(ctx context.Context, sql string) ([]Row, error) {
 	f := s.of
 	if f.denying && (sql == askPermission || sql == askSlaves) {
 		return nil, &Refusal{1227, "Access denied; you need (at least one of) the SUPER, SLAVE MONITOR privilege(s) for this operation"}
@@ -231,6 +232,9 @@ func (s *fakeSession) answer(sql string) ([]Row, error) {
 			seconds, _ := strconv.ParseFloat(in[1], 64)
 			s.w.now = s.w.now.Add(time.Duration(seconds * float64(time.Second)))
 			return nil, &Refusal{timedOut, "Query execution was interrupted (max_statement_time exceeded)"}
+		}
+		if err := s.last(ctx, in[2]); err != nil {
+			return nil, err
 		}
 		return nil, s.operation(in[2])
 	}
@@ -281,6 +285,24 @@ func (s *fakeSession) answer(sql string) ([]Row, error) {
 		return nil, nil
 	}
 	return nil, s.operation(sql)
+}
+
+// last lets the time of a statement pass. Whoever does not wait so long has lost the connection,
+// and the server goes on.
+func (s *fakeSession) last(ctx context.Context, sql string) error {
+	for begin, takes := range s.of.lasts {
+		end, bounded := ctx.Deadline()
+		if !strings.HasPrefix(sql, begin) {
+			continue
+		}
+		if left := time.Until(end); bounded && left < takes {
+			s.w.owed += left.Round(time.Second)
+			s.dead = true
+			return errors.Join(errors.New("Lost connection to server during query"), s.operation(sql))
+		}
+		s.w.owed += takes
+	}
+	return nil
 }
 
 // operation carries a statement out that changes the server.

@@ -2,8 +2,13 @@ package cluster
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"io"
+	"log"
 	"net"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strconv"
@@ -55,18 +60,23 @@ func startReal(t *testing.T) *real {
 	return r
 }
 
-func (r *real) monitor() *Monitor {
-	proxy, err := r.CA.Client("maxscale")
+func (r *real) monitor() *Monitor { return r.monitorWith(r.CA, r.CA, "pw-mon") }
+
+// monitorWith is a monitor that trusts a CA, and shows a certificate of another.
+func (r *real) monitorWith(trusted, own *mariadbtest.Authority, word string) *Monitor {
+	proxy, err := own.Client("maxscale")
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	var servers []backend.Server
 	for _, m := range r.Members {
 		config := r.Trust(&proxy)
+		config.RootCAs = x509.NewCertPool()
+		config.RootCAs.AddCert(trusted.Certificate)
 		config.ServerName = "nobody.is.called.so" // which the monitor does not look at
 		servers = append(servers, backend.Server{Name: m.Name, Address: m.Address, TLS: config})
 	}
-	password := wire.HashPassword("pw-mon")
+	password := wire.HashPassword(word)
 	files := map[string]string{"promote.sql": "SET GLOBAL rpl_semi_sync_master_enabled=1;\n", "demote.sql": "SET GLOBAL rpl_semi_sync_master_enabled=0;\n"}
 	m := New(r.settings, Env{Dial: Connect(servers, backend.Identity{User: "mon", Password: &password, Charset: 45, Capabilities: wire.Plain &^ wire.NoSchema, MaxPacket: 1 << 24}), Now: time.Now,
 		Wait: func(ctx context.Context, d time.Duration) {
@@ -201,11 +211,64 @@ func TestRealServers(t *testing.T) {
 	if got := r.ask(0, "SELECT COUNT(*) FROM lab.t"); got != "2" {
 		t.Errorf("the old primary has %s rows, want 2", got)
 	}
+	t.Run("strangers", r.strangers())
 	t.Run("switchover", r.switchover(a, b))
 	t.Run("supers", r.supers())
 	t.Run("rights", r.missingRights(a))
 	t.Run("quick restart", r.quickRestart(a))
 	t.Run("diverged", r.diverged(a))
+}
+
+// strangers are monitors of whom or to whom the servers are no friends.
+func (r *real) strangers() func(t *testing.T) {
+	return func(t *testing.T) {
+		other, err := mariadbtest.NewAuthority("another")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, c := range map[string]struct {
+			m     *Monitor
+			text  string
+			state string
+		}{
+			"trusts another CA":    {r.monitorWith(other, r.CA, "pw-mon"), "' : 'self-signed certificate in certificate chain'", "Down"},
+			"is of another CA":     {r.monitorWith(r.CA, other, "pw-mon"), "", "Down"},
+			"has a wrong password": {r.monitorWith(r.CA, r.CA, "x"), "Access denied for user 'mon'@", "Auth Error, Down"},
+		} {
+			c.m.Tick(t.Context())
+			if got := states(c.m)[0]; got != c.state {
+				t.Errorf("a monitor that %s has %q, want %q", name, got, c.state)
+			}
+			r.wantLog(strings.TrimPrefix(c.text, "'"))
+		}
+	}
+}
+
+// The alert is not always read: who is refused may find the connection reset while it writes.
+func TestRefusalsAreSaid(t *testing.T) {
+	certificate := httptest.NewUnstartedServer(nil)
+	certificate.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: x509.NewCertPool(), MaxVersion: tls.VersionTLS12}
+	certificate.Config.ErrorLog = log.New(io.Discard, "", 0)
+	certificate.StartTLS()
+	defer certificate.Close()
+	other, err := mariadbtest.NewAuthority("another")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := other.Client("maxscale")
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(certificate.Certificate())
+	show := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &own, nil }
+	_, err = tls.Dial("tcp", certificate.Listener.Addr().String(), &tls.Config{RootCAs: roots, ServerName: "example.com", GetClientCertificate: show})
+	if got := said(backend.Server{}, err).Error(); got != "tlsv1 alert unknown ca" {
+		t.Errorf("%v is said as %q", err, got)
+	}
+	if got := said(backend.Server{Address: "10.0.0.1:3306"}, fmt.Errorf("dial: %w", syscall.ECONNREFUSED)).Error(); got != "Can't connect to server on '10.0.0.1' (111)" {
+		t.Errorf("a refused connection is said as %q", got)
+	}
 }
 
 func (r *real) switchover(a, b *Monitor) func(t *testing.T) {

@@ -41,10 +41,10 @@ func (r *Refusal) Error() string { return r.Message }
 const (
 	// accessDenied, needsPrivilege and timedOut are codes of MariaDB.
 	accessDenied, needsPrivilege, timedOut = 1045, 1227, 1969
-	// patience is by how much more than connect_timeout a connection may take to a server that
-	// is there and says nothing: once for the network, once for the greeting. With it the
-	// rounds of a monitor whose primary hangs last as long as was measured.
-	patience = 2
+	// again is how often a connection is tried that is lost in a tick, each time for
+	// connect_timeout. With it the round in which a primary begins to hang, and those after it,
+	// last as long as was measured.
+	again = 2
 	// grace is for how long the answer of a statement may come after the limit that the server
 	// itself was given for it.
 	grace = 500 * time.Millisecond
@@ -76,7 +76,7 @@ func (l *link) open(ctx context.Context) error {
 	if l.session != nil {
 		return nil
 	}
-	within, cancel := context.WithTimeout(ctx, patience*l.settings.ConnectTimeout)
+	within, cancel := context.WithTimeout(ctx, l.settings.ConnectTimeout)
 	defer cancel()
 	session, err := l.dial(within, l.server.Name)
 	if err != nil {

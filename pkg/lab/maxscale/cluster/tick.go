@@ -34,11 +34,11 @@ func (m *Monitor) poll(ctx context.Context) []Status {
 	return rows
 }
 
-// ask asks one server. A connection that fails is made again at once, one time.
+// ask asks one server. A connection that fails is made again at once.
 func (m *Monitor) ask(ctx context.Context, l *link) Status {
 	fresh := l.session == nil
 	s, err := m.examine(ctx, l)
-	if err != nil && !fresh && l.session == nil {
+	for n := again; n > 0 && err != nil && !fresh && l.session == nil; n-- {
 		s, err = m.examine(ctx, l)
 	}
 	s.Name, s.Host, s.Port = l.server.Name, l.server.Host, l.server.Port
