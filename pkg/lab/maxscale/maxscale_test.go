@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -42,9 +45,10 @@ type program struct {
 	set     *mariadbtest.Set
 	folder  string
 	address string
-	stop    context.CancelFunc
-	ended   chan int
-	log     *output
+	// administration is what paths of the interface begin with.
+	administration string
+	ended          chan int
+	log            *output
 }
 
 type output struct {
@@ -65,6 +69,53 @@ func (o *output) text() string {
 	return o.String()
 }
 
+func hold(t *testing.T) *loopback.Port {
+	t.Helper()
+	port, err := loopback.Hold()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { port.Release() })
+	return port
+}
+
+// rest asks the interface for administration, and returns status and body.
+func (p *program) rest(t *testing.T, method, path, body string) (int, string) {
+	t.Helper()
+	roots := x509.NewCertPool()
+	roots.AddCert(p.set.CA.Certificate)
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}}
+	request, err := http.NewRequestWithContext(t.Context(), method, p.administration+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.SetBasicAuth("admin", "mariadb")
+	answer, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode, string(text)
+}
+
+// shows looks for texts in what the interface shows.
+func (p *program) shows(t *testing.T, path string, texts ...string) {
+	t.Helper()
+	status, body := p.rest(t, "GET", path, "")
+	for _, text := range texts {
+		if status != 200 || !strings.Contains(body, text) {
+			t.Errorf("%s: %d, and not %q:\n%s", path, status, text, body)
+		}
+	}
+	if strings.Contains(body, "pw-") {
+		t.Errorf("%s shows a password", path)
+	}
+}
+
 func file(t *testing.T, name string, content []byte) {
 	t.Helper()
 	if err := os.WriteFile(name, content, 0o600); err != nil {
@@ -76,12 +127,8 @@ func file(t *testing.T, name string, content []byte) {
 func begin(t *testing.T, set *mariadbtest.Set) *program {
 	t.Helper()
 	p := &program{set: set, folder: t.TempDir(), log: new(output), ended: make(chan int, 1)}
-	port, err := loopback.Hold()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { port.Release() })
-	p.address = port.Address()
+	port, administration := hold(t), hold(t)
+	p.address, p.administration = port.Address(), "https://localhost:"+strconv.Itoa(administration.Number)+"/v1/"
 	both, err := set.CA.Server("maxscale", "localhost")
 	show, wrong := set.CA.Client("maxscale")
 	if err := errors.Join(err, wrong); err != nil {
@@ -96,7 +143,7 @@ func begin(t *testing.T, set *mariadbtest.Set) *program {
 		file(t, filepath.Join(p.folder, name+".key"), key)
 	}
 	file(t, filepath.Join(p.folder, "ca.crt"), set.CA.PEM())
-	file(t, filepath.Join(p.folder, "maxscale.cnf"), []byte(cnf(set, p.folder, port.Number)))
+	file(t, filepath.Join(p.folder, "maxscale.cnf"), []byte(cnf(set, p.folder, port.Number, administration.Number)))
 	arguments := []string{"--nodaemon", "--log=stdout", "--config=" + p.folder + "/maxscale.cnf"}
 	for _, name := range []string{"data", "cache", "persist", "pid", "log"} {
 		if err := os.Mkdir(filepath.Join(p.folder, name), 0o700); err != nil {
@@ -105,7 +152,6 @@ func begin(t *testing.T, set *mariadbtest.Set) *program {
 		arguments = append(arguments, "--"+name+"dir="+filepath.Join(p.folder, name))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	p.stop = cancel
 	go func() {
 		p.ended <- maxscale.Main(ctx, arguments, settings.Host{Environment: func(string) (string, bool) { return "", false }, Now: time.Now, Out: p.log})
 	}()
@@ -119,11 +165,11 @@ func begin(t *testing.T, set *mariadbtest.Set) *program {
 }
 
 // cnf is the configuration of a MaxScale before a set of servers.
-func cnf(set *mariadbtest.Set, folder string, port int) string {
+func cnf(set *mariadbtest.Set, folder string, port, administration int) string {
 	tls := func(pair string) string {
 		return strings.NewReplacer("DIR", folder, "PAIR", pair).Replace("ssl=true\nssl_ca=DIR/ca.crt\nssl_cert=DIR/PAIR.crt\nssl_key=DIR/PAIR.key\nssl_version=TLSv12,TLSv13\nssl_verify_peer_certificate=true\n")
 	}
-	text, names := "[maxscale]\nthreads=1\nskip_name_resolve=true\nadmin_enabled=false\nload_persisted_configs=false\npersist_runtime_changes=false\n\n", []string{}
+	text, names := "[maxscale]\nthreads=1\nskip_name_resolve=true\nadmin_port="+strconv.Itoa(administration)+"\nadmin_ssl_cert="+folder+"/front.crt\nadmin_ssl_key="+folder+"/front.key\nload_persisted_configs=false\npersist_runtime_changes=false\n\n", []string{}
 	for _, m := range set.Members {
 		_, number, _ := net.SplitHostPort(m.Address)
 		text += "[" + m.Name + "]\ntype=server\naddress=localhost\nport=" + number + "\n" + tls("back") + "ssl_verify_peer_host=true\n" +
@@ -228,6 +274,30 @@ func TestFailover(t *testing.T) {
 	}
 	p.eventually(t, "the locks", func() error { return p.logs("acquired the exclusive lock on a majority of its servers") })
 
+	session, err := p.try(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	if _, err := session.Query(t.Context(), "SELECT 1"); err != nil {
+		t.Fatal(err)
+	}
+	p.shows(t, "servers/db1", `"state": "Master, Running"`, `"lock_held": true`, `"connections": 1`)
+	p.shows(t, "monitors/Mon", `"primary": true`, `"monitor_interval": "200ms"`, `"password": "*****"`, `"state": "Monitoring servers"`)
+	p.shows(t, "services/RW", `"user": "app"`, `"router": "readwritesplit"`, `"id": "RW-L"`, `"causal_reads": "global"`)
+	p.shows(t, "listeners", `"ssl_version": "TLSv12,TLSv13,TLSv1.2,TLSv1.3"`)
+	p.shows(t, "sessions", `"user": "app"`, `"remote": "127.0.0.1"`)
+	p.shows(t, "maxscale", `"version": "24.02.4"`, `"skip_name_resolve": true`)
+	if status, body := p.rest(t, "POST", "services/RW/reload", ""); status != 204 {
+		t.Errorf("accounts are read: %d %s", status, body)
+	}
+	if status, body := p.rest(t, "POST", "maxscale/tls/reload", ""); status != 204 {
+		t.Errorf("certificates are read: %d %s", status, body)
+	}
+	if status, body := p.rest(t, "PATCH", "monitors/Mon", `{"data": {"attributes": {"parameters": {"failcount": "two"}}}}`); status != 400 {
+		t.Errorf("a wrong parameter: %d %s", status, body)
+	}
+
 	if err := set.Members[0].Down(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -247,6 +317,20 @@ func TestFailover(t *testing.T) {
 		return err
 	})
 	p.eventually(t, "reads by the old primary", func() error { return p.reads(t, "1") })
+	if status, body := p.rest(t, "POST", "maxscale/modules/mariadbmon/switchover?Mon&db1", ""); status != 204 {
+		t.Errorf("a switchover: %d %s", status, body)
+	}
+	p.eventually(t, "a write after a switchover", write)
+	p.shows(t, "servers/db1", `"state": "Master, Running"`)
+	if status, body := p.rest(t, "PATCH", "monitors/Mon", `{"data": {"attributes": {"parameters": {"failcount": 3}}}}`); status != 204 {
+		t.Errorf("a parameter is changed: %d %s", status, body)
+	}
+	p.shows(t, "monitors/Mon", `"failcount": 3`)
+	p.eventually(t, "a write with a fresh monitor", write)
+	if status, _ := p.rest(t, "PUT", "monitors/Mon/stop", ""); status != 204 {
+		t.Errorf("the monitor is stopped: %d", status)
+	}
+	p.shows(t, "monitors/Mon", `"state": "Stopped"`)
 	if text := p.log.text(); strings.Contains(text, "pw-") || strings.Contains(text, mariadbtest.Password) {
 		t.Errorf("the log has a password:\n%s", text)
 	}

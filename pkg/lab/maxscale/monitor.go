@@ -2,9 +2,14 @@ package maxscale
 
 import (
 	"context"
-	"errors"
+	"crypto/rand"
+	"fmt"
+	"math/big"
+	"os"
+	"path/filepath"
 	"slices"
-	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/confidb/confidb/pkg/lab/maxscale/backend"
@@ -13,55 +18,103 @@ import (
 	"github.com/confidb/confidb/pkg/lab/maxscale/wire"
 )
 
-// watcher is a connection of a monitor.
-type watcher struct{ *backend.Conn }
+// monitor is one of the configuration, which is made anew when it is changed.
+type monitor struct {
+	name string
+	now  atomic.Pointer[cluster.Monitor]
 
-// Query runs a statement.
-func (w watcher) Query(ctx context.Context, sql string) ([]cluster.Row, error) {
-	result, err := w.Conn.Query(ctx, sql)
-	var refused *wire.Error
-	if errors.As(err, &refused) {
-		return nil, &cluster.Refusal{Code: refused.Code, Message: refused.Message}
-	}
-	if err != nil {
-		return nil, err
-	}
-	rows := make([]cluster.Row, len(result.Rows))
-	for i, cells := range result.Rows {
-		rows[i] = cluster.Row{}
-		for k, cell := range cells {
-			if !cell.Null {
-				rows[i][result.Columns[k]] = cell.Text
-			}
-		}
-	}
-	return rows, nil
+	guard  sync.Mutex
+	cancel context.CancelFunc // nil while it is stopped
+	runs   sync.WaitGroup
 }
 
-// ID is the server's number of the connection.
-func (w watcher) ID() uint64 { return uint64(w.Greeting.ConnectionID) }
+// newMonitor makes a monitor, which knows of the one before only what is in the journal.
+func (m *instance) newMonitor(s settings.Section) *cluster.Monitor {
+	var servers []backend.Server
+	for _, name := range s.List("servers") {
+		servers = append(servers, m.servers[name])
+	}
+	env := cluster.Env{Dial: cluster.Connect(servers, account(s)), Log: func(level cluster.Level, text string) { m.launch.Log.Say(string(level), text) }, Now: m.host.Now, Wait: wait, Random: random,
+		ReadFile: read, Sessions: m.sessionsAt, Lost: m.lost}
+	text, err := os.ReadFile(m.journal(s.Name))
+	if err != nil {
+		text = nil // there is none yet
+	}
+	return cluster.New(m.monitorSettings(s), env, cluster.ReadJournal(text))
+}
 
-// Version is the server's, without what is put before it for old replicas.
-func (w watcher) Version() string { return strings.TrimPrefix(w.Greeting.Version, "5.5.5-") }
+// start runs the monitor until it is stopped, or ctx ends.
+func (mon *monitor) start(ctx context.Context) {
+	mon.guard.Lock()
+	defer mon.guard.Unlock()
+	if mon.cancel != nil || ctx.Err() != nil {
+		return
+	}
+	inner, cancel := context.WithCancel(ctx)
+	mon.cancel = cancel
+	runs := mon.now.Load()
+	mon.runs.Go(func() { runs.Run(inner) })
+}
 
-// dialer connects a monitor to servers. The time is that of the context: what a server that
-// hangs costs is the monitor's to say.
-func (m *instance) dialer(monitor settings.Section) cluster.Dial {
-	who := account(monitor)
-	return func(ctx context.Context, name string) (cluster.Session, error) {
-		server := m.watched[name]
-		if until, ok := ctx.Deadline(); ok {
-			server.Timeout = time.Until(until)
+// stop ends the monitor, and waits until it has ended.
+func (mon *monitor) stop() {
+	mon.guard.Lock()
+	defer mon.guard.Unlock()
+	if mon.cancel != nil {
+		mon.cancel()
+		mon.cancel = nil
+	}
+	mon.runs.Wait()
+}
+
+// running reports whether the monitor has not been stopped.
+func (mon *monitor) running() bool {
+	mon.guard.Lock()
+	defer mon.guard.Unlock()
+	return mon.cancel != nil
+}
+
+// replace puts another monitor in the place of this one.
+func (mon *monitor) replace(ctx context.Context, by *cluster.Monitor) {
+	on := mon.running()
+	mon.stop()
+	if mon.now.Store(by); on {
+		mon.start(ctx)
+	}
+}
+
+func (m *instance) journal(monitor string) string {
+	return filepath.Join(m.launch.Data, monitor+"_journal.json")
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+func random(n int) int {
+	chosen, err := rand.Int(rand.Reader, big.NewInt(int64(max(n, 1))))
+	if err != nil {
+		return 0
+	}
+	return int(chosen.Int64())
+}
+
+// keepJournal writes down whom a monitor has as primary, when that changes.
+func (m *instance) keepJournal(ctx context.Context, mon *monitor) {
+	var written string
+	for ; ctx.Err() == nil; wait(ctx, time.Second) {
+		text, err := mon.now.Load().Remembered().Journal()
+		if err != nil || string(text) == written {
+			continue
 		}
-		conn, err := backend.Dial(ctx, server, who)
-		var refused *wire.Error
-		if errors.As(err, &refused) {
-			return nil, &cluster.Refusal{Code: refused.Code, Message: refused.Message}
+		if err := os.WriteFile(m.journal(mon.name), text, 0o644); err != nil {
+			m.launch.Log.Say("error", fmt.Sprintf("Failed to write '%s': %v", m.journal(mon.name), err))
+			continue
 		}
-		if err != nil {
-			return nil, err
-		}
-		return watcher{conn}, nil
+		written = string(text)
 	}
 }
 
@@ -74,6 +127,24 @@ func account(s settings.Section) backend.Identity {
 		who.Password = &h
 	}
 	return who
+}
+
+// monitor is the monitor of this name, or nil.
+func (m *instance) monitor(name string) *monitor {
+	for _, mon := range m.monitors {
+		if mon.name == name {
+			return mon
+		}
+	}
+	return nil
+}
+
+// viewOf is what a monitor says, nil if there is none of this name.
+func (m *instance) viewOf(name string) *cluster.View {
+	if mon := m.monitor(name); mon != nil {
+		return mon.now.Load().View()
+	}
+	return nil
 }
 
 // monitorSettings are those of a section, in the words of package cluster.
@@ -92,7 +163,7 @@ func (m *instance) monitorSettings(s settings.Section) cluster.Settings {
 		made.ReplicationUser, made.ReplicationPassword = s.Text("user"), s.Text("password")
 	}
 	for _, name := range s.List("servers") {
-		if server, ok := m.config.Find(name); ok {
+		if server, ok := m.settings().Find(name); ok {
 			made.Servers = append(made.Servers, cluster.Server{Name: name, Host: server.Text("address"), Port: server.Int("port"), ReplicationCustomOptions: server.Text("replication_custom_options")})
 		}
 	}
@@ -147,9 +218,9 @@ func (v view) reachable() []backend.Server {
 	for _, name := range v.servers {
 		switch bits := v.instance.bits(name); {
 		case bits&cluster.Master != 0:
-			first = append(first, v.instance.routed[name])
+			first = append(first, v.instance.servers[name])
 		case bits&cluster.Running != 0:
-			others = append(others, v.instance.routed[name])
+			others = append(others, v.instance.servers[name])
 		}
 	}
 	return slices.Concat(first, others)

@@ -67,9 +67,9 @@ func common(s settings.Section) (*tls.Config, *x509.CertPool, error) {
 	return made, pool, nil
 }
 
-// toServer is how a server is reached. The monitor never looks at its name; others do if
-// that is configured.
-func toServer(s settings.Section, monitor bool) (*tls.Config, error) {
+// toServer is how a server is reached by sessions, nil for in clear. The monitor never looks
+// at its name, sessions do if that is configured.
+func toServer(s settings.Section) (*tls.Config, error) {
 	if !s.Bool("ssl") {
 		return nil, nil
 	}
@@ -80,7 +80,7 @@ func toServer(s settings.Section, monitor bool) (*tls.Config, error) {
 	switch {
 	case !s.Bool("ssl_verify_peer_certificate"):
 		made.InsecureSkipVerify = true // as configured
-	case s.Bool("ssl_verify_peer_host") && !monitor:
+	case s.Bool("ssl_verify_peer_host"):
 		made.RootCAs, made.ServerName = pool, s.Text("address")
 	default:
 		made.InsecureSkipVerify = true // of the name only

@@ -37,6 +37,7 @@ type Options struct {
 type Store struct {
 	options Options
 	table   atomic.Pointer[Table]
+	updated atomic.Pointer[time.Time]
 	loading sync.Mutex
 	tried   time.Time // guarded by loading
 }
@@ -50,6 +51,14 @@ func NewStore(o Options) *Store {
 
 // Table is what was read last. It has no accounts and no version before.
 func (s *Store) Table() *Table { return s.table.Load() }
+
+// Updated is when the accounts were read last, zero if they never were.
+func (s *Store) Updated() time.Time {
+	if at := s.updated.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
+}
 
 // Load reads the accounts. If no server gives them all, the old ones stay, and the log says
 // why; it reports whether they were read.
@@ -80,7 +89,9 @@ func (s *Store) load(ctx context.Context) bool {
 	if union == nil {
 		return false
 	}
+	at := s.tried
 	s.table.Store(union)
+	s.updated.Store(&at)
 	return true
 }
 

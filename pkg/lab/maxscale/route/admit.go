@@ -74,7 +74,7 @@ func (s *Service) greet(c *client, secure bool) (err error) {
 	if c.challenge, err = wire.NewChallenge(s.options.Random); err != nil {
 		return err
 	}
-	offered := s.options.Capabilities
+	offered := s.offered()
 	if !secure {
 		offered &^= wire.TLS
 	}

@@ -54,9 +54,8 @@ func (s *session) changeUser(ctx context.Context, c command) error {
 		return s.denied(c, login)
 	}
 	s.client.identity = identity(login, hash)
-	if s.options.Filter != nil {
-		s.filter = s.options.Filter(login.User, s.client.from.String())
-	}
+	s.filters = nil // as another user has another filter
+	s.refilter()
 	s.renewed()
 	for _, t := range s.targets {
 		if err := t.conn.ChangeUser(ctx, s.backendIdentity()); err != nil {

@@ -198,7 +198,7 @@ func (s *session) pass(t *target, c command, own uint32) (failed bool, err error
 	defer t.running.Add(-1)
 	a := &passing{session: s, target: t, own: own, walker: wire.NewWalker(c.kind(), t.conn.Agreed)}
 	if s.filter != nil {
-		a.rewriter = s.filter.Answer(c.kind() != wire.Query)
+		a.rewriter = s.rewriter(c.kind())
 	}
 	for !a.walker.Done {
 		if t.conn.Waiting() == 0 {
@@ -221,6 +221,19 @@ func (s *session) pass(t *target, c command, own uint32) (failed bool, err error
 		return false, errQuit
 	}
 	return a.failed, nil
+}
+
+// rewriter is what the filter looks into an answer with.
+func (s *session) rewriter(to wire.Command) Rewriter {
+	switch to {
+	case wire.Query:
+		return s.filter.Answer(false)
+	case wire.Execute, wire.BulkExecute:
+		return s.filter.Answer(true)
+	case wire.Fetch:
+		s.unmeasured("?23: rows of a cursor, which no filter sees here")
+	}
+	return nil
 }
 
 // see takes down what the status of an answer says of transactions.

@@ -130,7 +130,7 @@ func start(t *testing.T, set *mariadbtest.Set, change ...func(*route.Options)) *
 	if !p.store.Load(t.Context()) {
 		t.Fatal(p.lines)
 	}
-	o := route.Options{Service: "RW", Servers: servers, View: p.view, Accounts: p.store, Blocker: p.blocker, Capabilities: wire.Plain, Words: sql.NewWords(), Random: rand.Reader, Now: time.Now, Log: p.log}
+	o := route.Options{Service: "RW", Servers: servers, View: p.view, Accounts: p.store, Blocker: p.blocker, Words: sql.NewWords(), Random: rand.Reader, Now: time.Now, Log: p.log}
 	for _, c := range change {
 		c(&o)
 	}

@@ -546,12 +546,12 @@ func (m *masked) Row(row []byte, whole bool) error {
 // TestFilter: a filter sees statements before any server, and rows before the client.
 func TestFilter(t *testing.T) {
 	p := start(t, shared, func(o *route.Options) {
-		o.Capabilities, o.Filter = wire.Rewriting, func(user, host string) route.Filter {
+		o.Filter = &route.Filters{New: func(user, host string) route.Filter {
 			if user != "app" || host != "127.0.0.1" {
 				return nil
 			}
 			return mask{}
-		}
+		}}
 	})
 	app := as("app")
 	app.Capabilities = wire.Rewriting &^ wire.NoSchema
@@ -585,6 +585,16 @@ func TestFilter(t *testing.T) {
 	clear := p.dial(t, app)
 	if got := ask(t, clear, "SELECT name FROM lab.person ORDER BY id"); got != "Alice" {
 		t.Errorf("for somebody else the name is %q", got)
+	}
+	if clear.ChangeUser(t.Context(), as("app")) != nil || ask(t, clear, "SELECT name FROM lab.person ORDER BY id") != "XXXXX" {
+		t.Error("a session that becomes another user's has no filter")
+	}
+	p.SetFilter(nil)
+	if got := ask(t, clear, "SELECT name FROM lab.person ORDER BY id"); got != "Alice" {
+		t.Errorf("with the filter gone the name is %q", got)
+	}
+	if conn := p.dial(t, as("app")); conn.Greeting.Capabilities != wire.Plain {
+		t.Errorf("with the filter gone the greeting offers %#x", uint64(conn.Greeting.Capabilities))
 	}
 }
 

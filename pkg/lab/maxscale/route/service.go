@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,6 +52,12 @@ type Rewriter interface {
 	Row(row []byte, whole bool) error
 }
 
+// Filters makes the filter of each session.
+type Filters struct {
+	// New may return nil: then nobody looks into that session.
+	New func(user, host string) Filter
+}
+
 // CausalReads is how a session that reads from a replica waits for what was written.
 type CausalReads int
 
@@ -75,12 +82,10 @@ type Options struct {
 	// Accounts and Blocker judge logins.
 	Accounts Accounts
 	Blocker  *accounts.Blocker
-	// Capabilities are offered to clients: wire.Plain or wire.Rewriting.
-	Capabilities wire.Capabilities
 	// Words are the words of SQL.
 	Words *sql.Words
-	// Filter makes the filter of a session. Nil means that there is none.
-	Filter func(user, host string) Filter
+	// Filter makes the filters of sessions at the beginning. Nil means that there is none.
+	Filter *Filters
 	// MaxConnections is how many clients may be connected. Zero means any number.
 	MaxConnections int
 	// History is how many commands of a session are kept for new connections. Zero means 50.
@@ -110,9 +115,11 @@ type Service struct {
 	sessions atomic.Int64
 	running  map[string]*atomic.Int64 // statements at each server
 	written  position                 // by anybody, for global causal reads
+	filters  atomic.Pointer[Filters]
 
 	guard   sync.Mutex
 	targets map[string]map[*target]bool // connections to each server
+	clients map[*client]Client
 }
 
 // NewService makes a service without listeners.
@@ -123,12 +130,48 @@ func NewService(o Options) *Service {
 	if o.CausalTimeout == 0 {
 		o.CausalTimeout = 10 * time.Second
 	}
-	s := &Service{options: o, servers: map[string]backend.Server{}, running: map[string]*atomic.Int64{}, targets: map[string]map[*target]bool{}}
+	s := &Service{options: o, servers: map[string]backend.Server{}, running: map[string]*atomic.Int64{}, targets: map[string]map[*target]bool{}, clients: map[*client]Client{}}
+	s.filters.Store(o.Filter)
 	for _, server := range o.Servers {
 		s.servers[server.Name], s.running[server.Name], s.targets[server.Name] = server, new(atomic.Int64), map[*target]bool{}
 	}
 	return s
 }
+
+// SetFilter puts other filters in the place of those that there are, of open sessions too:
+// their next statement is met by them. Nil means none.
+func (s *Service) SetFilter(f *Filters) { s.filters.Store(f) }
+
+// offered are the capabilities that are offered to clients.
+func (s *Service) offered() wire.Capabilities {
+	if s.filters.Load() != nil {
+		return wire.Rewriting
+	}
+	return wire.Plain
+}
+
+// Client is one that is logged in.
+type Client struct {
+	// Number is that of the greeting.
+	Number     uint32
+	User, Host string
+	Since      time.Time
+}
+
+// Clients are those that are logged in, in the order of their numbers.
+func (s *Service) Clients() []Client {
+	s.guard.Lock()
+	defer s.guard.Unlock()
+	all := make([]Client, 0, len(s.clients))
+	for _, c := range s.clients {
+		all = append(all, c)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Number < all[j].Number })
+	return all
+}
+
+// Total is how many clients have connected so far.
+func (s *Service) Total() int { return int(s.greeted.Load()) }
 
 // Sessions is how many clients are connected.
 func (s *Service) Sessions() int { return int(s.sessions.Load()) }
@@ -203,7 +246,21 @@ func (s *Service) client(ctx context.Context, conn net.Conn, secure func() *tls.
 		s.options.Log("warning", fmt.Sprintf("Client of '%s' at %s is not let in: %v", s.options.Service, conn.RemoteAddr(), err))
 		return
 	}
+	s.enter(c)
+	defer s.leave(c)
 	newSession(s, c).serve(ctx, cancel)
+}
+
+func (s *Service) enter(c *client) {
+	s.guard.Lock()
+	defer s.guard.Unlock()
+	s.clients[c] = Client{c.number, c.identity.User, c.from.String(), s.options.Now()}
+}
+
+func (s *Service) leave(c *client) {
+	s.guard.Lock()
+	defer s.guard.Unlock()
+	delete(s.clients, c)
 }
 
 // refuse sends an error in the place of a greeting.

@@ -25,6 +25,7 @@ type session struct {
 	*Service
 	client  *client
 	filter  Filter
+	filters *Filters // that have made it
 	targets map[string]*target
 
 	history   []remembered
@@ -49,9 +50,6 @@ type session struct {
 
 func newSession(s *Service, c *client) *session {
 	made := &session{Service: s, client: c, unsure: map[string]bool{}, turn: int(c.number)}
-	if s.options.Filter != nil {
-		made.filter = s.options.Filter(c.identity.User, c.from.String())
-	}
 	made.renew()
 	made.targets = map[string]*target{}
 	return made
@@ -186,6 +184,7 @@ func (s *session) unmeasured(what string) {
 // do carries out a command.
 func (s *session) do(ctx context.Context, c command) error {
 	s.answered = false
+	s.refilter()
 	switch c.kind() {
 	case wire.Quit:
 		return errQuit
@@ -208,6 +207,17 @@ func (s *session) do(ctx context.Context, c command) error {
 	}
 	s.unmeasured(fmt.Sprintf("?6: command %#x", c.bytes[0]))
 	return s.refuse(c, wire.NewError(1047, "08S01", "Unknown command"))
+}
+
+// refilter makes the filter of the session anew if the service has got others.
+func (s *session) refilter() {
+	now := s.Service.filters.Load()
+	if now == s.filters {
+		return
+	}
+	if s.filters, s.filter = now, nil; now != nil {
+		s.filter = now.New(s.client.identity.User, s.client.from.String())
+	}
 }
 
 // refuse answers a command with an error.
