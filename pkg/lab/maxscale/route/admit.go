@@ -64,7 +64,7 @@ func (s *Service) admit(ctx context.Context, conn net.Conn, secure func() *tls.C
 		return nil, err
 	}
 	conn.SetDeadline(time.Time{})
-	return c, c.Send(sequence, wire.OK{Status: wire.Autocommit}.Encode(c.agreed))
+	return c, c.Send(sequence, wire.OK{Status: wire.Autocommit}.Encode())
 }
 
 const accessDenied = 1045

@@ -69,7 +69,7 @@ func (s *session) changeUser(ctx context.Context, c command) error {
 			s.drop(t)
 		}
 	}
-	return s.client.Send(c.next, wire.OK{Status: wire.Autocommit}.Encode(s.client.agreed))
+	return s.client.Send(c.next, wire.OK{Status: wire.Autocommit}.Encode())
 }
 
 // denied refuses a change of the user, and closes the session: whether MaxScale goes on as

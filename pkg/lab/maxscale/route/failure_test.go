@@ -25,7 +25,7 @@ func TestFailures(t *testing.T) {
 		run  func(*testing.T, *mariadbtest.Set)
 	}{
 		{"the primary", losePrimary}, {"the primary, and statements that wait", loseWithPatience}, {"a replica", loseReplica},
-		{"the role", loseRole}, {"a connection", loseConnection}, {"everything", loseEverything},
+		{"the role", loseRole}, {"a connection", loseConnection}, {"agreement", loseAgreement}, {"everything", loseEverything},
 	} {
 		t.Run(step.name, func(t *testing.T) { step.run(t, set) })
 	}
@@ -231,6 +231,26 @@ func loseConnection(t *testing.T, set *mariadbtest.Set) {
 	})
 	if got := ask(t, conn, "SELECT CONCAT(@a, CONNECTION_ID() = "+before+")"); got != "70" {
 		t.Errorf("then %q", got)
+	}
+}
+
+// loseAgreement: a server that answers a command of the session otherwise than the primary
+// is not used any more.
+func loseAgreement(t *testing.T, set *mariadbtest.Set) {
+	p := start(t, set)
+	conn := p.dial(t, as("app"))
+	if got := servers(t, conn, 2); got != "23" && got != "32" {
+		t.Errorf("%s answer", got)
+	}
+	if err := set.Members[0].Exec("CREATE DATABASE IF NOT EXISTS onlyone"); err != nil {
+		t.Fatal(err)
+	}
+	if err := set.Members[0].Exec("GRANT ALL ON onlyone.* TO app"); err != nil {
+		t.Fatal(err)
+	}
+	ask(t, conn, "USE onlyone")
+	if got := servers(t, conn, 3); got != "111" {
+		t.Errorf("%s answer after a command that only the primary could carry out", got)
 	}
 }
 

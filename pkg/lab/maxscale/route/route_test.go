@@ -621,6 +621,9 @@ func TestCausalReads(t *testing.T) {
 			conn, other := p.dial(t, who), p.dial(t, as("app"))
 			ask(t, other, "SELECT 1")
 			ask(t, conn, "INSERT INTO lab.t(text) VALUES ('causal "+name+"')")
+			if result, err := conn.Query(t.Context(), "INSERT INTO lab.t(text) VALUES ('a'), ('b')"); err != nil || result.OK.Info != "Records: 2  Duplicates: 0  Warnings: 0" {
+				t.Errorf("%+v: %v", result, err) // with what is tracked taken out
+			}
 			count := "SELECT COUNT(*) FROM lab.t WHERE text = 'causal " + name + "'"
 			if got := ask(t, conn, count); got != c.own {
 				t.Errorf("the session reads %s rows, want %s", got, c.own)

@@ -71,18 +71,15 @@ type OK struct {
 // Variable is a system variable of a session.
 type Variable struct{ Name, Value string }
 
-// Encode returns the packet, for a client with these capabilities. Tracked is not sent.
-func (o OK) Encode(agreed Capabilities) []byte {
+// Encode returns the packet. Tracked is not sent.
+func (o OK) Encode() []byte {
 	p := appendLength(appendLength([]byte{okMarker}, o.Affected), o.InsertID)
 	p = binary.LittleEndian.AppendUint16(p, uint16(o.Status&^StateChanged))
 	p = binary.LittleEndian.AppendUint16(p, o.Warnings)
-	switch {
-	case agreed.Has(SessionTrack) && o.Info == "":
+	if o.Info == "" {
 		return p
-	case agreed.Has(SessionTrack):
-		return appendText(p, o.Info)
 	}
-	return append(p, o.Info...)
+	return appendText(p, o.Info)
 }
 
 // isEOF reports whether a packet is an EOF packet in the form without DeprecateEOF.
@@ -106,14 +103,10 @@ func ParseOK(packet []byte, agreed Capabilities) (*OK, error) {
 	if marker != okMarker && marker != eofMarker {
 		return nil, fmt.Errorf("packet of kind %#x: want OK", marker)
 	}
-	if !agreed.Has(SessionTrack) {
-		o.Info = string(r.rest)
-		return o, r.whole("OK", packet)
-	}
 	if len(r.rest) > 0 {
 		o.Info = string(r.text())
 	}
-	if o.Status.Has(StateChanged) {
+	if agreed.Has(SessionTrack) && o.Status.Has(StateChanged) {
 		o.Tracked = variables(r.text())
 	}
 	return o, r.whole("OK", packet)
@@ -142,8 +135,8 @@ func variables(tracked []byte) (all []Variable) {
 	return all
 }
 
-// Untrack returns an OK packet of a server that tracks, for a client that does not: with
-// the text as it stands in the end, and without what is tracked. Nothing else changes.
+// Untrack returns an OK packet of a server that tracks, for a client that does not: without
+// what is tracked. Nothing else changes.
 func Untrack(packet []byte) ([]byte, error) {
 	r := reader{rest: packet}
 	r.bytes(1)
@@ -151,15 +144,13 @@ func Untrack(packet []byte) ([]byte, error) {
 	r.length()
 	at := len(packet) - len(r.rest)
 	r.bytes(4)
-	end := len(packet) - len(r.rest)
-	var info []byte
 	if len(r.rest) > 0 {
-		info = r.text()
+		r.text()
 	}
 	if err := r.whole("OK", packet); err != nil {
 		return nil, err
 	}
-	made := append(append([]byte(nil), packet[:end]...), info...)
+	made := append([]byte(nil), packet[:len(packet)-len(r.rest)]...)
 	status := Status(binary.LittleEndian.Uint16(made[at:])) &^ StateChanged
 	binary.LittleEndian.PutUint16(made[at:], uint16(status))
 	return made, nil

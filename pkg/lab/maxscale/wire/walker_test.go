@@ -25,7 +25,7 @@ func (a *answer) add(kind wire.Kind, packet []byte) *answer {
 }
 
 func (a *answer) ok(status wire.Status) *answer {
-	return a.add(wire.KindOK, wire.OK{Status: status, Affected: 0xfb, Info: "Rows matched: 1"}.Encode(a.agreed))
+	return a.add(wire.KindOK, wire.OK{Status: status, Affected: 0xfb, Info: "Rows matched: 1"}.Encode())
 }
 
 func (a *answer) fail() *answer {
@@ -38,7 +38,7 @@ func (a *answer) eof(kind wire.Kind, status wire.Status) *answer {
 		if kind == wire.KindColumnsEnd {
 			return a
 		}
-		p := wire.OK{Status: status}.Encode(a.agreed)
+		p := wire.OK{Status: status}.Encode()
 		p[0] = 0xfe
 		return a.add(kind, p)
 	}
