@@ -11,7 +11,7 @@
 // trip more here), limits on the lag of replicas, KILL, LOAD DATA LOCAL INFILE, hints in
 // comments, compression, PROXY headers, connection pools, encrypted passwords, PAM, ed25519
 // and other methods of login, configuration that several instances share, revoked
-// certificates, the list of CAs that a listener sends, names of ciphers; the numbers of TLS
+// certificates, the list of CAs that a listener sends, words for many ciphers at once; the numbers of TLS
 // alerts for a certificate of a wrong purpose or before its time, which are Go's; lines of
 // the log beyond those that were measured; and the speed and memory of the real one.
 package maxscale

@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -45,6 +47,7 @@ type program struct {
 	set     *mariadbtest.Set
 	folder  string
 	address string
+	masked  string // of the listener of the service with the masking filter
 	// administration is what paths of the interface begin with.
 	administration string
 	ended          chan int
@@ -127,8 +130,8 @@ func file(t *testing.T, name string, content []byte) {
 func begin(t *testing.T, set *mariadbtest.Set) *program {
 	t.Helper()
 	p := &program{set: set, folder: t.TempDir(), log: new(output), ended: make(chan int, 1)}
-	port, administration := hold(t), hold(t)
-	p.address, p.administration = port.Address(), "https://localhost:"+strconv.Itoa(administration.Number)+"/v1/"
+	port, masked, administration := hold(t), hold(t), hold(t)
+	p.address, p.masked, p.administration = port.Address(), masked.Address(), "https://localhost:"+strconv.Itoa(administration.Number)+"/v1/"
 	both, err := set.CA.Server("maxscale", "localhost")
 	show, wrong := set.CA.Client("maxscale")
 	if err := errors.Join(err, wrong); err != nil {
@@ -143,7 +146,8 @@ func begin(t *testing.T, set *mariadbtest.Set) *program {
 		file(t, filepath.Join(p.folder, name+".key"), key)
 	}
 	file(t, filepath.Join(p.folder, "ca.crt"), set.CA.PEM())
-	file(t, filepath.Join(p.folder, "maxscale.cnf"), []byte(cnf(set, p.folder, port.Number, administration.Number)))
+	file(t, filepath.Join(p.folder, "masking.json"), []byte(`{"rules": [{"replace": {"column": "text"}, "with": {"fill": "*"}}]}`))
+	file(t, filepath.Join(p.folder, "maxscale.cnf"), []byte(cnf(set, p.folder, port.Number, masked.Number, administration.Number)))
 	arguments := []string{"--nodaemon", "--log=stdout", "--config=" + p.folder + "/maxscale.cnf"}
 	for _, name := range []string{"data", "cache", "persist", "pid", "log"} {
 		if err := os.Mkdir(filepath.Join(p.folder, name), 0o700); err != nil {
@@ -152,9 +156,7 @@ func begin(t *testing.T, set *mariadbtest.Set) *program {
 		arguments = append(arguments, "--"+name+"dir="+filepath.Join(p.folder, name))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	go func() {
-		p.ended <- maxscale.Main(ctx, arguments, settings.Host{Environment: func(string) (string, bool) { return "", false }, Now: time.Now, Out: p.log})
-	}()
+	go func() { p.ended <- p.run(t, ctx, arguments) }()
 	t.Cleanup(func() {
 		cancel()
 		if code := <-p.ended; code != 0 {
@@ -164,8 +166,29 @@ func begin(t *testing.T, set *mariadbtest.Set) *program {
 	return p
 }
 
+// run runs the stand-in, or the real MaxScale where CONFIDB_REAL_MAXSCALE says where that is.
+func (p *program) run(t *testing.T, ctx context.Context, arguments []string) int {
+	program := os.Getenv("CONFIDB_REAL_MAXSCALE")
+	if program == "" {
+		return maxscale.Main(ctx, arguments, settings.Host{Environment: func(string) (string, bool) { return "", false }, Now: time.Now, Out: p.log})
+	}
+	command := exec.CommandContext(ctx, program, arguments...)
+	command.Stdout, command.Stderr, command.Cancel = p.log, p.log, func() error { return command.Process.Signal(syscall.SIGTERM) }
+	if output, err := exec.Command("chown", "-R", "mysql", p.folder).CombinedOutput(); os.Geteuid() == 0 && err != nil {
+		t.Errorf("%v: %s", err, output)
+		return -1
+	}
+	if owner, err := user.Lookup("mysql"); os.Geteuid() == 0 && err == nil { // it does not run as root
+		uid, _ := strconv.Atoi(owner.Uid)
+		gid, _ := strconv.Atoi(owner.Gid)
+		command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+	}
+	command.Run() // whose exit code is asked for below
+	return command.ProcessState.ExitCode()
+}
+
 // cnf is the configuration of a MaxScale before a set of servers.
-func cnf(set *mariadbtest.Set, folder string, port, administration int) string {
+func cnf(set *mariadbtest.Set, folder string, port, masked, administration int) string {
 	tls := func(pair string) string {
 		return strings.NewReplacer("DIR", folder, "PAIR", pair).Replace("ssl=true\nssl_ca=DIR/ca.crt\nssl_cert=DIR/PAIR.crt\nssl_key=DIR/PAIR.key\nssl_version=TLSv12,TLSv13\nssl_verify_peer_certificate=true\n")
 	}
@@ -201,15 +224,38 @@ user=mxs_service
 password=pw-service
 causal_reads=global
 
+[Mask]
+type=filter
+module=masking
+rules=` + folder + `/masking.json
+
+[RWM]
+type=service
+router=readwritesplit
+cluster=Mon
+user=mxs_service
+password=pw-service
+filters=Mask
+
+[RWM-L]
+type=listener
+service=RWM
+address=127.0.0.1
+port=` + strconv.Itoa(masked) + "\n" + tls("front") + `
 [RW-L]
 type=listener
 service=RW
 address=127.0.0.1
-port=` + strconv.Itoa(port) + "\n" + tls("front")
+port=` + strconv.Itoa(port) + "\n" + tls("front") + "ssl_cipher=ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305\n"
 }
 
 // try logs in as app.
 func (p *program) try(t *testing.T) (*backend.Conn, error) {
+	t.Helper()
+	return p.tryAt(t, p.address, wire.Plain&^wire.NoSchema)
+}
+
+func (p *program) tryAt(t *testing.T, address string, agreed wire.Capabilities) (*backend.Conn, error) {
 	t.Helper()
 	show, err := p.set.CA.Client("app")
 	if err != nil {
@@ -217,8 +263,8 @@ func (p *program) try(t *testing.T) (*backend.Conn, error) {
 	}
 	secure, h := p.set.Trust(&show), wire.HashPassword("pw-app")
 	secure.ServerName = "localhost"
-	return backend.Dial(t.Context(), backend.Server{Name: "RW", Address: p.address, TLS: secure},
-		backend.Identity{User: "app", Password: &h, Database: "lab", Charset: 45, Capabilities: wire.Plain &^ wire.NoSchema, MaxPacket: 1 << 24})
+	return backend.Dial(t.Context(), backend.Server{Name: "RW", Address: address, TLS: secure},
+		backend.Identity{User: "app", Password: &h, Database: "lab", Charset: 45, Capabilities: agreed, MaxPacket: 1 << 24})
 }
 
 // eventually tries something until it succeeds, and returns how long that took.
@@ -298,6 +344,8 @@ func TestFailover(t *testing.T) {
 		t.Errorf("a wrong parameter: %d %s", status, body)
 	}
 
+	p.masks(t)
+
 	if err := set.Members[0].Down(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -333,6 +381,40 @@ func TestFailover(t *testing.T) {
 	p.shows(t, "monitors/Mon", `"state": "Stopped"`)
 	if text := p.log.text(); strings.Contains(text, "pw-") || strings.Contains(text, mariadbtest.Password) {
 		t.Errorf("the log has a password:\n%s", text)
+	}
+}
+
+// masks looks through the service with the masking filter, and takes the filter away.
+func (p *program) masks(t *testing.T) {
+	t.Helper()
+	const text, blocked = "SELECT text FROM t LIMIT 1", "SELECT CONCAT(text) FROM t LIMIT 1"
+	conn, err := p.tryAt(t, p.masked, wire.Rewriting&^wire.NoSchema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	says := func(sql string) string {
+		result, err := conn.Query(t.Context(), sql)
+		var refused *wire.Error
+		if errors.As(err, &refused) {
+			return strconv.Itoa(int(refused.Code))
+		}
+		if err != nil || len(result.Rows) != 1 {
+			t.Fatalf("%s: %v, %v", sql, result, err)
+		}
+		return result.Rows[0][0].Text
+	}
+	if got := says(text) + says(blocked); got != "*1141" {
+		t.Errorf("through the filter: %q", got)
+	}
+	if status, body := p.rest(t, "DELETE", "filters/Mask", ""); status != 400 {
+		t.Errorf("a filter in use is taken away: %d %s", status, body)
+	}
+	if status, body := p.rest(t, "PATCH", "services/RWM", `{"data": {"relationships": {"filters": {"data": []}}}}`); status != 204 {
+		t.Errorf("the filter is taken away: %d %s", status, body)
+	}
+	if got := says(text) + says(blocked); got != "xx" {
+		t.Errorf("without the filter: %q", got)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/confidb/confidb/pkg/lab/maxscale/settings"
 )
@@ -34,6 +35,10 @@ func common(s settings.Section) (*tls.Config, *x509.CertPool, error) {
 	made, pool := &tls.Config{MinVersion: tls.VersionTLS12}, x509.NewCertPool()
 	if versions := s.Versions("ssl_version"); len(versions) > 0 {
 		made.MinVersion, made.MaxVersion = slices.Min(versions), slices.Max(versions)
+	}
+	var err error
+	if made.CipherSuites, err = suites(s.Text("ssl_cipher")); err != nil {
+		return nil, nil, fmt.Errorf("(%s); ssl_cipher: %w", s.Name, err)
 	}
 	var behind [][]byte
 	if name := s.Text("ssl_ca"); name != "" {
@@ -65,6 +70,26 @@ func common(s settings.Section) (*tls.Config, *x509.CertPool, error) {
 	}
 	made.Certificates = []tls.Certificate{pair}
 	return made, pool, nil
+}
+
+// suites are the cipher suites of TLS 1.2 by OpenSSL's names, nil for none named. Those of
+// TLS 1.3 are not chosen by them. Words for many at once are not imitated.
+func suites(names string) (all []uint16, err error) {
+	known := map[string]uint16{
+		"ECDHE-ECDSA-AES128-GCM-SHA256": tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, "ECDHE-ECDSA-AES256-GCM-SHA384": tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+		"ECDHE-ECDSA-CHACHA20-POLY1305": tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, "ECDHE-RSA-AES128-GCM-SHA256": tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+		"ECDHE-RSA-AES256-GCM-SHA384": tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, "ECDHE-RSA-CHACHA20-POLY1305": tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256}
+	for name := range strings.SplitSeq(names, ":") {
+		if names == "" {
+			return nil, nil
+		}
+		suite, ok := known[name]
+		if !ok {
+			return nil, fmt.Errorf("lab stand-in: '%s' is not imitated", name)
+		}
+		all = append(all, suite)
+	}
+	return all, nil
 }
 
 // toServer is how a server is reached by sessions, nil for in clear. The monitor never looks

@@ -122,7 +122,7 @@ func TestRefused(t *testing.T) {
 		{"ssl_version=TLSv1.2,TLSv1.3\nssl_verify_peer_certificate=true\n", "ssl_version=TLSv1.4\n", "Invalid enumeration value: TLSv1.4"},
 		{"address=db-2.db", "address=db-2.db\nproxy_protocol=true", "lab stand-in: 'proxy_protocol' is not imitated"},
 		{"address=db-2.db", "address=db-2.db\npersistpoolmax=10", "lab stand-in: 'persistpoolmax' is not imitated"},
-		{"address=db-2.db", "address=db-2.db\nssl_cipher=HIGH", "lab stand-in: 'ssl_cipher' is not imitated"},
+		{"address=db-2.db", "address=db-2.db\nproxy_protocol=true", "lab stand-in: 'proxy_protocol' is not imitated"},
 		{"address=db-2.db", "", "server: Mandatory parameter 'address' is not defined."},
 		{"address=db-2.db", "address=db-1.db", "(db3); 'db2' has the same address and port."},
 		{"threads=1", "config_sync_cluster=Mon", "lab stand-in: 'config_sync_cluster' is not imitated"},

@@ -123,7 +123,7 @@ ssl                            bool                          false          acts
 ssl_ca                         path                          -              acts
 ssl_cert                       path                          -              acts
 ssl_cert_verify_depth          int                           9              idle
-ssl_cipher                     text                          -              absent
+ssl_cipher                     text                          -              acts
 ssl_key                        path                          -              acts
 ssl_verify_peer_certificate    bool                          false          acts
 ssl_verify_peer_host           bool                          false          acts
