@@ -65,6 +65,7 @@ func refusal(text string, arguments ...any) *wire.Error {
 // to the client in place of an answer. Who meets no rule is not checked.
 func (s *Session) Statement(text string, mode sql.Mode) *wire.Error {
 	if len(s.rules) == 0 {
+		s.free(text, mode)
 		return nil
 	}
 	var refused *wire.Error
@@ -79,11 +80,28 @@ func (s *Session) Statement(text string, mode sql.Mode) *wire.Error {
 	return refused
 }
 
+// free says what nobody has measured of a client that meets no rule, where others do.
+func (s *Session) free(text string, mode sql.Mode) {
+	if len(s.f.Rules.all) == 0 || s.noted[unsureFree] {
+		return
+	}
+	for _, one := range s.f.Words.Read(text, mode) {
+		if one.FromVariable || !s.f.Words.Collect(one, mode).Parsed {
+			s.unmeasured(unsureFree)
+		}
+	}
+}
+
+const unsureFree = "?16: whether a statement that is refused for its form is so for a client that meets no rule"
+
 // judge judges one statement; depth is that of PREPARE in PREPARE.
 func (s *Session) judge(one sql.Statement, mode sql.Mode, depth int) *wire.Error {
 	found := s.f.Words.Collect(one, mode)
 	if !found.Parsed && s.f.RequireFullyParsed {
 		return refusal("The statement could not be fully parsed and will hence be rejected (masking filter).")
+	}
+	if one.Type == sql.Other || one.Type == sql.Values {
+		s.unmeasured("?19: whether a statement of type " + string(one.Type) + " is fully parsed")
 	}
 	if one.Type == sql.Prepare {
 		return s.prepare(one, mode, depth)

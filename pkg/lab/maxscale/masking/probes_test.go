@@ -342,6 +342,11 @@ func TestExempted(t *testing.T) {
 	if values, err := all.query("SELECT ssn FROM person"); err != nil || !slices.Contains(values, clear) || none != nil {
 		t.Errorf("got %s, %v, %s", values, err, none)
 	}
+	for range 2 {
+		if refused := all.session.Statement("HANDLER person OPEN", sql.Mode{}); refused != nil || len(none) != 1 || !strings.Contains(none[0], "unmeasured ?16") {
+			t.Errorf("got %v, %s", refused, none)
+		}
+	}
 }
 
 // TestUnmeasured: what nobody has measured is let through, and said once a session, without
@@ -363,6 +368,8 @@ func TestUnmeasured(t *testing.T) {
 		"SELECT name FROM person WHERE id=1":                "",
 		"INSERT INTO person (id) VALUES (3)":                "",
 		"SHOW TABLES":                                       "",
+		"GRANT SELECT ON a.* TO b":                          "?19: whether a statement of type OTHER is fully parsed",
+		"VALUES (1)":                                        "?19: whether a statement of type VALUES is fully parsed",
 	} {
 		var said []string
 		s := filter(t, sample, &said).Session("ro", "127.0.0.1")
