@@ -57,7 +57,7 @@ func floors() [][]room {
 		{{judge, "pkg/manifest", "what the objects of a chart run, judged and compared with what exists"}, {judge, "pkg/change", "an update of sessions: what it does, and whether it may be done"}, {judge, "pkg/fleet", "many machines, judged and compared"}},
 		{{judge, "pkg/verify", "the chain of a proof, judged link by link"}, {judge, "pkg/report", ""}},
 		{{reach, "pkg/record", "what a user keeps: who they are, what they were promised and what earlier runs have seen"}, {reach, "pkg/pcs", ""}, {reach, "pkg/cas", ""}, {reach, "pkg/kube", "Services, workloads and Jobs of a cluster"},
-			{reach, "pkg/machines", "what a cluster says of its machines"}, {reach, "pkg/charts", ""}, {reach, "pkg/release", "a Helm release, by Helm's SDK"}, {reach, "pkg/console", ""}, {reach, "pkg/mysql", "the MySQL protocol for logins that must be refused"}},
+			{reach, "pkg/machines", "what a cluster says of its machines"}, {reach, "pkg/charts", ""}, {reach, "pkg/release", "a Helm release, by Helm's SDK"}, {reach, "pkg/console", ""}, {reach, "pkg/maxscale", ""}, {reach, "pkg/mysql", "the MySQL protocol for logins that must be refused"}},
 		{{reach, "pkg/mariadb", "a database, asked and tried"}, {aside, "pkg/mariadb/mariadbtest", ""}, {aside, "internal/castest", ""}, {aside, "pkg/machines/machinestest", ""}},
 		{{story, "pkg/contact", ""}, {story, "pkg/deploy", "an installation, from nothing to a running release and back"}, {story, "pkg/rollout", ""}, {story, "pkg/watch", ""}, {story, "pkg/probe", ""}, {story, "pkg/keeper", "when a member of a replicated database starts, and which one is written to"}},
 		{{story, "pkg/observe", ""}},

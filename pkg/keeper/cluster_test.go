@@ -338,17 +338,27 @@ func (c *cluster) awaitEqual(t *testing.T, question string) {
 }
 
 // steady is a MaxScale that holds the locks, and does nothing.
-type steady struct{ of Monitor }
+type steady struct {
+	of       Monitor
+	switchTo func(to, from string) error
+}
 
 func (m *steady) Monitor(context.Context) (Monitor, error) { return m.of, nil }
+
+func (m *steady) Switchover(_ context.Context, to, from string) error {
+	if m.switchTo == nil {
+		return errors.New("nobody asked for a switchover")
+	}
+	return m.switchTo(to, from)
+}
 
 // keeper is one of a cluster, beside a MaxScale that holds the locks.
 func (c *cluster) keeper(t *testing.T) (*Keeper, *steady) {
 	t.Helper()
-	beside := &steady{Monitor{Primary: true, Idle: true}}
-	k := &Keeper{MaxScale: beside, Say: func(text string) { t.Log(text) }}
+	beside := &steady{of: Monitor{Primary: true, Idle: true, Servers: []string{"mariadb-0", "mariadb-1", "mariadb-2"}}}
+	k := &Keeper{MaxScale: beside, Now: clock(), Say: func(text string) { t.Log(text) }}
 	for i := range c.servers {
-		k.Members = append(k.Members, Member{Ordinal: i, Login: c.login(t, i, "confidb_keeper", "confidb-maxscale")})
+		k.Members = append(k.Members, Member{Ordinal: i, Name: fmt.Sprintf("mariadb-%d", i), Login: c.login(t, i, "confidb_keeper", "confidb-maxscale")})
 	}
 	return k, beside
 }

@@ -2,9 +2,12 @@ package keeper
 
 import (
 	"context"
+	"crypto/x509"
+	"net"
 	"os"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestMembers tries three real servers, one after the other: a cluster is expensive.
@@ -32,6 +35,8 @@ func TestMembers(t *testing.T) {
 		{"a cold start without the old primary", testWithoutOldPrimary},
 		{"a primary that was away for a moment", testQuickRestart},
 		{"semi-sync", testSemiSync},
+		{"what a gate sees", testSights},
+		{"a change that is asked for", testChange},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { step.try(t, c) }) {
 			return // the next step begins with a whole cluster
@@ -207,7 +212,7 @@ func testQuickRestart(t *testing.T, c *cluster) {
 	c.start(t, []int{0})
 	k, beside := c.keeper(t)
 	beside.of.Primary = false
-	for range roundsFailed + 1 {
+	for range failedOver + 1 {
 		k.Round(t.Context())
 	}
 	if primary := c.written(t); primary >= 0 {
@@ -229,7 +234,7 @@ func testSemiSync(t *testing.T, c *cluster) {
 	if c.value(t, 0, "SELECT @@rpl_semi_sync_master_enabled", "") != "1" {
 		t.Error("the primary does not wait for acknowledgements after one round")
 	}
-	for range roundsSettled + 1 {
+	for range settled + 1 {
 		k.Round(t.Context())
 	}
 	if c.value(t, 2, "SELECT @@rpl_semi_sync_master_enabled", "") != "0" {
@@ -237,5 +242,106 @@ func testSemiSync(t *testing.T, c *cluster) {
 	}
 	if c.written(t) != 0 {
 		t.Error("another member is written to")
+	}
+	c.run(t, 1, "STOP SLAVE IO_THREAD")
+	for range stopped + 2 {
+		k.Round(t.Context())
+	}
+	if c.value(t, 1, "SHOW SLAVE STATUS", "Master_Host") != "" {
+		t.Error("a replica that was stopped is not given back to MaxScale")
+	}
+	c.follow(t, 1, 0)
+	c.awaitClients(t, 0, 2)
+}
+
+// testSights: a gate sees who is written to, and calls nobody silent who may be.
+func testSights(t *testing.T, c *cluster) {
+	at := func(i int, change func(*neighbour)) Sight {
+		n := neighbour{ordinal: i, login: c.login(t, i, peerAccount, peerName)}
+		change(&n)
+		return n.server(t.Context())
+	}
+	for name, c := range map[string]struct {
+		i      int
+		change func(*neighbour)
+		want   Sight
+	}{
+		"the primary":         {0, func(*neighbour) {}, Writable},
+		"a replica":           {1, func(*neighbour) {}, ReadOnly},
+		"another number":      {0, func(n *neighbour) { n.ordinal = 2 }, Unclear},
+		"another name":        {0, func(n *neighbour) { n.login.TLS.ServerName = "other.svc" }, Unclear},
+		"another password":    {0, func(n *neighbour) { n.login.Password = "x" }, Unclear},
+		"another certificate": {0, func(n *neighbour) { n.login.TLS.Certificates[0] = c.login(t, 0, "", "confidb-app").TLS.Certificates[0] }, Unclear},
+		"nobody listens":      {0, func(n *neighbour) { n.login.Address = hold(t).Address() }, Silent},
+		"no greeting":         {0, func(n *neighbour) { n.login.Address, n.login.Timeout = mute(t), 100*time.Millisecond }, Unclear},
+	} {
+		if got := at(c.i, c.change); got != c.want {
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
+		}
+	}
+	p := pki{c.servers[0].CA, x509.NewCertPool()}
+	p.roots.AddCert(p.authority.Certificate)
+	g := &gate{own: Own{Ordinal: 2, Database: true}, secure: listening(p.server(t, host(2)), p.roots, peerName), wait: brief, now: clock(), say: func(string) {}}
+	for i := range 2 {
+		n := neighbour{ordinal: i, gate: hold(t).Address(), secure: asking(p.client(t, peerName), p.roots, host(i)), login: c.login(t, i, peerAccount, peerName)}
+		g.neighbours = append(g.neighbours, n)
+	}
+	var err error
+	if g.listener, err = net.Listen("tcp", hold(t).Address()); err != nil {
+		t.Fatal(err)
+	}
+	if word, err := g.run(t.Context()); err != nil || word.Verdict != Late {
+		t.Errorf("beside a primary: got %v %v, want late", word, err)
+	}
+}
+
+// mute is the address of somebody who accepts connections, and says nothing.
+func mute(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", hold(t).Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	return listener.Addr().String()
+}
+
+// testChange asks a keeper as `leave` and `operate` do. What MaxScale says it has done is
+// looked at.
+func testChange(t *testing.T, c *cluster) {
+	k, beside := c.keeper(t)
+	asked := 0
+	beside.switchTo = func(to, from string) error {
+		asked++
+		c.switchTo(t, int(from[len(from)-1]-'0'), int(to[len(to)-1]-'0'))
+		return nil
+	}
+	for _, step := range []struct {
+		request request
+		outcome outcome
+		primary string
+		asked   int
+	}{
+		{request{From: "mariadb-2"}, done, "mariadb-0", 0},
+		{request{To: "mariadb-0"}, done, "mariadb-0", 0},
+		{request{To: "mariadb-9"}, refused, "mariadb-0", 0},
+		{request{To: "mariadb-1"}, done, "mariadb-1", 1},
+		{request{From: "mariadb-1", To: "mariadb-0"}, done, "mariadb-0", 2},
+	} {
+		if got := k.change(t.Context(), step.request); got.Result != step.outcome || got.Primary != step.primary || asked != step.asked {
+			t.Errorf("%+v: got %+v after %d switchovers, want %s, %s after %d", step.request, got, asked, step.outcome, step.primary, step.asked)
+		}
+	}
+	beside.switchTo = func(string, string) error { return nil }
+	if got := k.change(t.Context(), request{From: "mariadb-0"}); got.Result != failed {
+		t.Errorf("nothing has changed: got %+v, want failed", got)
+	}
+	beside.of.Primary = false
+	if got := k.change(t.Context(), request{From: "mariadb-0"}); got.Result != notMe {
+		t.Errorf("without locks: got %+v, want not-me", got)
+	}
+	beside.of.Primary, beside.of.Servers = true, []string{"mariadb-0", "mariadb-1", "mariadb-7"}
+	if got := k.change(t.Context(), request{From: "mariadb-0"}); got.Result != failed {
+		t.Errorf("a server that is no member: got %+v, want failed", got)
 	}
 }

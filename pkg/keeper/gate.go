@@ -2,7 +2,7 @@ package keeper
 
 import "fmt"
 
-// Patience, in rounds of about a second that a gate has waited with nothing changed.
+// Patience, in seconds that a gate has waited with nothing changed.
 const (
 	// patienceMissing is how long a cold start waits for the one member that does not
 	// answer: what a replica received and had not applied is of no use after its restart, so
@@ -18,7 +18,7 @@ type Own struct {
 	Ordinal int
 	// Database says whether its volume holds a database.
 	Database bool
-	// Waited is the number of rounds for which it has seen the same.
+	// Waited is the number of seconds for which it has seen the same.
 	Waited int
 }
 

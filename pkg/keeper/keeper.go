@@ -2,7 +2,11 @@ package keeper
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
+	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,12 +14,18 @@ import (
 	"github.com/confidb/confidb/pkg/mysql"
 )
 
-// interval is the time from one round of a keeper to the next.
-const interval = time.Second
+const (
+	// interval is the time from one round of a keeper to the next.
+	interval = time.Second
+	// lookTime bounds how long all servers are asked: one that hangs is one that is down.
+	lookTime = 20 * time.Second
+)
 
 // Member is where the server of a member is asked and told.
 type Member struct {
 	Ordinal int
+	// Name is that of the member in MaxScale's configuration.
+	Name string
 	// Login verifies the member's own name.
 	Login mysql.Login
 }
@@ -25,13 +35,14 @@ type Member struct {
 func (m Member) ask(ctx context.Context) Server {
 	conn, attempt := mysql.Connect(ctx, m.Login)
 	if conn == nil {
-		return Server{Ordinal: m.Ordinal, Err: attempt.Err}
+		return Server{Ordinal: m.Ordinal, Name: m.Name, Err: attempt.Err}
 	}
 	defer conn.Close()
 	s, err := askServer(ctx, conn, m.Ordinal)
 	if err != nil {
-		return Server{Ordinal: m.Ordinal, Err: err}
+		return Server{Ordinal: m.Ordinal, Name: m.Name, Err: err}
 	}
+	s.Name = m.Name
 	return s
 }
 
@@ -73,30 +84,49 @@ func statements(a Action) []string {
 // maxScale is the MaxScale beside a keeper.
 type maxScale interface {
 	Monitor(ctx context.Context) (Monitor, error)
+	// Switchover makes a server the primary in place of another one, by names.
+	Switchover(ctx context.Context, to, from string) error
 }
 
 // Keeper sees to it that one member is written to, where MaxScale does not. It has no state
 // that matters: another one goes on where it ends.
 type Keeper struct {
+	// Members are all that may be there. Those count that MaxScale knows.
 	Members  []Member
 	MaxScale maxScale
 	// Say is told of what is done, and of what has changed.
 	Say func(text string)
+	Now func() time.Time
 
-	rounds        int
+	working       sync.Mutex // held by a round, and by a change that was asked for
+	since         time.Time
 	situation, by string
+}
+
+// Run works until ctx is done, and answers whoever secure lets in.
+func (k *Keeper) Run(ctx context.Context, listener net.Listener, secure *tls.Config, wait func(context.Context, time.Duration) error) error {
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	serving.Go(func() { serve(ctx, listener, secure, changeTime, k.answer) })
+	for {
+		k.Round(ctx)
+		if err := wait(ctx, interval); err != nil {
+			return err
+		}
+	}
 }
 
 // Round looks at all, and does what is to be done.
 func (k *Keeper) Round(ctx context.Context) {
-	monitor, err := k.MaxScale.Monitor(ctx)
+	k.working.Lock()
+	defer k.working.Unlock()
+	v, err := k.look(ctx)
 	if err != nil {
-		k.tell("MaxScale: " + check.Said(err.Error()))
-		k.rounds = 0
+		k.tell(check.Said(err.Error()))
+		k.situation = ""
 		return
 	}
-	v := View{Members: len(k.Members), Servers: k.askAll(ctx), Monitor: monitor}
-	v.Rounds = k.count(v)
+	v.Lasted = k.lasted(v)
 	do, why := Next(v)
 	k.tell(why)
 	for _, a := range do {
@@ -116,32 +146,45 @@ func (k *Keeper) stillPrimary(ctx context.Context) error {
 	case err != nil:
 		return err
 	case !monitor.Primary:
-		return fmt.Errorf("another MaxScale acts")
+		return errors.New("another MaxScale acts")
 	}
 	return nil
 }
 
-func (k *Keeper) askAll(ctx context.Context) []Server {
-	servers := make([]Server, len(k.Members))
+// look asks MaxScale which members it knows, and all of them what they are.
+func (k *Keeper) look(ctx context.Context) (v View, err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	if v.Monitor, err = k.MaxScale.Monitor(ctx); err != nil {
+		return v, fmt.Errorf("MaxScale: %w", err)
+	}
+	v.Members = len(v.Monitor.Servers)
+	v.Servers = make([]Server, v.Members)
 	var asking sync.WaitGroup
-	for i, m := range k.Members {
-		asking.Go(func() { servers[i] = m.ask(ctx) })
+	for i, name := range v.Monitor.Servers {
+		at := slices.IndexFunc(k.Members, func(m Member) bool { return m.Name == name })
+		if at < 0 || slices.Index(v.Monitor.Servers, name) != i {
+			err = fmt.Errorf("MaxScale has a server %s: want each member once, and no other", name)
+			continue
+		}
+		asking.Go(func() { v.Servers[i] = k.Members[at].ask(ctx) })
 	}
 	asking.Wait()
-	return servers
+	return v, err
 }
 
-// count is for how many rounds the same servers have answered, and the same were written to.
-func (k *Keeper) count(v View) int {
-	situation := fmt.Sprint(v.Monitor)
+// lasted is for how many seconds the same servers have answered, and the same were written to.
+// A round takes longer where one of them hangs.
+func (k *Keeper) lasted(v View) int {
+	situation := fmt.Sprint(v.Monitor) + " "
 	for _, s := range v.Servers {
 		situation += fmt.Sprint(s.Err == nil, s.ReadOnly, s.SemiSync)
 	}
-	k.rounds++
+	now := k.Now()
 	if situation != k.situation {
-		k.situation, k.rounds = situation, 0
+		k.situation, k.since = situation, now
 	}
-	return k.rounds
+	return int(now.Sub(k.since) / time.Second)
 }
 
 // tell says what has changed.

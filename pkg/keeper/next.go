@@ -6,17 +6,21 @@ import (
 	"strings"
 )
 
-// Rounds, of about a second, for which a keeper has seen the same before it does something
-// that MaxScale may be about to do.
+// Seconds for which a keeper has seen the same before it does something that MaxScale may be
+// about to do.
 const (
-	// roundsSettled is for what passes by itself during a switchover.
-	roundsSettled = 3
-	// roundsForgotten is for a member that is missing and that MaxScale never saw as the
+	// settled is for what passes by itself during a switchover.
+	settled = 3
+	// stopped is for a replica that was told to receive nothing beside a primary: a
+	// keeper may have ended in the middle of its work. MaxScale starts it by itself only if it
+	// is told nothing.
+	stopped = 15
+	// forgotten is for a member that is missing and that MaxScale never saw as the
 	// primary: it promotes no other then.
-	roundsForgotten = 5
-	// roundsFailed is for one that it did see. A failover takes MaxScale 3 seconds, and 27
-	// where the primary hangs.
-	roundsFailed = 35
+	forgotten = 5
+	// failedOver is for one that it did see, and knows to be down. A failover takes MaxScale
+	// 3 seconds, and 15 where the primary hangs.
+	failedOver = 20
 )
 
 // Monitor is what MaxScale says of itself.
@@ -27,6 +31,8 @@ type Monitor struct {
 	Idle bool
 	// SawPrimary says whether it has seen a primary that is down now.
 	SawPrimary bool
+	// Servers are the names of all members that it knows.
+	Servers []string
 }
 
 // View is what a keeper knows in a round.
@@ -35,8 +41,8 @@ type View struct {
 	Members int
 	Servers []Server
 	Monitor Monitor
-	// Rounds is for how many rounds the same has been so.
-	Rounds int
+	// Lasted is for how many seconds the same has been so.
+	Lasted int
 }
 
 // Kind is what an action does.
@@ -81,9 +87,9 @@ func Next(v View) (do []Action, why string) {
 	case len(written) > 1:
 		return nil, "written to: members " + ordinals(written)
 	case len(written) == 1:
-		return tend(v, answered), fmt.Sprintf("member %d is written to", written[0].Ordinal)
-	case len(answered) == 0 || len(answered) < v.Members-1:
-		return nil, fmt.Sprintf("%d of %d members answer", len(answered), v.Members)
+		return tend(v, answered, written[0]), fmt.Sprintf("member %d is written to", written[0].Ordinal)
+	case len(answered) == 0 || len(answered) < v.Members && knowing(answered) < v.Members-1:
+		return nil, fmt.Sprintf("%d of %d members answer, and %d have data", len(answered), v.Members, knowing(answered))
 	}
 	if why = patience(v, answered); why != "" {
 		return nil, why
@@ -91,16 +97,34 @@ func Next(v View) (do []Action, why string) {
 	return elect(v, answered)
 }
 
-// tend sees to semi-sync where one server is written to. One that was just promoted, or
+// founding is the number of the transaction that every new database begins with.
+const founding = 1
+
+// knowing is the number of servers that are more than new. A new one may stand in the place
+// of one that had the last commits.
+func knowing(answered []Server) (n int) {
+	for _, s := range answered {
+		if s.Head.Number > founding {
+			n++
+		}
+	}
+	return n
+}
+
+// tend sees to semi-sync where one server is written to, and gives a replica that nobody
+// lets receive back to MaxScale. One that was just promoted, or
 // demoted, is MaxScale's for some rounds; whether it is written to is looked at again when it
 // is done.
-func tend(v View, answered []Server) (do []Action) {
+func tend(v View, answered []Server, primary Server) (do []Action) {
 	for _, s := range answered {
 		switch {
 		case !s.ReadOnly && !s.SemiSync:
 			do = append(do, Action{Kind: SemiSync, Server: s.Ordinal})
-		case s.ReadOnly && s.SemiSync && s.Waits == 0 && v.Monitor.Idle && v.Rounds >= roundsSettled:
+		case s.ReadOnly && s.SemiSync && s.Waits == 0 && v.Monitor.Idle && v.Lasted >= settled:
 			do = append(do, Action{Kind: SemiSync, Server: s.Ordinal})
+		case s.ReadOnly && s.Replica && s.Stopped && s.Stuck == "" && v.Monitor.Idle && v.Lasted >= stopped &&
+			covers(answered, primary, s.Head) && covers(answered, primary, s.Received):
+			do = append(do, Action{Kind: Forget, Server: s.Ordinal})
 		}
 	}
 	return do
@@ -113,15 +137,15 @@ func patience(v View, answered []Server) string {
 	switch {
 	case !v.Monitor.Idle:
 		return "MaxScale is at work"
-	case v.Rounds < roundsSettled:
+	case v.Lasted < settled:
 		return "no member is written to"
 	case all:
 		return ""
 	case len(connected) > 0:
 		return "a member is not seen, and is heard by members " + ordinals(connected)
-	case v.Monitor.SawPrimary && v.Rounds < roundsFailed:
+	case v.Monitor.SawPrimary && v.Lasted < failedOver:
 		return "a failover is MaxScale's"
-	case v.Rounds < roundsForgotten:
+	case v.Lasted < forgotten:
 		return "a member is missing"
 	}
 	return ""

@@ -23,7 +23,7 @@ func kinds() (all []Server) {
 	}
 	all = []Server{
 		{Err: errors.New("down")},
-		line(1, 2), line(1, 3), line(2, 3), line(2, 4),
+		line(1, 1), line(1, 2), line(1, 3), line(2, 3), line(2, 4),
 		with(line(1, 2), func(s *Server) { s.ReadOnly, s.SemiSync = false, true }),
 		with(line(1, 3), func(s *Server) { s.ReadOnly = false }),
 		with(line(1, 3), func(s *Server) { s.SemiSync = true }),
@@ -38,7 +38,7 @@ func kinds() (all []Server) {
 			s.Replica, s.Received, s.Relay, s.Stuck = true, GTID{1, 3}, Place{"relay.000002", 4}, "a gap"
 		}),
 		with(line(1, 2), func(s *Server) { s.Replica, s.Stuck = true, "not read" }),
-		with(line(1, 2), func(s *Server) { s.Replica, s.Applied = true, GTID{1, 2} }),
+		with(line(1, 2), func(s *Server) { s.Replica, s.Applied, s.Stopped = true, GTID{1, 2}, true }),
 	}
 	return all
 }
@@ -75,8 +75,8 @@ func TestNext(t *testing.T) {
 	did := map[Kind]int{}
 	for n := 1; n <= 4; n++ {
 		everyView(n, func(v View) {
-			for _, v.Monitor = range monitors()[max(0, 2*n-6):] { // of four members, beside a primary one
-				for _, v.Rounds = range []int{0, roundsSettled, roundsForgotten, roundsFailed} {
+			for _, v.Monitor = range monitors()[max(0, 3*n-9):] { // of four members, beside a primary one
+				for _, v.Lasted = range []int{0, settled, forgotten, failedOver}[max(0, n-3):] {
 					do, why := Next(v)
 					for _, a := range do {
 						did[a.Kind]++
@@ -100,12 +100,15 @@ func TestNext(t *testing.T) {
 
 // amiss says what is wrong with actions, or nothing.
 func amiss(v View, do []Action) string {
-	answered, written, connected := 0, 0, 0
+	answered, written, connected, fresh := 0, 0, 0, 0
 	for _, s := range v.Servers {
 		if s.Err == nil {
 			answered++
 			if !s.ReadOnly {
 				written++
+			}
+			if s.Head.Number <= founding {
+				fresh++
 			}
 			if s.Connected {
 				connected++
@@ -124,15 +127,17 @@ func amiss(v View, do []Action) string {
 			return "commits that wait become commits that nobody else has"
 		case a.Kind == SemiSync && written != 1:
 			return "semi-sync is for a cluster that has a primary"
+		case written > 0 && a.Kind == Forget:
+			return needless(v, s)
 		case a.Kind != SemiSync && written > 0:
 			return "a server is written to"
-		case a.Kind != SemiSync && answered < v.Members-1:
-			return "too few answer"
+		case a.Kind != SemiSync && !all && answered-fresh < v.Members-1:
+			return "too few answer that know of commits"
 		case a.Kind != SemiSync && !all && connected > 0:
 			return "somebody hears the one that is missing"
-		case a.Kind != SemiSync && (!v.Monitor.Idle || v.Rounds < roundsSettled):
+		case a.Kind != SemiSync && (!v.Monitor.Idle || v.Lasted < settled):
 			return "MaxScale may be at work"
-		case a.Kind != SemiSync && !all && v.Monitor.SawPrimary && v.Rounds < roundsFailed:
+		case a.Kind != SemiSync && !all && v.Monitor.SawPrimary && v.Lasted < failedOver:
 			return "it is MaxScale's failover"
 		case a.Kind == Apply && (s.Stuck != "" || s.Relay == Place{}):
 			return "it applies what cannot be applied"
@@ -141,6 +146,20 @@ func amiss(v View, do []Action) string {
 		case a.Kind == Open:
 			return lost(v, do, s)
 		}
+	}
+	return ""
+}
+
+// needless says why a replica beside a primary must be left alone, or nothing.
+func needless(v View, s Server) string {
+	at := slices.IndexFunc(v.Servers, func(s Server) bool { return s.Err == nil && !s.ReadOnly })
+	switch primary := v.Servers[at]; {
+	case !s.Stopped || s.Stuck != "":
+		return "it was not told to stop"
+	case !v.Monitor.Idle || v.Lasted < stopped:
+		return "MaxScale may be at work"
+	case primary.Head.Number < s.Head.Number || primary.Head.Number < s.Received.Number:
+		return "the primary lacks what it has"
 	}
 	return ""
 }
@@ -174,7 +193,7 @@ func lost(v View, do []Action, chosen Server) string {
 func TestElectionEnds(t *testing.T) {
 	for n := 3; n <= 4; n++ {
 		everyView(n, func(v View) {
-			v.Monitor, v.Rounds = Monitor{Primary: true, Idle: true}, roundsFailed
+			v.Monitor, v.Lasted = Monitor{Primary: true, Idle: true}, failedOver
 			highest := uint64(0)
 			for _, s := range v.Servers {
 				if s.Err != nil || !s.ReadOnly || s.Stuck != "" || s.Head.Server == 2 {
@@ -264,7 +283,7 @@ func TestChoose(t *testing.T) {
 		"two tails":                               {[]Server{tail, server(GTID{3, 105}, map[uint32]uint64{1: 100, 3: 105}), down}, -1},
 		"two tails of one":                        {[]Server{tail, server(GTID{3, 105}, map[uint32]uint64{1: 100, 3: 105}), behind}, 0},
 	} {
-		v := View{Members: len(c.servers), Servers: c.servers, Monitor: Monitor{Primary: true, Idle: true}, Rounds: roundsFailed}
+		v := View{Members: len(c.servers), Servers: c.servers, Monitor: Monitor{Primary: true, Idle: true}, Lasted: failedOver}
 		for i := range v.Servers {
 			v.Servers[i].Ordinal = i
 		}
@@ -316,7 +335,7 @@ func TestGap(t *testing.T) {
 	second.Ordinal = 2
 	replica.Ordinal = 1
 	old := Server{ReadOnly: true, Head: GTID{1, 40}, History: map[uint32]uint64{1: 40}}
-	v := View{Members: 3, Servers: []Server{old, replica, second}, Monitor: Monitor{Primary: true, Idle: true}, Rounds: roundsFailed}
+	v := View{Members: 3, Servers: []Server{old, replica, second}, Monitor: Monitor{Primary: true, Idle: true}, Lasted: failedOver}
 	if do, why := Next(v); len(do) > 0 || why == "" {
 		t.Errorf("got %v (%s), want nothing, and who lacks what", do, why)
 	}

@@ -15,6 +15,8 @@ import (
 // proved its name.
 type Server struct {
 	Ordinal int
+	// Name is that of the member.
+	Name string
 	// Err says why nothing is known of it; everything else is zero then.
 	Err error
 	// ReadOnly and SemiSync are @@read_only and @@rpl_semi_sync_master_enabled.
@@ -32,9 +34,13 @@ type Server struct {
 	// Receiving and Connected say whether it asks its primary for transactions, and whether
 	// it is connected to it.
 	Receiving, Connected bool
+	// Stopped says whether it was told not to receive: no error ended it.
+	Stopped bool
 	// Applying and Idle say whether it applies what it received, and whether there is nothing
 	// left of it.
 	Applying, Idle bool
+	// Acknowledges says whether it tells its primary what it has received.
+	Acknowledges bool
 	// Received is the last transaction that it received, if that is beyond Head.
 	Received GTID
 	// Relay is where in its relay log that begins which it has not applied, if it does not
@@ -87,13 +93,24 @@ func askServer(ctx context.Context, conn asker, ordinal int) (s Server, err erro
 	for _, g := range state {
 		s.History[g.Server] = max(s.History[g.Server], g.Number)
 	}
-	if row, err = one(conn.Query(ctx, "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_master_wait_sessions'")); err != nil {
+	waits, err := status(ctx, conn, "Rpl_semi_sync_master_wait_sessions")
+	if err != nil {
 		return s, err
 	}
-	if s.Waits, err = strconv.ParseUint(row["Value"], 10, 64); err != nil {
+	if s.Waits, err = strconv.ParseUint(waits, 10, 64); err != nil {
 		return s, errors.New("it does not say how many commits wait")
 	}
+	acknowledges, err := status(ctx, conn, "Rpl_semi_sync_slave_status")
+	if err != nil {
+		return s, err
+	}
+	s.Acknowledges = acknowledges == "ON"
 	return s, askReplica(ctx, conn, &s)
+}
+
+func status(ctx context.Context, conn asker, name string) (string, error) {
+	row, err := one(conn.Query(ctx, "SHOW GLOBAL STATUS LIKE '"+name+"'"))
+	return row["Value"], err
 }
 
 // askReplica asks how a server replicates.
@@ -114,6 +131,7 @@ func askReplica(ctx context.Context, conn asker, s *Server) error {
 	}
 	s.Replica = true
 	s.Receiving, s.Connected = row["Slave_IO_Running"] != "No", row["Slave_IO_Running"] == "Yes"
+	s.Stopped = !s.Receiving && row["Last_IO_Errno"] == "0"
 	s.Applying, s.Idle = row["Slave_SQL_Running"] == "Yes", strings.HasPrefix(row["Slave_SQL_Running_State"], "Slave has read all relay log")
 	if s.Applying {
 		received, err := parseGTID(row["Gtid_IO_Pos"])
