@@ -153,7 +153,7 @@ func (m *instance) monitorSettings(s settings.Section) cluster.Settings {
 		WriteTimeout: s.Duration("backend_write_timeout"), MasterFailureTimeout: s.Duration("master_failure_timeout"), FailoverTimeout: s.Duration("failover_timeout"),
 		SwitchoverTimeout: s.Duration("switchover_timeout"), Failcount: s.Int("failcount"), AutoFailover: s.Bool("auto_failover"), AutoRejoin: s.Bool("auto_rejoin"),
 		EnforceReadOnlySlaves: s.Bool("enforce_read_only_slaves"), EnforceWritableMaster: s.Bool("enforce_writable_master"), Passive: s.Bool("passive"),
-		SkipVerifyMasterFailure: !s.Bool("verify_master_failure"), ReplicationUser: s.Text("replication_user"), ReplicationPassword: s.Text("replication_password"),
+		SkipVerifyMasterFailure: !s.Bool("verify_master_failure"), SkipEvents: !s.Bool("handle_events"), ReplicationUser: s.Text("replication_user"), ReplicationPassword: s.Text("replication_password"),
 		ReplicationMasterSSL: s.Bool("replication_master_ssl"), ReplicationCustomOptions: s.Text("replication_custom_options"),
 		PromotionSQLFile: s.Text("promotion_sql_file"), DemotionSQLFile: s.Text("demotion_sql_file"), ServersNoPromotion: s.List("servers_no_promotion")}
 	if mode := s.Text("cooperative_monitoring_locks"); mode != "none" {

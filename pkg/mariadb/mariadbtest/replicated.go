@@ -216,3 +216,33 @@ func (c *Replicated) As(at int, what string) error {
 func (s *Server) Moved(text string) string {
 	return strings.ReplaceAll(text, "/run/confidb", s.path("enclave"))
 }
+
+// Files are those that a session gives to the image of a service, by path, with the secrets
+// filled in. What consists of random numbers is the same for all of the cluster; given are
+// the others, by placeholder.
+func (c *Replicated) Files(role topology.Role, service string, given map[string]string) (files map[string]string, command []string, err error) {
+	files = map[string]string{}
+	from := c.sessions[role]
+	for _, one := range from.Services {
+		for _, i := range from.Images {
+			if one.Name != service || i.Name != one.ImageName {
+				continue
+			}
+			command = one.Command
+			for _, f := range i.InjectionFiles {
+				if files[f.Path], err = session.Expand(*f.Content, func(p session.Placeholder) (string, error) {
+					if value, known := given[p.Text]; known {
+						return value, nil
+					}
+					return secret(c.secrets, p.Text)
+				}); err != nil {
+					return nil, nil, err
+				}
+			}
+		}
+	}
+	if command == nil {
+		return nil, nil, fmt.Errorf("the session has no service %s", service)
+	}
+	return files, command, nil
+}

@@ -40,6 +40,7 @@ type Settings struct {
 	EnforceReadOnlySlaves, EnforceWritableMaster bool
 	Passive                                      bool
 	SkipVerifyMasterFailure                      bool // verify_master_failure=false
+	SkipEvents                                   bool // handle_events=false
 	Locks                                        LockMode
 	ReplicationUser, ReplicationPassword         string
 	ReplicationMasterSSL                         bool

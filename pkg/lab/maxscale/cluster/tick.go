@@ -139,6 +139,9 @@ func askWho(ctx context.Context, l *link, s *Status) error {
 }
 
 func (m *Monitor) askEvent(ctx context.Context, l *link, _ *Status) error {
+	if m.settings.SkipEvents {
+		return nil
+	}
 	r, err := l.one(ctx, askEvents)
 	if err == nil && r.number("enabled") > 0 {
 		m.sayOnce("events", Warning, Unmeasured+": events of servers are neither enabled nor disabled")

@@ -68,6 +68,11 @@ func TestStatementsOfATick(t *testing.T) {
 	if !slices.Equal(all, each) {
 		t.Errorf("the second tick asks %q", all)
 	}
+	settings.SkipEvents, all = true, nil
+	w.tick(New(settings, env, Remembered{}))
+	if slices.Contains(all, askEvents) || len(all) != 3+len(each)-1 {
+		t.Errorf("without handle_events a tick asks %q", all)
+	}
 }
 
 func TestTimeouts(t *testing.T) {
