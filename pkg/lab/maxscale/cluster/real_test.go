@@ -216,6 +216,7 @@ func TestRealServers(t *testing.T) {
 	t.Run("supers", r.supers())
 	t.Run("rights", r.missingRights(a))
 	t.Run("quick restart", r.quickRestart(a))
+	t.Run("waiting", r.waiting(a))
 	t.Run("diverged", r.diverged(a))
 }
 
@@ -359,6 +360,12 @@ func (r *real) quickRestart(a *Monitor) func(t *testing.T) {
 		for range 5 {
 			a.Tick(t.Context())
 		}
+		fresh := r.monitor() // to whom it is a cold start
+		fresh.Tick(t.Context())
+		if got := fmt.Sprint(states(fresh)); got != "[Running Running Running]" {
+			t.Errorf("a monitor that begins has %s where all servers are read-only", got)
+		}
+		r.wantLog("'db1' is not a valid master candidate because it's read_only.")
 		if got := states(a)[0]; got != "Running" {
 			t.Errorf("a primary that is read-only is %s", got)
 		}
@@ -368,6 +375,58 @@ func (r *real) quickRestart(a *Monitor) func(t *testing.T) {
 		if got := r.ask(0, "SELECT @@rpl_semi_sync_master_enabled"); got != "0" {
 			t.Errorf("semi-sync is %s: the SQL of a promotion has run", got)
 		}
+	}
+}
+
+// waiting has a primary with a transaction that no replica acknowledges: it does not become
+// read-only, and the server says so in its own time.
+func (r *real) waiting(a *Monitor) func(t *testing.T) {
+	return func(t *testing.T) {
+		before := a.settings.ReadTimeout
+		defer func() { a.settings.ReadTimeout = before }()
+		a.settings.ReadTimeout = time.Second
+		r.do(0, "SET GLOBAL rpl_semi_sync_master_timeout=600000", "SET GLOBAL rpl_semi_sync_master_enabled=1")
+		for i := 1; i < 3; i++ {
+			r.do(i, "STOP SLAVE", "SET GLOBAL rpl_semi_sync_slave_enabled=0", "START SLAVE")
+		}
+		proxy, err := r.CA.Client("maxscale")
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, attempt := mysql.Connect(t.Context(), mysql.Login{Address: r.Members[0].Address, Account: "boss", Password: "pw-boss", TLS: r.Trust(&proxy)})
+		if conn == nil {
+			t.Fatal(attempt.Err)
+		}
+		defer conn.Close()
+		ended := make(chan error)
+		go func() {
+			_, err := conn.Query(t.Context(), "INSERT INTO lab.t VALUES (50)")
+			ended <- err
+		}()
+		for end := time.Now().Add(10 * time.Second); r.ask(0, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for semi-sync ACK%'") == "0"; {
+			if time.Now().After(end) {
+				t.Fatal("no transaction waits")
+			}
+		}
+		err = a.run(t.Context(), "db1", readOnlyOn, time.Now().Add(1500*time.Millisecond))
+		if err == nil || !strings.Contains(err.Error(), "(1969).") {
+			t.Errorf("the primary that waits: %v", err)
+		}
+		r.wantLog("Query 'SET STATEMENT max_statement_time=1 FOR SET GLOBAL read_only=1;' timed out on 'db1'. Retrying with ")
+		r.do(0, "SET GLOBAL rpl_semi_sync_master_enabled=0")
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if got := r.ask(0, "SELECT @@read_only"); got != "0" {
+			t.Errorf("read_only is %s", got)
+		}
+		a.link("db1").close()
+		for i := 1; i < 3; i++ {
+			r.do(i, "STOP SLAVE", "SET GLOBAL rpl_semi_sync_slave_enabled=1", "START SLAVE")
+		}
+		r.caught(1, 0)
+		r.caught(2, 0)
+		r.until(a, "Master, Running", "Slave, Running", "Slave, Running")
 	}
 }
 
