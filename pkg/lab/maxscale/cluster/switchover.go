@@ -129,6 +129,7 @@ func (m *Monitor) switchover(ctx context.Context, c change, force bool) error {
 	}
 	if err != nil && force {
 		m.warn("Switchover goes on although demoting '%s' failed: %s", c.old, err)
+		m.link(c.old).close() // and with it the locks that its tables may have
 		err = nil
 	}
 	if err == nil {

@@ -90,6 +90,26 @@ func TestSwitchoverWithoutRights(t *testing.T) {
 	}
 }
 
+// With force it is done although the old primary cannot be demoted, whose tables are not left
+// locked.
+func TestForce(t *testing.T) {
+	for _, force := range []bool{false, true} {
+		w, m := settled(t, func(*Settings) {})
+		w.servers["db1"].refuses["FLUSH LOGS"] = &Refusal{1227, "Access denied"}
+		locked := w.servers["db1"].sessions[0]
+		if err := m.Switchover(context.Background(), "db2", "", force); (err == nil) != force {
+			t.Fatalf("force %v: %v", force, err)
+		}
+		if !locked.dead && !slices.Contains(w.run, "db1: UNLOCK TABLES") {
+			t.Errorf("force %v: the tables of the old primary are locked", force)
+		}
+		w.tick(m)
+		if got, want := m.View().Master, map[bool]string{false: "db1", true: "db2"}[force]; got != want {
+			t.Errorf("force %v: %q is primary, want %q", force, got, want)
+		}
+	}
+}
+
 func TestSuperUsersAreKicked(t *testing.T) {
 	w, m := settled(t, func(*Settings) {})
 	env := m.links[0].dial
