@@ -200,6 +200,9 @@ func (m *Monitor) Set(server string, bit Bits, on bool) error {
 	if bit != Maintenance && bit != Drain {
 		return fmt.Errorf("server %q is monitored so only maintenance and drain status can be altered manually", server)
 	}
+	if on && bit == Maintenance && m.View().Master == server {
+		m.unmeasured("a primary in maintenance is nobody's Master, and is not replaced")
+	}
 	m.small.Lock()
 	defer m.small.Unlock()
 	if on {

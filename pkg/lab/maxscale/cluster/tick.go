@@ -45,6 +45,9 @@ func (m *Monitor) ask(ctx context.Context, l *link) Status {
 	if err != nil {
 		s.Problem = err.Error()
 		s.Denied = denied(err)
+		if s.Denied && l.session == nil {
+			m.unmeasured("the state of a server that refuses the login of the monitor")
+		}
 		if s.Denied && l.session != nil {
 			m.sayOnce("denied "+l.server.Name, Error, "Error during monitor permissions test for server "+l.server.Name+": "+s.Problem)
 		}

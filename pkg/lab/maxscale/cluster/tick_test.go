@@ -136,6 +136,12 @@ func TestByHand(t *testing.T) {
 	}
 	w.tick(m)
 	wantStates(t, m, "Master, Running", "Slave, Running", "Drained, Slave, Running")
+	if err := m.Set("db1", Maintenance, true); err != nil {
+		t.Fatal(err)
+	}
+	w.ticks(5, m)
+	wantStates(t, m, "Maintenance, Running", "Slave, Running", "Drained, Slave, Running")
+	w.wantLog(t, Unmeasured+": a primary in maintenance")
 	if m.Set("db9", Drain, true) == nil || m.Set("db1", Slave, true) == nil {
 		t.Error("a server that is not there, or a state that is no hand's, is set")
 	}
