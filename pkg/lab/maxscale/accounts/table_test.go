@@ -26,6 +26,26 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// TestAnonymous: of accounts of one host the named one is meant, in whatever order they are
+// read; a more specific host comes before that.
+func TestAnonymous(t *testing.T) {
+	from := netip.MustParseAddr("10.1.2.3")
+	for _, c := range []struct {
+		all  []accounts.Account
+		want string
+	}{
+		{[]accounts.Account{{User: "", Host: "%"}, {User: "u", Host: "%"}}, "u@%"},
+		{[]accounts.Account{{User: "u", Host: "%"}, {User: "", Host: "%"}}, "u@%"},
+		{[]accounts.Account{{User: "u", Host: "%"}, {User: "", Host: "10.1.2.3"}}, "@10.1.2.3"},
+		{[]accounts.Account{{User: "u", Host: "%", Role: true}, {User: "other", Host: "%"}}, "@"},
+	} {
+		a, _ := accounts.NewTable("", c.all, nil).Find("u", from)
+		if got := a.User + "@" + a.Host; got != c.want {
+			t.Errorf("of %v %s is taken, want %s", c.all, got, c.want)
+		}
+	}
+}
+
 func TestBlocker(t *testing.T) {
 	now := time.Unix(1000, 0)
 	b := &accounts.Blocker{Most: 3, Now: func() time.Time { return now }}
