@@ -87,7 +87,6 @@ type proxy struct {
 	set     *mariadbtest.Set
 	address string
 	view    *view
-	names   *x509.CertPool
 	blocker *accounts.Blocker
 	store   *accounts.Store
 
