@@ -22,7 +22,7 @@ func severalSessions(t *testing.T) []*session.Session {
 	}
 	r, err := topology.Prepare(topology.Plan{
 		Token: [16]byte([]byte("taken for random")), Name: "shop", Namespace: "default", CASAddress: "cas:8081", Platforms: []attest.PlatformID{id}, BootstrapSQL: systemTables(),
-		Architecture: topology.Replicated, Masking: `{"rules": []}`,
+		Architecture: topology.Replicated, Masking: `{"rules": [{"replace": {"column": "a"}, "with": {"fill": "X"}}]}`,
 		Enclaves: map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}, topology.EnclaveMaxScale: {{4}}},
 	}, nil)
 	if err != nil {

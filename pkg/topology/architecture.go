@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/confidb/confidb/pkg/masking"
 )
 
 // Architecture is how many databases a release has, and what stands before them.
@@ -137,7 +139,15 @@ func (r *Release) settleCounts(plan Plan, first bool) error {
 	}
 	r.Architecture = plan.Architecture
 	if r.Architecture == Single {
+		if plan.Masking != "" {
+			return fmt.Errorf("masking: it is MaxScale that masks, and the architecture %s has none", r.Architecture)
+		}
 		return nil
+	}
+	if plan.Masking != "" {
+		if _, err := masking.Parse("masking rules", []byte(plan.Masking)); err != nil {
+			return err
+		}
 	}
 	if r.Architecture == Sharded {
 		return fmt.Errorf("the architecture %s: there are no templates of its sessions yet", r.Architecture)

@@ -99,7 +99,7 @@ func TestWhoGetsWhichSecret(t *testing.T) {
 		topology.MaxScale: {
 			"prepare":  "admin:crt rest_password:hex",
 			"maxscale": "admin_ca:crt admin_key:pem backend:crt backend_key:pem ca:crt front:crt front_key:pem monitor_password:hex repl_password:hex service_password:hex",
-			"keeper":   "admin_ca:crt backend:crt backend_key:pem ca:crt front:crt front_key:pem keeper_password:hex peer:crt peer_key:pem rest_password:hex",
+			"keeper":   "admin_ca:crt backend:crt backend_key:pem ca:crt front:crt front_key:pem keeper_password:hex rest_password:hex",
 		},
 		topology.ApplicationRole("web"): {"web": "account_web:crt account_web_key:pem account_web_password:hex ca:crt"},
 	} {
@@ -142,7 +142,7 @@ func TestWhoIsGivenWhat(t *testing.T) {
 		}
 	}
 	slices.Sort(proxy)
-	if diff := cmp.Diff([]string{"backend", "backend_key", "ca", "front", "front_key", "keeper_password", "monitor_password", "peer", "peer_key", "repl_password", "service_password"}, proxy); diff != "" {
+	if diff := cmp.Diff([]string{"backend", "backend_key", "ca", "front", "front_key", "keeper_password", "monitor_password", "repl_password", "service_password"}, proxy); diff != "" {
 		t.Errorf("MaxScale gets (-want +got):\n%s", diff)
 	}
 }
@@ -307,9 +307,11 @@ func TestMaxScaleKnowsTheDatabases(t *testing.T) {
 	}
 }
 
+const rules = "{\"rules\": [{\"replace\": {\"column\": \"a\"}, \"with\": {\"fill\": \"X\"}}]}\n"
+
 // Rules by which answers are masked are there if they are given, as they are given.
 func TestMasking(t *testing.T) {
-	for _, rules := range []string{"", "{\"rules\": [{\"replace\": {\"column\": \"a\"}, \"with\": {\"fill\": \"X\"}}]}\n"} {
+	for _, rules := range []string{"", rules} {
 		p := several(t)
 		p.Masking = rules
 		r := made(t, p)
@@ -334,7 +336,7 @@ func TestMasking(t *testing.T) {
 // The lab's MaxScale, which refuses what the real one refuses, reads what ours is given, and
 // every value of it is in effect as it is written.
 func TestTheLabsMaxScaleReadsIt(t *testing.T) {
-	for _, masking := range []string{"", "{}"} {
+	for _, masking := range []string{"", rules} {
 		p := several(t)
 		p.Masking = masking
 		s := parsedBy(t, made(t, p))[topology.MaxScale]
@@ -348,7 +350,7 @@ func TestTheLabsMaxScaleReadsIt(t *testing.T) {
 					t.Fatalf("it refuses: %s", strings.Join(problems, "\n"))
 				}
 				service, _ := config.Find("RW")
-				if got := config.Servers(service); len(got) != 3 || len(service.List("filters")) != len(masking)/2 || service.Text("causal_reads") != "global" || service.Bool("transaction_replay") || service.Bool("enable_root_user") {
+				if got := config.Servers(service); len(got) != 3 || len(service.List("filters")) != min(1, len(masking)) || service.Text("causal_reads") != "global" || service.Bool("transaction_replay") || service.Bool("enable_root_user") {
 					t.Errorf("got the service %+v of %q", service, got)
 				}
 				if config.Global.Bool("load_persisted_configs") || config.Global.Bool("admin_gui") || config.Global.Text("admin_host") != "127.0.0.1" {
@@ -366,5 +368,20 @@ func TestTheLabsMaxScaleReadsIt(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Rules that MaxScale would take and not obey, and any where there is no MaxScale, are
+// refused.
+func TestMaskingIsRead(t *testing.T) {
+	p := several(t)
+	p.Masking = strings.Replace(rules, "fill", "fil", 1)
+	if _, err := topology.Prepare(p, nil); err == nil || !strings.Contains(err.Error(), "fil") {
+		t.Errorf("a misspelt rule: got %v", err)
+	}
+	p = plan(t)
+	p.Masking = rules
+	if _, err := topology.Prepare(p, nil); err == nil || !strings.Contains(err.Error(), "masking") {
+		t.Errorf("rules of a single database: got %v", err)
 	}
 }
