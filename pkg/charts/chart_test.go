@@ -55,7 +55,12 @@ containerSecurityContext: {runAsNonRoot: true}
 
 func render(t *testing.T, name string, values map[string]any) ([]byte, error) {
 	t.Helper()
-	h, err := release.New(nil, "shop", release.Settings{Own: charts.MariaDB()})
+	return renderOf(t, charts.MariaDB(), name, values)
+}
+
+func renderOf(t *testing.T, own fs.FS, name string, values map[string]any) ([]byte, error) {
+	t.Helper()
+	h, err := release.New(nil, "shop", release.Settings{Own: own})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,22 +92,25 @@ func allValues(t *testing.T) map[string]any {
 
 func TestGolden(t *testing.T) {
 	for name, values := range map[string]map[string]any{"required": required(), "everything": allValues(t)} {
-		t.Run(name, func(t *testing.T) {
-			got := mustRender(t, values)
-			path := filepath.Join("testdata", name+".yaml")
-			if *update {
-				if err := os.WriteFile(path, got, 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), string(got)); diff != "" {
-				t.Errorf("%s (-want +got); go test -update writes it anew:\n%s", path, diff)
-			}
-		})
+		t.Run(name, func(t *testing.T) { golden(t, name, mustRender(t, values)) })
+	}
+}
+
+// golden compares a text with that of a file.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".yaml")
+	if *update {
+		if err := os.WriteFile(path, got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s (-want +got); go test -update writes it anew:\n%s", path, diff)
 	}
 }
 

@@ -3,6 +3,7 @@ package manifest_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -152,11 +153,7 @@ var scalableOnce = sync.OnceValues(func() (manifest.Promise, error) {
 	}
 	database := "name: ns/db\nversion: \"0.3.11\"\nservices:\n"
 	for i := range 4 {
-		for _, step := range []string{"volume", "gate", "init", "db"} {
-			measured := "01"
-			if step == "volume" || step == "gate" {
-				measured = "03"
-			}
+		for step, measured := range map[string]string{"volume": "03", "gate": "03", "init": "01", "db": "01", "cold": "01", "leave": "03"} {
 			database += service(fmt.Sprintf("%s-db1-mariadb-%d", step, i), measured)
 		}
 	}
@@ -166,7 +163,7 @@ var scalableOnce = sync.OnceValues(func() (manifest.Promise, error) {
 		Settings: map[string]policy.Settings{topology.EnclaveServer: {Heap: "1G"}},
 		Members: []topology.Member{
 			{Role: topology.Client, Session: topology.Session{Name: "ns/client", Text: "name: ns/client\nversion: \"0.3.11\"\nservices:\n" + service("probe", "03") + images}},
-			{Role: "maxscale", Session: topology.Session{Name: "ns/maxscale", Text: "name: ns/maxscale\nversion: \"0.3.11\"\nservices:\n" + service("maxscale", "05") + images}},
+			{Role: "maxscale", Session: topology.Session{Name: "ns/maxscale", Text: "name: ns/maxscale\nversion: \"0.3.11\"\nservices:\n" + service("prepare", "03") + service("maxscale", "05") + service("keeper", "03") + images}},
 			{Role: topology.Database, Session: topology.Session{Name: "ns/db", Text: database + images}},
 		}}
 	return manifest.Promised(r)
@@ -418,6 +415,39 @@ func TestStandingTiers(t *testing.T) {
 	for _, o := range l.manifest.Watched() {
 		if found, err := installed.Differences(o, []byte("null")); err != nil || len(found) != 1 {
 			t.Errorf("%s is gone: got %v, %v", o, found, err)
+		}
+	}
+}
+
+// Our own charts may be installed with such sessions, without any deviation; and only what a
+// stand-in of SCONE's runtime needs is one.
+func TestOwnCharts(t *testing.T) {
+	for file, cas := range map[string]string{"replicated": "cas.scone-system.svc", "sharded": "cas.scone-system.svc:28765"} {
+		text, err := os.ReadFile("../charts/testdata/" + file + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := scalable(t)
+		p.CASAddress, p.Settings = cas, nil
+		own := strings.NewReplacer("db1-00/", "ns/", "lab.confidb.dev/enclave", "sgx.intel.com/enclave").Replace(string(text))
+		checked, err := p.Check([]byte(own))
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		if len(checked.Accepted) > 0 || checked.Client.Image != "registry.test/mariadb@sha256:00" {
+			t.Errorf("%s: got %+v", file, checked)
+		}
+		for old, changed := range map[string]string{
+			"automountServiceAccountToken: false": "automountServiceAccountToken: true",
+			"mode tcp":                            "mode http",
+			"-$(POD_NAME)":                        "-$(HOSTNAME)",
+			"/keeper":                             "/operate",
+			"cold-${POD_NAME}":                    "cold-${HOSTNAME}",
+		} {
+			if _, err := p.Check([]byte(strings.ReplaceAll(own, old, changed))); err == nil && strings.Contains(own, old) {
+				t.Errorf("%s: with %s it may be installed", file, changed)
+			}
 		}
 	}
 }

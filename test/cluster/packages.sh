@@ -1,7 +1,7 @@
 # The Debian packages that the lab and the tests need. Source it after lib.sh.
 # shellcheck shell=bash disable=SC2034
 
-lab_packages=(containerd runc containernetworking-plugins mmdebstrap mariadb-server iproute2 nftables)
+lab_packages=(containerd runc containernetworking-plugins mmdebstrap mariadb-server haproxy iproute2 nftables)
 # Those of the drivers in whose words clients are given their settings (test/clients).
 client_packages=(mariadb-client python3-pymysql python3-mysqldb nodejs node-mysql php-cli php-mysql libmariadb-java default-jdk-headless)
 

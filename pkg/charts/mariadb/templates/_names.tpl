@@ -26,40 +26,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- $service := first . -}}
 {{- with last . -}}
 {{- $session := required "scone.attestation.config_id: name the database session, without a service" .Values.scone.attestation.config_id -}}
-{{- $cas := required "scone.attestation.cas: name the CAS as the pod reaches it, such as cas.scone-system.svc" .Values.scone.attestation.cas -}}
 image: {{ required "image: name the image with mariadbd as an enclave, best by digest" .Values.image | quote }}
 imagePullPolicy: {{ .Values.imagePullPolicy }}
-env:
-  - name: SCONE_CONFIG_ID
-    value: {{ printf "%s/%s" $session $service | quote }}
-  - name: SCONE_CAS_ADDR
-    value: {{ $cas | quote }}
-  - name: SCONE_LAS_ADDR
-    {{- if .Values.scone.attestation.las }}
-    value: {{ .Values.scone.attestation.las | quote }}
-    {{- else }}
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-    {{- end }}
-  # Never auto: that falls back to simulation where there is no SGX.
-  - name: SCONE_MODE
-    value: hw
-  - name: SCONE_HEAP
-    value: {{ .Values.scone.heap | quote }}
-  {{- range $name, $value := .Values.scone.env }}
-  - name: {{ $name }}
-    value: {{ kindIs "float64" $value | ternary (int64 $value) $value | toString | quote }}
-  {{- end }}
-resources:
-  {{- with .Values.resources.requests }}
-  requests:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  limits:
-    {{- merge (dict .Values.sgx.resource 1) (.Values.resources.limits | default dict) | toYaml | nindent 4 }}
-securityContext:
-  {{- mergeOverwrite (dict "allowPrivilegeEscalation" false "capabilities" (dict "drop" (list "ALL")) "readOnlyRootFilesystem" true) .Values.containerSecurityContext | toYaml | nindent 2 }}
+{{ include "enclave.environment" (dict "root" . "id" (printf "%s/%s" $session $service) "heap" .Values.scone.heap) }}
+{{ include "enclave.confinement" (list . .Values.resources) }}
 volumeMounts:
   - name: data
     mountPath: /var/lib/mysql
