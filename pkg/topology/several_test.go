@@ -385,3 +385,60 @@ func TestMaskingIsRead(t *testing.T) {
 		t.Errorf("rules of a single database: got %v", err)
 	}
 }
+
+// Where the number of databases changes, the session of MaxScale is the only one that does,
+// and it does so each time; what no change of the number explains is refused as ever.
+func TestTheNumberOfDatabasesChanges(t *testing.T) {
+	p := several(t)
+	r := made(t, p)
+	upload(r)
+	for _, step := range []struct{ from, to int }{{3, 4}, {4, 3}, {3, 4}} {
+		r.DatabasesNext = step.to
+		next, err := topology.Prepare(p, r)
+		if err != nil {
+			t.Fatalf("%+v: %v", step, err)
+		}
+		for _, m := range next.Members {
+			if (m.Session.Next != "") != (m.Role == topology.MaxScale) {
+				t.Errorf("%+v: the session of %s changes: %t", step, m.Role, m.Session.Next != "")
+			}
+		}
+		if next.Databases != step.from || next.DatabasesNext != step.to {
+			t.Errorf("%+v: got %d databases, and %d next", step, next.Databases, next.DatabasesNext)
+		}
+		changed := next.Session(topology.MaxScale)
+		changed.Text, changed.Next = changed.Next, ""
+		next.SetSession(topology.MaxScale, changed)
+		next.Databases, next.DatabasesNext = step.to, 0
+		if r, err = topology.Prepare(p, next); err != nil || r.Session(topology.MaxScale).Next != "" {
+			t.Errorf("%+v: after the change: got %v", step, err)
+		}
+	}
+	p.Enclaves[topology.EnclaveMaxScale] = []sgx.Measurement{{5}}
+	var changed *topology.SessionChangedError
+	if _, err := topology.Prepare(p, r); !errors.As(err, &changed) {
+		t.Errorf("another measurement of MaxScale: got %v", err)
+	}
+}
+
+// A client that is added to several databases changes what it must: its own
+// session, that of the databases, and what our client is told of them.
+func TestAClientIsAddedToSeveralDatabases(t *testing.T) {
+	p := several(t)
+	r := made(t, p)
+	upload(r)
+	p.Applications = p.Applications.With(topology.Application{Name: "later", MRENCLAVEs: []sgx.Measurement{{8}}, Command: []string{"later"}, Files: topology.GivenByDefault()})
+	next, err := topology.Prepare(p, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range next.Members {
+		changes := m.Session.Next != "" || m.Session.Hash == ""
+		if want := m.Role == topology.Database || m.Role == topology.Client || m.Role == topology.ApplicationRole("later"); changes != want {
+			t.Errorf("the session of %s changes: %t", m.Role, changes)
+		}
+	}
+	if next.Members[len(next.Members)-1].Role != topology.Database {
+		t.Error("the session that exports is not the last one")
+	}
+}
