@@ -328,7 +328,13 @@ func TestFailover(t *testing.T) {
 	if _, err := session.Query(t.Context(), "SELECT 1"); err != nil {
 		t.Fatal(err)
 	}
-	p.shows(t, "servers/db1", `"state": "Master, Running"`, `"lock_held": true`, `"connections": 1`)
+	p.eventually(t, "a connection of the session", func() error {
+		if _, body := p.rest(t, "GET", "servers/db1", ""); !strings.Contains(body, `"connections": 1`) {
+			return errors.New("it is not shown")
+		}
+		return nil
+	})
+	p.shows(t, "servers/db1", `"state": "Master, Running"`, `"lock_held": true`)
 	p.shows(t, "monitors/Mon", `"primary": true`, `"monitor_interval": "200ms"`, `"password": "*****"`, `"state": "Monitoring servers"`)
 	p.shows(t, "services/RW", `"user": "app"`, `"router": "readwritesplit"`, `"id": "RW-L"`, `"causal_reads": "global"`)
 	p.shows(t, "listeners", `"ssl_version": "TLSv12,TLSv13,TLSv1.2,TLSv1.3"`)

@@ -53,6 +53,7 @@ func (s *session) changeUser(ctx context.Context, c command) error {
 	if refused != nil {
 		return s.denied(c, login)
 	}
+	s.abandon() // those log in as the user of before
 	s.client.identity = identity(login, hash)
 	s.filters = nil // as another user has another filter
 	s.refilter()

@@ -1,6 +1,7 @@
 package route_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"syscall"
@@ -25,7 +26,7 @@ func TestFailures(t *testing.T) {
 		run  func(*testing.T, *mariadbtest.Set)
 	}{
 		{"the primary", losePrimary}, {"the primary, and statements that wait", loseWithPatience}, {"a replica", loseReplica},
-		{"the role", loseRole}, {"a connection", loseConnection}, {"agreement", loseAgreement}, {"everything", loseEverything},
+		{"the role", loseRole}, {"a connection", loseConnection}, {"agreement", loseAgreement}, {"the attention of the primary", loseAttention}, {"everything", loseEverything},
 	} {
 		t.Run(step.name, func(t *testing.T) { step.run(t, set) })
 	}
@@ -251,6 +252,41 @@ func loseAgreement(t *testing.T, set *mariadbtest.Set) {
 	ask(t, conn, "USE onlyone")
 	if got := servers(t, conn, 3); got != "111" {
 		t.Errorf("%s answer after a command that only the primary could carry out", got)
+	}
+}
+
+// loseAttention stops the primary, which is not known to be down: reads go on, in new
+// sessions too, and a write waits until the monitor says what is the matter.
+func loseAttention(t *testing.T, set *mariadbtest.Set) {
+	p := start(t, set, func(o *route.Options) {
+		for i := range o.Servers {
+			o.Servers[i].Timeout = time.Hour // who waits for the primary waits long
+		}
+	})
+	writer := p.dial(t, as("app"))
+	eventually(t, func() bool { return ask(t, writer, "SELECT 1") == "1" && p.Connections("db1") == 1 })
+	if err := set.Members[0].Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer set.Members[0].Signal(syscall.SIGCONT)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := writer.Query(t.Context(), "INSERT INTO lab.t(text) VALUES ('late')")
+		ended <- err
+	}()
+	conn := p.dial(t, as("app"))
+	patient, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for range 3 {
+		if result, err := conn.Query(patient, whoAmI); err != nil || result.Rows[0][0].Text == "1" {
+			t.Errorf("a read while the primary hangs: %v, %v", result, err)
+		}
+	}
+	p.view.set("", "db2", "db3")
+	p.Lost("db1")
+	var refused *wire.Error
+	if err := <-ended; err == nil || errors.As(err, &refused) {
+		t.Errorf("a write in flight: %v, want the end of the connection", err)
 	}
 }
 

@@ -27,6 +27,9 @@ type session struct {
 	filter  Filter
 	filters *Filters // that have made it
 	targets map[string]*target
+	// pending are the servers whose connections are still to come about, by arrivals.
+	pending  map[string]bool
+	arrivals chan arrival
 
 	history   []remembered
 	forgotten bool // some of it was
@@ -51,7 +54,7 @@ type session struct {
 func newSession(s *Service, c *client) *session {
 	made := &session{Service: s, client: c, unsure: map[string]bool{}, turn: int(c.number)}
 	made.renew()
-	made.targets = map[string]*target{}
+	made.targets, made.pending = map[string]*target{}, map[string]bool{}
 	return made
 }
 
@@ -85,16 +88,18 @@ func (s *session) serve(ctx context.Context, cancel context.CancelFunc) {
 		s.read(ctx, commands)
 		cancel()
 	})
-	err := s.begin(ctx)
+	s.begin(ctx)
+	var err error
 	for err == nil {
-		c, open := <-commands
-		if !open {
+		c, open, failed := s.await(ctx, commands)
+		if err = failed; err != nil || !open {
 			break
 		}
 		err = s.do(ctx, c)
 	}
 	s.end(ctx, err)
 	cancel() // which closes the client's connection
+	s.abandon()
 	for range commands {
 	}
 	reading.Wait()
@@ -128,19 +133,6 @@ func (s *session) read(ctx context.Context, commands chan<- command) {
 			return
 		}
 	}
-}
-
-// begin connects to every server, as far as they are there. A server that does not let the
-// client in ends the session with its first command.
-func (s *session) begin(ctx context.Context) error {
-	for _, name := range s.reachable() {
-		if _, err := s.connect(ctx, name); err != nil {
-			if err := s.admissible(err); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // admissible returns the end of the session if a server did not let the client in, and nil
@@ -185,9 +177,10 @@ func (s *session) unmeasured(what string) {
 func (s *session) do(ctx context.Context, c command) error {
 	s.answered = false
 	s.refilter()
-	switch c.kind() {
-	case wire.Quit:
+	if c.kind() == wire.Quit {
 		return errQuit
+	}
+	switch c.kind() {
 	case wire.Query:
 		return s.query(ctx, c)
 	case wire.Prepare:

@@ -109,26 +109,93 @@ func (s *session) connect(ctx context.Context, name string) (*target, error) {
 		}
 		s.drop(t)
 	}
+	for s.pending[name] {
+		a := <-s.arrivals
+		t, err := s.adopt(ctx, a)
+		if _, refused := denied(err); a.name == name || refused {
+			return t, err
+		}
+	}
 	server, known := s.servers[name]
 	if !known {
 		return nil, fmt.Errorf("server '%s' is none of service '%s'", name, s.options.Service)
 	}
-	if s.forgotten {
-		return nil, fmt.Errorf("server '%s' can not be connected to: commands of the session are forgotten", name)
-	}
 	conn, err := backend.Dial(ctx, server, s.backendIdentity())
-	if err != nil {
-		return nil, err
+	return s.adopt(ctx, arrival{name, conn, err})
+}
+
+// arrival is what becomes of an attempt to connect.
+type arrival struct {
+	name string
+	conn *backend.Conn
+	err  error
+}
+
+// adopt makes a new connection one of the session's.
+func (s *session) adopt(ctx context.Context, a arrival) (*target, error) {
+	delete(s.pending, a.name)
+	if a.err != nil {
+		return nil, a.err
 	}
-	t := &target{name: name, conn: conn, running: s.running[name], statements: map[uint32]uint32{}, typed: map[uint32]bool{}}
+	t := &target{name: a.name, conn: a.conn, running: s.running[a.name], statements: map[uint32]uint32{}, typed: map[uint32]bool{}}
 	s.register(t)
-	t.release = context.AfterFunc(ctx, func() { conn.Close() })
-	s.targets[name] = t
-	if err := s.replay(ctx, t); err != nil {
+	t.release = context.AfterFunc(ctx, func() { t.conn.Close() })
+	s.targets[a.name] = t
+	err := s.replay(ctx, t)
+	if s.forgotten {
+		err = fmt.Errorf("server '%s' can not be connected to: commands of the session are forgotten", a.name)
+	}
+	if err != nil {
 		s.drop(t)
 		return nil, err
 	}
 	return t, nil
+}
+
+// begin begins to connect to every server, and waits for none: one that hangs hinders only
+// who needs it.
+func (s *session) begin(ctx context.Context) {
+	all := s.reachable()
+	s.arrivals = make(chan arrival, len(all))
+	for _, name := range all {
+		server, known := s.servers[name]
+		if !known {
+			continue
+		}
+		arrivals, who := s.arrivals, s.backendIdentity()
+		s.pending[name] = true
+		go func() {
+			conn, err := backend.Dial(ctx, server, who)
+			arrivals <- arrival{name, conn, err}
+		}()
+	}
+}
+
+// await returns the client's next command, and takes meanwhile the connections that come
+// about. A server that does not let the client in ends the session.
+func (s *session) await(ctx context.Context, commands <-chan command) (c command, open bool, err error) {
+	for {
+		select {
+		case c, open = <-commands:
+			return c, open, nil
+		case a := <-s.arrivals:
+			if _, err := s.adopt(ctx, a); err != nil {
+				if err := s.admissible(err); err != nil {
+					return c, false, err
+				}
+			}
+		}
+	}
+}
+
+// abandon gives up the connections that are still to come about, and waits for their end.
+func (s *session) abandon() {
+	for range len(s.pending) {
+		if a := <-s.arrivals; a.conn != nil {
+			a.conn.Close()
+		}
+	}
+	clear(s.pending)
 }
 
 // backendIdentity is the client's, with what is wanted of servers beyond that.
