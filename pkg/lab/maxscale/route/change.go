@@ -8,10 +8,14 @@ import (
 	"github.com/confidb/confidb/pkg/lab/maxscale/wire"
 )
 
-// reset makes the session, and those of it at servers, as they were after the login.
+// reset makes the session, and those of it at servers, as they were after the login, but for
+// the database that was chosen.
 func (s *session) reset(ctx context.Context, c command) error {
 	if err := s.every(ctx, c, false); err != nil {
 		return err
+	}
+	if s.database != "" {
+		s.client.identity.Database = s.database
 	}
 	s.renewed()
 	for _, t := range s.targets {
@@ -54,7 +58,7 @@ func (s *session) changeUser(ctx context.Context, c command) error {
 		return s.denied(c, login)
 	}
 	s.abandon() // those log in as the user of before
-	s.client.identity = identity(login, hash)
+	s.client.identity, s.database = identity(login, hash), ""
 	s.filters = nil // as another user has another filter
 	s.refilter()
 	s.renewed()

@@ -139,7 +139,9 @@ func TestTemporaryTables(t *testing.T) {
 // TestReset and change of the user: nothing of the session is left.
 func TestResetAndChange(t *testing.T) {
 	p := start(t, shared)
+	p.view.set("db1", "db2")
 	conn := p.dial(t, as("app"))
+	ask(t, conn, "USE lab")
 	ask(t, conn, "SET @a=1")
 	ask(t, conn, "BEGIN")
 	if err := conn.Send(0, []byte{byte(wire.ResetConnection)}); err != nil {
@@ -150,6 +152,10 @@ func TestResetAndChange(t *testing.T) {
 	}
 	if got := ask(t, conn, "SELECT COALESCE(@a, @@server_id)"); got != "2" && got != "3" {
 		t.Errorf("after a reset: %q", got)
+	}
+	p.view.set("db1", "db3") // which the session has not been at
+	if got := ask(t, conn, "SELECT CONCAT(@@server_id, DATABASE())"); got != "3lab" {
+		t.Errorf("after a reset, elsewhere: %q", got)
 	}
 	ask(t, conn, "SET @a=1")
 	if err := conn.ChangeUser(t.Context(), as("other")); err != nil {

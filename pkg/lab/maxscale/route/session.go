@@ -39,6 +39,7 @@ type session struct {
 	last      string // the server of the last statement
 	turn      int    // of the replicas
 	mode      sql.Mode
+	database  string // that was chosen last, empty for that of the login
 	temporary map[string]bool
 
 	texts    map[string]Where // statements that were prepared as texts
@@ -187,7 +188,13 @@ func (s *session) do(ctx context.Context, c command) error {
 		return s.prepare(ctx, c)
 	case wire.Execute, wire.BulkExecute, wire.Fetch, wire.SendLongData, wire.CloseStatement, wire.ResetStatement:
 		return s.ofStatement(ctx, c)
-	case wire.InitDB, wire.SetOption:
+	case wire.InitDB:
+		failed, err := s.everywhere(ctx, c, 0, true)
+		if err == nil && !failed {
+			s.database = string(c.bytes[1:])
+		}
+		return err
+	case wire.SetOption:
 		return s.every(ctx, c, true)
 	case wire.ResetConnection:
 		return s.reset(ctx, c)
@@ -282,11 +289,15 @@ func (s *session) learn(all []sql.Statement) {
 
 // sessionCommand carries out a statement that every server has to know.
 func (s *session) sessionCommand(ctx context.Context, c command, of sql.Statement) error {
-	if of.Type == sql.Prepare {
-		s.texts[lower(of.Prepared)] = s.whereOf(of)
-	}
-	if err := s.every(ctx, c, of.Type != sql.SetTransaction); err != nil {
+	failed, err := s.everywhere(ctx, c, 0, of.Type != sql.SetTransaction)
+	if err != nil || failed {
 		return err
+	}
+	switch of.Type {
+	case sql.Use:
+		s.database = of.Database
+	case sql.Prepare:
+		s.texts[lower(of.Prepared)] = s.whereOf(of)
 	}
 	for _, a := range of.Sets {
 		if a.Name != "sql_mode" || a.Scope == "GLOBAL" {
