@@ -129,7 +129,7 @@ func join(s *mariadbtest.Server) error {
 	if !found {
 		return fmt.Errorf("the init file has no %q", last)
 	}
-	for name, content := range map[string][]byte{"accounts.sql": []byte(accounts + last + members + administrator), "repl.crt": certificate, "repl.key": key} {
+	for name, content := range map[string][]byte{"accounts.sql": []byte(accounts + last + members + monitorAccount + administrator), "repl.crt": certificate, "repl.key": key} {
 		if err := os.WriteFile(s.Path("enclave/"+name), content, 0o600); err != nil {
 			return err
 		}
@@ -241,11 +241,16 @@ func (c *cluster) awaitClients(t *testing.T, primary, n int) {
 	c.await(t, "replicas that acknowledge", func() bool { return c.status(t, primary, "Rpl_semi_sync_master_clients") == strconv.Itoa(n) })
 }
 
+func (c *cluster) roots() *x509.CertPool {
+	roots := x509.NewCertPool()
+	roots.AddCert(c.servers[0].CA.Certificate)
+	return roots
+}
+
 // login is one at a server, with a certificate of this common name.
 func (c *cluster) login(t *testing.T, i int, account, commonName string) mysql.Login {
 	t.Helper()
-	roots := x509.NewCertPool()
-	roots.AddCert(c.servers[i].CA.Certificate)
+	roots := c.roots()
 	pair, err := c.servers[0].CA.Client(commonName)
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package keeper
 
 import (
 	"context"
-	"crypto/x509"
 	"net"
 	"os"
 	"syscall"
@@ -37,6 +36,7 @@ func TestMembers(t *testing.T) {
 		{"semi-sync", testSemiSync},
 		{"what a gate sees", testSights},
 		{"a change that is asked for", testChange},
+		{"beside MaxScale", testBesideMaxScale},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { step.try(t, c) }) {
 			return // the next step begins with a whole cluster
@@ -225,11 +225,29 @@ func testQuickRestart(t *testing.T, c *cluster) {
 	c.switchTo(t, primary, 0)
 }
 
+// fickle is a MaxScale that loses its locks after it was asked a few times.
+type fickle struct {
+	steady
+	left int
+}
+
+func (m *fickle) Monitor(ctx context.Context) (Monitor, error) {
+	m.left--
+	m.of.Primary = m.left >= 0
+	return m.steady.Monitor(ctx)
+}
+
 // testSemiSync: it is on where a member is written to, and off elsewhere.
 func testSemiSync(t *testing.T, c *cluster) {
-	k, _ := c.keeper(t)
+	k, beside := c.keeper(t)
 	c.run(t, 0, "SET GLOBAL rpl_semi_sync_master_enabled=0")
 	c.run(t, 2, "SET GLOBAL rpl_semi_sync_master_enabled=1")
+	k.MaxScale = &fickle{steady: steady{of: beside.of}, left: 1}
+	k.Round(t.Context())
+	if c.value(t, 0, "SELECT @@rpl_semi_sync_master_enabled", "") != "0" {
+		t.Error("a keeper acts whose MaxScale has lost its locks")
+	}
+	k.MaxScale = beside
 	k.Round(t.Context())
 	if c.value(t, 0, "SELECT @@rpl_semi_sync_master_enabled", "") != "1" {
 		t.Error("the primary does not wait for acknowledgements after one round")
@@ -279,8 +297,7 @@ func testSights(t *testing.T, c *cluster) {
 			t.Errorf("%s: got %v, want %v", name, got, c.want)
 		}
 	}
-	p := pki{c.servers[0].CA, x509.NewCertPool()}
-	p.roots.AddCert(p.authority.Certificate)
+	p := pki{c.servers[0].CA, c.roots()}
 	g := &gate{own: Own{Ordinal: 2, Database: true}, secure: listening(p.server(t, host(2)), p.roots, peerName), wait: brief, now: clock(), say: func(string) {}}
 	for i := range 2 {
 		n := neighbour{ordinal: i, gate: hold(t).Address(), secure: asking(p.client(t, peerName), p.roots, host(i)), login: c.login(t, i, peerAccount, peerName)}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/confidb/confidb/internal/loopback"
 	"github.com/confidb/confidb/pkg/mariadb/mariadbtest"
+	"github.com/confidb/confidb/pkg/topology"
 )
 
 // pki are the identities of a cluster on loopback.
@@ -333,5 +335,25 @@ func TestAGateFromItsFiles(t *testing.T) {
 		if g.own != (Own{Ordinal: 1, Database: there}) || len(g.neighbours) != 2 || g.neighbours[1].gate != "db-mariadb-2.svc:3307" || g.neighbours[1].login.TLS.ServerName != "db-mariadb-2.svc" {
 			t.Errorf("got %+v and %+v", g.own, g.neighbours)
 		}
+	}
+}
+
+// TestClusterIsTheTopologys: what sessions are given is what is read here.
+func TestClusterIsTheTopologys(t *testing.T) {
+	given := topology.Cluster{Self: "mariadb-1", MaxScales: []topology.ClusterMember{{Name: "maxscale-0", Pod: "db-maxscale-0", Host: "db-maxscale-0.svc"}}}
+	for i := range 4 {
+		given.Databases = append(given.Databases, topology.ClusterMember{Name: fmt.Sprintf("mariadb-%d", i), Pod: fmt.Sprintf("db-mariadb-%d", i), Host: host(i), ServerID: i + 1})
+	}
+	text, err := json.Marshal(given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := injected{files: fstest.MapFS{"cluster.json": {Data: text}}}
+	c := read.cluster()
+	if again, err := json.Marshal(c); err != nil || read.err != nil || c.Databases[3] != (Host{"mariadb-3", "db-mariadb-3", host(3), 4}) || len(c.MaxScales) != 1 {
+		t.Errorf("got %s %v %v", again, err, read.err)
+	}
+	if at, err := c.self(); err != nil || at != 1 {
+		t.Errorf("got %d %v, want 1", at, err)
 	}
 }
