@@ -11,6 +11,9 @@ const (
 	// patienceFailover is how long a member waits while others run and none is written to:
 	// longer than MaxScale takes to promote one of them.
 	patienceFailover = 20
+	// patienceElection is how long it waits where all others run: if they have not agreed by
+	// then, it is this one that they lack.
+	patienceElection = 40
 )
 
 // Own is what a member knows of itself before its server starts.
@@ -63,9 +66,10 @@ const (
 	// Cold means that no server of the cluster is written to: this one starts read-only, and
 	// gives up nothing.
 	Cold
-	// Found means that there is no database anywhere, and that this member makes the first.
+	// Found means that there is no database anywhere, and that this member makes one. All do:
+	// those that are made under a session are equal, and nobody is written to before all run.
 	Found
-	// Seed means that this member has no database, and takes that of another.
+	// Seed means that this member has no database, and that another has.
 	Seed
 )
 
@@ -75,7 +79,7 @@ func (v Verdict) String() string { return [...]string{"wait", "late", "cold", "f
 // Word is a verdict, and what goes with it.
 type Word struct {
 	Verdict Verdict
-	// From is the ordinal of the member to take a database from, if Verdict is Seed.
+	// From is the ordinal of the member that has the database, if Verdict is Seed.
 	From int
 	// Why says in a few words what it rests on, or what is waited for.
 	Why string
@@ -121,7 +125,7 @@ func beside(own Own, primary int) Word {
 // all in which others are ahead.
 func amid(own Own, peers []Peer, seen sights) Word {
 	switch {
-	case own.Database && seen[ReadOnly] == len(peers):
+	case own.Database && seen[ReadOnly] == len(peers) && own.Waited < patienceElection:
 		return Word{Why: "all others run: one of them is about to be written to"}
 	case !own.Database && seen[Full] > 0:
 		return Word{Why: "those that have a database start first"}
@@ -130,7 +134,7 @@ func amid(own Own, peers []Peer, seen sights) Word {
 	case own.Waited < patienceFailover:
 		return Word{Why: "the others may agree without this one"}
 	case own.Database:
-		return Word{Verdict: Cold, Why: "those that run are too few to agree"}
+		return Word{Verdict: Cold, Why: "those that run do not agree without this one"}
 	}
 	return Word{Verdict: Seed, From: first(peers, ReadOnly), Why: "everybody is there, and nobody is written to"}
 }
@@ -141,8 +145,6 @@ func together(own Own, peers []Peer, seen sights) Word {
 	switch {
 	case seen.few(own):
 		return short(peers)
-	case nothing && own.Ordinal > first(peers, Empty):
-		return Word{Why: fmt.Sprintf("member %d founds the database", first(peers, Empty))}
 	case nothing:
 		return Word{Verdict: Found, Why: "no member has a database"}
 	case !own.Database:

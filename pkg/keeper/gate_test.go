@@ -30,7 +30,7 @@ func TestDecide(t *testing.T) {
 	for _, n := range []int{3, 4} {
 		for ordinal := range n {
 			for _, database := range []bool{false, true} {
-				for _, waited := range []int{0, patienceFailover, patienceMissing} {
+				for _, waited := range []int{0, patienceFailover, patienceMissing, patienceElection} {
 					everySight(ordinal, n, func(peers []Peer) {
 						own := Own{ordinal, database, waited}
 						word := Decide(own, peers)
@@ -71,14 +71,11 @@ func problems(own Own, peers []Peer, word Word) (wrong []string) {
 		must(seen[Writable]+seen[Unclear] == 0, "somebody is or may be written to")
 		must(seen[Silent] <= 1, "n-1 members must be heard")
 		must(seen[Silent] == 0 || seen[Empty] == 0, "all must be heard where one has no database")
-		must(seen[ReadOnly] < n-1, "the others agree alone")
+		must(seen[ReadOnly] < n-1 || own.Waited >= patienceElection, "the others agree alone")
 		must(seen[Silent] == 0 || own.Waited > 0, "who does not answer is given time")
 		must(running == 0 || own.Waited > 0, "a failover is given time")
 	case Found:
 		must(!own.Database && seen[Empty] == n-1, "nobody founds a database but where all are there and have none")
-		for _, p := range peers {
-			must(own.Ordinal < p.Ordinal, "the lowest founds")
-		}
 	case Seed:
 		must(!own.Database, "who has a database keeps it")
 		from := Silent
@@ -98,22 +95,27 @@ func problems(own Own, peers []Peer, word Word) (wrong []string) {
 // world is what the members of a cluster are.
 type world []Sight
 
-// TestTwoNeverFound gives all members of a cluster words, each of whom sees the others as they
-// are or not at all.
-func TestTwoNeverFound(t *testing.T) {
+// TestNobodyFoundsBesideData gives all members of a cluster words, each of whom sees the others
+// as they are or not at all: none founds a database where another has one.
+func TestNobodyFoundsBesideData(t *testing.T) {
+	found := 0
 	for _, n := range []int{3, 4} {
 		everyWorld(n, func(members world) {
-			founds, data := 0, false
 			for i, sight := range members {
-				data = data || sight != Empty && sight != Silent
-				if sight == Empty && founder(i, members) {
-					founds++
+				if sight != Empty || !founder(i, members) {
+					continue
+				}
+				found++
+				for k, other := range members {
+					if other != Empty {
+						t.Errorf("%v: member %d founds a database beside member %d", members, i, k)
+					}
 				}
 			}
-			if founds > 1 || founds > 0 && data {
-				t.Errorf("%v: %d members found a database", members, founds)
-			}
 		})
+	}
+	if found != 3+4 {
+		t.Errorf("%d members found a database, want all where nobody has one", found)
 	}
 }
 
@@ -148,24 +150,22 @@ func everyWorld(n int, visit func(world)) {
 	})
 }
 
-// TestNobodyWaitsForEver: where all members are at their gates or run, none is written to and
-// too few run to agree, somebody goes on, so that in the end n-1 run.
+// TestNobodyWaitsForEver: where all members are at their gates or run, and none is written to,
+// somebody goes on, so that in the end all run: then a keeper can see what there is.
 func TestNobodyWaitsForEver(t *testing.T) {
 	for _, n := range []int{3, 4} {
 		everyWorld(n, func(members world) {
-			running, waiting := 0, 0
+			waiting := 0
 			for _, sight := range members {
 				switch sight {
 				case Silent, Unclear, Writable:
 					return
-				case ReadOnly:
-					running++
-				default:
+				case Empty, Full:
 					waiting++
 				}
 			}
-			if running >= n-1 || waiting == 0 {
-				return // they agree
+			if waiting == 0 {
+				return
 			}
 			for i, sight := range members {
 				var peers []Peer
@@ -174,7 +174,7 @@ func TestNobodyWaitsForEver(t *testing.T) {
 						peers = append(peers, Peer{k, other})
 					}
 				}
-				if sight != ReadOnly && Decide(Own{i, sight == Full, patienceMissing}, peers).Verdict != Wait {
+				if sight != ReadOnly && Decide(Own{i, sight == Full, patienceElection}, peers).Verdict != Wait {
 					return
 				}
 			}
@@ -199,11 +199,12 @@ func TestWords(t *testing.T) {
 		{Own{0, true, 0}, []Sight{Writable, Writable}, "wait"},
 		{Own{0, true, patienceMissing}, []Sight{Writable, Unclear}, "wait"},
 		{Own{0, true, patienceMissing}, []Sight{ReadOnly, ReadOnly}, "wait"},
+		{Own{0, true, patienceElection}, []Sight{ReadOnly, ReadOnly}, "cold"},
 		{Own{0, true, 0}, []Sight{ReadOnly, Full}, "wait"},
 		{Own{0, true, patienceFailover}, []Sight{ReadOnly, Full}, "cold"},
 		{Own{0, false, 0}, []Sight{Silent, Writable}, "seed 2"},
 		{Own{0, false, 0}, []Sight{Empty, Empty}, "found"},
-		{Own{2, false, 0}, []Sight{Empty, Empty}, "wait"},
+		{Own{2, false, 0}, []Sight{Empty, Empty}, "found"},
 		{Own{0, false, patienceMissing}, []Sight{Empty, Silent}, "wait"},
 		{Own{0, false, patienceMissing}, []Sight{Full, Full}, "wait"},
 		{Own{0, false, patienceFailover}, []Sight{Empty, ReadOnly}, "seed 2"},

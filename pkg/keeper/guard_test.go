@@ -166,18 +166,24 @@ func TestAPartition(t *testing.T) {
 	}
 }
 
-// TestFounding: with no database anywhere the lowest founds, and the others wait.
+// TestFounding: with no database anywhere all make one, and who is not seen is waited for.
 func TestFounding(t *testing.T) {
-	all := gates(t, newPKI(t), []bool{false, false, false})
-	ctx, cancel := context.WithCancel(t.Context())
-	others := make(chan []string)
-	go func() { others <- words(ctx, all[1:]) }()
-	if got := words(t.Context(), all[:1]); got[0] != "found" {
-		t.Errorf("the lowest: got %v, want found", got)
+	p := newPKI(t)
+	if got := words(t.Context(), gates(t, p, []bool{false, false, false})); got[0] != "found" || got[1] != "found" || got[2] != "found" {
+		t.Errorf("got %v, want that all found", got)
 	}
-	cancel()
-	if got := <-others; got[0] != "error" || got[1] != "error" {
-		t.Errorf("the others: got %v, want that they wait", got)
+	all := gates(t, p, []bool{false, false, false})
+	all[2].listener.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	rounds := 0
+	all[0].wait = func(ctx context.Context, _ time.Duration) error {
+		if rounds++; rounds == 2*patienceElection {
+			cancel()
+		}
+		return ctx.Err()
+	}
+	if got := words(ctx, all[:2]); got[0] != "error" || got[1] != "error" {
+		t.Errorf("without the third: got %v, want that they wait", got)
 	}
 }
 
