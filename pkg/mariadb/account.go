@@ -5,17 +5,17 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/confidb/confidb/pkg/mariadb/ask"
 	"github.com/confidb/confidb/pkg/promise"
 )
 
-// account is a row of mysql.global_priv.
-type account = promise.Account
-
-const (
-	socketPlugin    = "unix_socket"
-	maxAccounts     = 2000
-	notWhatItWrites = "its row in mysql.global_priv is not as MariaDB writes it: "
+type (
+	// account is a row of mysql.global_priv, and accounts are all of them.
+	account  = promise.Account
+	accounts = ask.Accounts
 )
+
+const socketPlugin = "unix_socket"
 
 // usable reports whether somebody can log in as a.
 func usable(a account) bool { return !a.Role && !a.Locked }
@@ -55,12 +55,9 @@ func excessive(a account) []string {
 	return held
 }
 
-// accounts are all rows of mysql.global_priv.
-type accounts []account
-
-// usable describes the accounts somebody can log in with that are not as they
+// faulty describes the accounts somebody can log in with that are not as they
 // should be; wrong says what is wrong with one, or nothing.
-func (all accounts) usable(wrong func(account) string) []string {
+func faulty(all accounts, wrong func(account) string) []string {
 	var found []string
 	for _, a := range all {
 		if !usable(a) {
@@ -73,19 +70,9 @@ func (all accounts) usable(wrong func(account) string) []string {
 	return found
 }
 
-// named reports whether there is a usable account of this name.
-func (all accounts) named(user string) bool {
+// known reports whether there is a usable account of this name.
+func known(all accounts, user string) bool {
 	return slices.ContainsFunc(all, func(a account) bool { return a.Name.User == user && usable(a) })
-}
-
-// find returns the account of this name, or nil.
-func (all accounts) find(n promise.Name) *account {
-	for i := range all {
-		if all[i].Name == n {
-			return &all[i]
-		}
-	}
-	return nil
 }
 
 // briefly joins at most ten of texts.

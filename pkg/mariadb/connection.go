@@ -152,10 +152,10 @@ func strongCiphers() *regexp.Regexp {
 
 // value is what the server says of one of its settings.
 func (o *Observation) value(name string) (string, error) {
-	if err := o.answers.variables.err; err != nil {
+	if err := o.answers.Variables.Err; err != nil {
 		return "", err
 	}
-	found, known := o.answers.variables.value[name]
+	found, known := o.answers.Variables.Value[name]
 	if !known {
 		return "", fmt.Errorf("not supported by this version of the server: %s", name)
 	}
@@ -189,10 +189,10 @@ func decideSameConnection(o *Observation) conclusion {
 	if o.login.TLS == nil || o.login.Greeting == nil {
 		return unproven(o.login.Err)
 	}
-	if err := errors.Join(o.answers.session.err, o.answers.status.err); err != nil {
+	if err := errors.Join(o.answers.Session.Err, o.answers.Status.Err); err != nil {
 		return unproven(err)
 	}
-	status := o.answers.status.value
+	status := o.answers.Status.Value
 	expiry, err := time.Parse("Jan _2 15:04:05 2006 MST", status["Ssl_server_not_after"])
 	if err != nil {
 		return skipped(fmt.Sprintf("the server does not say when its certificate expires: %q", status["Ssl_server_not_after"]))

@@ -65,8 +65,8 @@ func settled(variables map[string]variable) *Observation {
 	leaf := &x509.Certificate{}
 	seen := &Observation{login: mysql.Attempt{Stage: mysql.LoggedIn, Greeting: &mysql.Greeting{ConnectionID: 7},
 		TLS: &tls.ConnectionState{CipherSuite: tls.TLS_AES_256_GCM_SHA384, PeerCertificates: []*x509.Certificate{leaf}}}}
-	seen.answers.session.value.connectionID = 7
-	seen.answers.status.value = map[string]string{"Ssl_cipher": "TLS_AES_256_GCM_SHA384", "Ssl_server_not_after": "Jan  1 00:00:00 0001 GMT"}
-	seen.answers.variables.value = variables
+	seen.answers.Session.Value.ConnectionID = 7
+	seen.answers.Status.Value = map[string]string{"Ssl_cipher": "TLS_AES_256_GCM_SHA384", "Ssl_server_not_after": "Jan  1 00:00:00 0001 GMT"}
+	seen.answers.Variables.Value = variables
 	return seen
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/mariadb/ask"
 	"github.com/confidb/confidb/pkg/mysql"
 	"github.com/confidb/confidb/pkg/promise"
 	"github.com/confidb/confidb/pkg/witness"
@@ -44,7 +45,7 @@ func Asked() []string {
 // OfVersion is what was seen, of a server that calls itself another version.
 func (o *Observation) OfVersion(version string) *Observation {
 	other := *o
-	other.answers.session.value.version = version
+	other.answers.Session.Value.Version = version
 	return &other
 }
 
@@ -61,5 +62,5 @@ func Connect(ctx context.Context, t Target) (witness.Connection, error) {
 	if conn == nil {
 		return nil, attempt.Err
 	}
-	return marker{conn}, prepare(ctx, conn)
+	return marker{conn}, ask.Prepare(ctx, conn)
 }

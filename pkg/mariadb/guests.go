@@ -214,12 +214,12 @@ func decideLocked(o *Observation, a account, g guest) conclusion {
 // openable says what is not there that keeps out a client that was sent away, whatever it has
 // kept; empty if nothing is missing.
 func (o *Observation) openable(a account) string {
-	if err := o.answers.granted.err; err != nil {
+	if err := o.answers.Granted.Err; err != nil {
 		return err.Error()
 	}
-	for at, all := range []accounts{o.answers.granted.value.memory, o.answers.granted.value.tables} {
+	for at, all := range []accounts{o.answers.Granted.Value.Memory, o.answers.Granted.Value.Tables} {
 		where := []string{"memory", "tables"}[at]
-		switch got := all.find(a.Name); {
+		switch got := all.Find(a.Name); {
 		case got == nil:
 			return "the account is not in the server's " + where
 		case !got.Locked:
@@ -234,16 +234,16 @@ func (o *Observation) openable(a account) string {
 // otherwiseRefused says for what else than the certificate the server may have refused a
 // login as an account; empty if for nothing.
 func (o *Observation) otherwiseRefused(a account) string {
-	if err := o.answers.granted.err; err != nil {
+	if err := o.answers.Granted.Err; err != nil {
 		return err.Error()
 	}
 	if rival := o.rival(a.Name); rival != "" {
 		return rival
 	}
-	want := o.expected().find(a.Name)
-	for at, all := range []accounts{o.answers.granted.value.memory, o.answers.granted.value.tables} {
+	want := o.expected().Find(a.Name)
+	for at, all := range []accounts{o.answers.Granted.Value.Memory, o.answers.Granted.Value.Tables} {
 		where := []string{"memory", "tables"}[at]
-		switch got := all.find(a.Name); {
+		switch got := all.Find(a.Name); {
 		case got == nil:
 			return "the account is not in the server's " + where
 		case got.Locked:
@@ -262,7 +262,7 @@ func (o *Observation) rival(name promise.Name) string {
 	if name.Host != "%" {
 		return fmt.Sprintf("the account is for logins from %q", name.Host)
 	}
-	for _, a := range o.answers.granted.value.memory {
+	for _, a := range o.answers.Granted.Value.Memory {
 		if !a.Role && a.Name != name && (a.Name.User == name.User || a.Name.User == "") {
 			return fmt.Sprintf("the account %s may take its place", a.Name)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/mariadb/ask"
 	"github.com/confidb/confidb/pkg/mysql"
 	"github.com/confidb/confidb/pkg/witness"
 )
@@ -27,7 +28,7 @@ func (t Target) leaveMark(ctx context.Context, asked mysql.Attempt) witness.Left
 			if err != nil {
 				return nil, err
 			}
-			if err := prepare(ctx, conn); err != nil {
+			if err := ask.Prepare(ctx, conn); err != nil {
 				conn.Close()
 				return nil, err
 			}
@@ -36,7 +37,7 @@ func (t Target) leaveMark(ctx context.Context, asked mysql.Attempt) witness.Left
 }
 
 // marker is a connection over which marks are left and looked for.
-type marker struct{ connection }
+type marker struct{ ask.Connection }
 
 // Ask is Query, with texts for values.
 func (m marker) Ask(ctx context.Context, statement string) ([][]string, error) {
@@ -75,7 +76,7 @@ func decideOneDatabase(o *Observation) conclusion {
 		return failed(left.Err.Error(), "the table of our template, without triggers", "reading or writing it could run what somebody has planted, so that was not done")
 	case left.Err != nil:
 		c := unproven(left.Err)
-		if answered(left.Err) || errors.Is(left.Err, witness.ErrNoTable) {
+		if ask.Answered(left.Err) || errors.Is(left.Err, witness.ErrNoTable) {
 			c.hint = table
 		}
 		return c

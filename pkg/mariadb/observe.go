@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/mariadb/ask"
 	"github.com/confidb/confidb/pkg/mysql"
 	"github.com/confidb/confidb/pkg/witness"
 )
@@ -19,7 +20,7 @@ type Observation struct {
 	target  Target
 	login   mysql.Attempt // the login over which the server was asked
 	trials  trials
-	answers answers
+	answers ask.Answers
 	marks   witness.Left
 }
 
@@ -35,7 +36,7 @@ func Observe(ctx context.Context, target Target, impostors Impostors) *Observati
 	}
 	if conn == nil {
 		reason := fmt.Errorf("the attested client is not logged in: %w", attempt.Err)
-		seen.answers, seen.marks = unanswered(reason), target.unmarked(reason)
+		seen.answers, seen.marks = ask.Unanswered(reason), target.unmarked(reason)
 	} else {
 		if target.Verifier != "" {
 			trying.Go(func() { seen.marks = target.leaveMark(ctx, attempt) })
@@ -48,8 +49,8 @@ func Observe(ctx context.Context, target Target, impostors Impostors) *Observati
 
 // ask asks everything, first over the connection that is there. One that takes its place
 // is secured in the same way.
-func (t Target) ask(ctx context.Context, first connection, asked mysql.Attempt) answers {
-	server := &asker{connect: func(ctx context.Context) (connection, error) {
+func (t Target) ask(ctx context.Context, first ask.Connection, asked mysql.Attempt) ask.Answers {
+	server := &ask.Asker{Connect: func(ctx context.Context) (ask.Connection, error) {
 		if conn := first; conn != nil {
 			first = nil
 			return conn, nil
@@ -57,11 +58,11 @@ func (t Target) ask(ctx context.Context, first connection, asked mysql.Attempt) 
 		return t.connectAgain(ctx, asked)
 	}}
 	defer server.Close()
-	return collect(ctx, server, t.Promise)
+	return ask.Collect(ctx, server, t.Promise)
 }
 
 // connectAgain makes a further connection to the server that was asked.
-func (t Target) connectAgain(ctx context.Context, asked mysql.Attempt) (connection, error) {
+func (t Target) connectAgain(ctx context.Context, asked mysql.Attempt) (ask.Connection, error) {
 	conn, attempt := mysql.Connect(ctx, t.login(&t.Certificate, tls.VersionTLS12, tls.VersionTLS13))
 	if conn == nil {
 		return nil, fmt.Errorf("the attested client is not logged in again: %w", attempt.Err)
@@ -80,8 +81,8 @@ func (o *Observation) TLS() *tls.ConnectionState { return o.login.TLS }
 // ServerVersion is what the server calls itself: over the verified connection if
 // it answered there, else in its greeting, else empty.
 func (o *Observation) ServerVersion() string {
-	if o.answers.session.err == nil {
-		return o.answers.session.value.version
+	if o.answers.Session.Err == nil {
+		return o.answers.Session.Value.Version
 	}
 	if o.login.Greeting != nil {
 		return o.login.Greeting.Version
@@ -95,7 +96,7 @@ func (o *Observation) ConnectionIDs() (greeting, session uint64) {
 	if o.login.Greeting != nil {
 		greeting = uint64(o.login.Greeting.ConnectionID)
 	}
-	return greeting, o.answers.session.value.connectionID
+	return greeting, o.answers.Session.Value.ConnectionID
 }
 
 // Report decides every check on what was seen, in an order that depends on the promise

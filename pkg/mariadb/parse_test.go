@@ -6,12 +6,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/confidb/confidb/pkg/mariadb/ask"
 	"github.com/confidb/confidb/pkg/mysql"
 	"github.com/confidb/confidb/pkg/promise"
 )
 
 func TestEmptyAnswersNeverPass(t *testing.T) {
-	seen := &Observation{answers: collect(t.Context(), emptyServer{}, &promise.Promise{})}
+	seen := &Observation{answers: ask.Collect(t.Context(), emptyServer{}, &promise.Promise{})}
 	for _, question := range settingQuestions() {
 		if got := question.decide(seen); got.outcome != 0 {
 			t.Errorf("%s: got %v, want skip", question.id, got)
@@ -22,12 +23,8 @@ func TestEmptyAnswersNeverPass(t *testing.T) {
 // TestWhatAServerSaysIsCleaned plants a text that moves the cursor in an answer.
 func TestWhatAServerSaysIsCleaned(t *testing.T) {
 	const hostile = "/tmp/\x1b[2Jnothing\nto see"
-	session, err := readSession(&mysql.Rows{Columns: []string{"id", "version"}, Values: [][]mysql.Value{{{Text: "7"}, {Text: hostile}}}})
-	if err != nil || session.version != "/tmp/nothing to see" {
-		t.Errorf("got the version %q and %v", session.version, err)
-	}
-	seen := &Observation{login: mysql.Attempt{Err: errors.New(hostile)}, answers: unanswered(errors.New(hostile))}
-	seen.answers.variables = answer[map[string]variable]{value: map[string]variable{"local_infile": {Value: hostile, Global: true}}}
+	seen := &Observation{login: mysql.Attempt{Err: errors.New(hostile)}, answers: ask.Unanswered(errors.New(hostile))}
+	seen.answers.Variables = ask.Answer[map[string]variable]{Value: map[string]variable{"local_infile": {Value: hostile, Global: true}}}
 	for _, finding := range seen.Report() {
 		if text := finding.Got + finding.Want + finding.Reason; strings.ContainsAny(text, "\x1b\n") {
 			t.Errorf("%s: got %q", finding.ID, text)

@@ -16,6 +16,7 @@ import (
 	"github.com/confidb/confidb/pkg/baseline"
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/mariadb"
+	"github.com/confidb/confidb/pkg/mariadb/ask"
 	"github.com/confidb/confidb/pkg/mariadb/mariadbtest"
 	"github.com/confidb/confidb/pkg/mysql"
 	"github.com/confidb/confidb/pkg/promise"
@@ -263,7 +264,7 @@ func TestVersionsAndTheirDefaults(t *testing.T) {
 
 // TestTheBaselineOfThisServer: the file is what the script makes of this machine's server.
 func TestTheBaselineOfThisServer(t *testing.T) {
-	again := must[*baseline.Baseline](t)(mariadb.Tabulate(t.Context(), server.Admin))
+	again := must[*baseline.Baseline](t)(ask.Tabulate(t.Context(), server.Admin))
 	written, _ := baseline.Of(again.Version)
 	if written == nil || len(written.Variables) < 500 || len(written.Objects) < 100 {
 		t.Fatalf("got %+v", written)

@@ -5,8 +5,12 @@ import (
 	"slices"
 
 	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/mariadb/ask"
 	"github.com/confidb/confidb/pkg/promise"
 )
+
+// granted is who may do what, as it is compared.
+type granted ask.Granted
 
 // promised says why the promise cannot be compared with; empty if it can.
 func (o *Observation) unpromised() string {
@@ -26,10 +30,10 @@ func unpromisedHere(reason string) conclusion {
 
 // decideRights compares accounts and rights, in memory and in tables, with the promise.
 func decideRights(o *Observation) conclusion {
-	if err := o.answers.granted.err; err != nil {
+	if err := o.answers.Granted.Err; err != nil {
 		return unproven(err)
 	}
-	found := o.answers.granted.value
+	found := granted(o.answers.Granted.Value)
 	reason := o.unpromised()
 	var deviations []string
 	if reason != "" {
@@ -40,7 +44,7 @@ func decideRights(o *Observation) conclusion {
 	if len(deviations) == 0 && reason != "" {
 		return unpromisedHere(reason)
 	}
-	return noneOf(deviations, "exactly the accounts and rights of the session, in memory and in the tables", fmt.Sprintf("%d accounts and roles", len(found.memory)))
+	return noneOf(deviations, "exactly the accounts and rights of the session, in memory and in the tables", fmt.Sprintf("%d accounts and roles", len(found.Memory)))
 }
 
 // expected are the promised accounts, with what is stored of the passwords that the asker knows.
@@ -64,7 +68,7 @@ func (o *Observation) expected() accounts {
 // deviations are all differences to what is expected. What is the same in memory and in
 // the tables is said once.
 func (g *granted) deviations(want accounts) []string {
-	inMemory, inTables := differences(want, g.memory), differences(want, g.tables)
+	inMemory, inTables := differences(want, g.Memory), differences(want, g.Tables)
 	var all []string
 	for _, d := range inMemory {
 		if !slices.Contains(inTables, d) {
@@ -77,24 +81,24 @@ func (g *granted) deviations(want accounts) []string {
 			all = append(all, d+" (in the tables)")
 		}
 	}
-	for _, ghost := range g.ghosts {
+	for _, ghost := range g.Ghosts {
 		all = append(all, "account "+ghost+" is not of the session (in memory)")
 	}
 	if len(all) > 0 {
-		return append(all, g.unreadable...) // whatever else memory and tables disagree on follows from that
+		return append(all, g.Unreadable...) // whatever else memory and tables disagree on follows from that
 	}
 	return g.disagreements()
 }
 
 // disagreements are what is wrong without knowing any promise.
 func (g *granted) disagreements() []string {
-	all := slices.Clone(g.unreadable)
-	for _, ghost := range g.ghosts {
+	all := slices.Clone(g.Unreadable)
+	for _, ghost := range g.Ghosts {
 		all = append(all, "account "+ghost+" is in memory and in no table")
 	}
-	for i := range g.tables {
-		table := &g.tables[i]
-		memory := g.memory.find(table.Name)
+	for i := range g.Tables {
+		table := &g.Tables[i]
+		memory := g.Memory.Find(table.Name)
 		if memory == nil {
 			if !empty(table) {
 				all = append(all, table.Name.String()+" is in the tables and not in memory")
@@ -105,8 +109,8 @@ func (g *granted) disagreements() []string {
 			all = append(all, "memory and tables disagree: "+d)
 		}
 	}
-	for _, memory := range g.memory {
-		if g.tables.find(memory.Name) == nil && !empty(&memory) {
+	for _, memory := range g.Memory {
+		if g.Tables.Find(memory.Name) == nil && !empty(&memory) {
 			all = append(all, memory.Name.String()+" is in memory and in no table")
 		}
 	}
@@ -122,14 +126,14 @@ func empty(a *account) bool {
 func differences(want, got accounts) []string {
 	var all []string
 	for i := range got {
-		if promised := want.find(got[i].Name); promised != nil {
+		if promised := want.Find(got[i].Name); promised != nil {
 			all = append(all, promised.Differences(&got[i])...)
 		} else if !empty(&got[i]) {
 			all = append(all, got[i].Name.String()+" is not of the session")
 		}
 	}
 	for _, a := range want {
-		if got.find(a.Name) == nil && !empty(&a) {
+		if got.Find(a.Name) == nil && !empty(&a) {
 			all = append(all, a.Name.String()+" is missing")
 		}
 	}
@@ -139,10 +143,10 @@ func differences(want, got accounts) []string {
 // blind says which of the privileges on everything the asker's account lacks without which
 // the server leaves rows out of its answers and says nothing; empty if it has them.
 func (o *Observation) blind(privileges ...string) string {
-	if err := o.answers.granted.err; err != nil {
+	if err := o.answers.Granted.Err; err != nil {
 		return err.Error()
 	}
-	for _, a := range o.answers.granted.value.memory {
+	for _, a := range o.answers.Granted.Value.Memory {
 		if a.Name.User != o.target.Account {
 			continue
 		}
@@ -161,16 +165,16 @@ func (o *Observation) blind(privileges ...string) string {
 // ofAccounts decides on the accounts in the tables. A list in which the asker's own account
 // is not cannot be the whole list.
 func (o *Observation) ofAccounts(decide func(accounts) conclusion) conclusion {
-	if err := o.answers.granted.err; err != nil {
+	if err := o.answers.Granted.Err; err != nil {
 		return unproven(err)
 	}
-	found := o.answers.granted.value
-	if !found.tables.named(o.target.Account) {
+	found := o.answers.Granted.Value
+	if !known(found.Tables, o.target.Account) {
 		return skipped(fmt.Sprintf("the list of accounts does not hold %q, with which it was asked for", o.target.Account))
 	}
-	decided := decide(found.tables)
-	if decided.outcome == check.Pass && len(found.unreadable) > 0 {
-		return skipped(briefly(found.unreadable))
+	decided := decide(found.Tables)
+	if decided.outcome == check.Pass && len(found.Unreadable) > 0 {
+		return skipped(briefly(found.Unreadable))
 	}
 	return decided
 }

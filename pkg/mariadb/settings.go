@@ -52,7 +52,7 @@ func decideEncryption(o *Observation) conclusion {
 	if c := o.compare(encryptionSettings()); c.outcome != check.Pass {
 		return c
 	}
-	threads, known := o.answers.variables.value["innodb_encryption_threads"]
+	threads, known := o.answers.Variables.Value["innodb_encryption_threads"]
 	if !known {
 		return skipped("not supported by this version of the server: innodb_encryption_threads")
 	}
@@ -83,51 +83,51 @@ func decideOrigins(o *Observation) conclusion {
 }
 
 func decideSpaces(o *Observation) conclusion {
-	if err := o.answers.tablespaces.err; err != nil {
+	if err := o.answers.Tablespaces.Err; err != nil {
 		return unproven(err)
 	}
-	found := o.answers.tablespaces.value
-	if len(found.clear) == 0 && len(found.moving) > 0 {
-		return skipped("being encrypted again right now: " + briefly(found.moving))
+	found := o.answers.Tablespaces.Value
+	if len(found.Clear) == 0 && len(found.Moving) > 0 {
+		return skipped("being encrypted again right now: " + briefly(found.Moving))
 	}
-	return noneOf(found.clear, "no tablespace in clear", fmt.Sprintf("%d tablespaces", found.total))
+	return noneOf(found.Clear, "no tablespace in clear", fmt.Sprintf("%d tablespaces", found.Total))
 }
 
 func decideTables(o *Observation) conclusion {
-	if err := o.answers.tables.err; err != nil {
+	if err := o.answers.Tables.Err; err != nil {
 		return unproven(err)
 	}
-	found := o.answers.tables.value
-	if reason := o.blind("SHOW VIEW"); len(found.outside) == 0 && reason != "" {
+	found := o.answers.Tables.Value
+	if reason := o.blind("SHOW VIEW"); len(found.Outside) == 0 && reason != "" {
 		return skipped(reason)
 	}
-	if len(found.outside) == 0 && len(found.doubtful) > 0 {
-		return skipped("whether these tables of Aria are encrypted, no statement says; ALTER TABLE ... ENGINE=InnoDB makes it known: " + briefly(found.doubtful))
+	if len(found.Outside) == 0 && len(found.Doubtful) > 0 {
+		return skipped("whether these tables of Aria are encrypted, no statement says; ALTER TABLE ... ENGINE=InnoDB makes it known: " + briefly(found.Doubtful))
 	}
-	return noneOf(found.outside, "only InnoDB, and Aria in the databases of the server's own", fmt.Sprintf("%d tables", found.total))
+	return noneOf(found.Outside, "only InnoDB, and Aria in the databases of the server's own", fmt.Sprintf("%d tables", found.Total))
 }
 
 func decideBinlogs(o *Observation) conclusion {
-	if err := o.answers.variables.err; err != nil {
+	if err := o.answers.Variables.Err; err != nil {
 		return unproven(err)
 	}
-	if o.answers.variables.value["log_bin"].Value == "OFF" {
+	if o.answers.Variables.Value["log_bin"].Value == "OFF" {
 		return passed("the server writes no binary log")
 	}
-	if err := o.answers.binlogs.err; err != nil {
+	if err := o.answers.Binlogs.Err; err != nil {
 		return unproven(err)
 	}
 	var clear []string
-	for _, log := range o.answers.binlogs.value {
-		if log.secondEvent != "Start_encryption" {
-			clear = append(clear, fmt.Sprintf("%q: second event %q", log.name, log.secondEvent))
+	for _, log := range o.answers.Binlogs.Value {
+		if log.SecondEvent != "Start_encryption" {
+			clear = append(clear, fmt.Sprintf("%q: second event %q", log.Name, log.SecondEvent))
 		}
 	}
-	return noneOf(clear, "second event Start_encryption", fmt.Sprintf("%d binary logs", len(o.answers.binlogs.value)))
+	return noneOf(clear, "second event Start_encryption", fmt.Sprintf("%d binary logs", len(o.answers.Binlogs.Value)))
 }
 
 func decideKeys(o *Observation) conclusion {
-	if err := o.answers.plugins.err; err != nil {
+	if err := o.answers.Plugins.Err; err != nil {
 		return unproven(err)
 	}
 	if got := o.plugin("file_key_management"); got.Status != "ACTIVE" || got.LoadOption != "FORCE_PLUS_PERMANENT" {
@@ -136,7 +136,7 @@ func decideKeys(o *Observation) conclusion {
 	if c := o.compare([]setting{{"file_key_management_encryption_algorithm", "AES_CTR"}}); c.outcome != check.Pass {
 		return c
 	}
-	file, known := o.answers.variables.value["file_key_management_filename"]
+	file, known := o.answers.Variables.Value["file_key_management_filename"]
 	if !known {
 		return skipped("the server does not say where its key file is")
 	}
@@ -144,7 +144,7 @@ func decideKeys(o *Observation) conclusion {
 		return failed("file_key_management_filename="+file.Value, "a file below "+o.target.KeyDirectory, "")
 	}
 	// empty: the key file is not wrapped by another key
-	wrapper, isFile := strings.CutPrefix(o.answers.variables.value["file_key_management_filekey"].Value, "FILE:")
+	wrapper, isFile := strings.CutPrefix(o.answers.Variables.Value["file_key_management_filekey"].Value, "FILE:")
 	if isFile && !o.injected(wrapper) {
 		return failed("file_key_management_filekey=FILE:"+wrapper, "a file below "+o.target.KeyDirectory, "")
 	}
@@ -153,7 +153,7 @@ func decideKeys(o *Observation) conclusion {
 
 // plugin returns a plugin by its name, or the zero plugin.
 func (o *Observation) plugin(name string) plugin {
-	for _, p := range o.answers.plugins.value {
+	for _, p := range o.answers.Plugins.Value {
 		if strings.EqualFold(p.Name, name) {
 			return p
 		}
@@ -172,7 +172,7 @@ func decideLogs(o *Observation) conclusion {
 	if settings.outcome == check.Fail {
 		return settings
 	}
-	if err := o.answers.plugins.err; err != nil {
+	if err := o.answers.Plugins.Err; err != nil {
 		return unproven(err)
 	}
 	var active []string
@@ -197,7 +197,7 @@ func decideFiles(o *Observation) conclusion {
 	if c := o.compare([]setting{{"local_infile", "OFF"}}); c.outcome != check.Pass {
 		return c
 	}
-	directory, known := o.answers.variables.value["secure_file_priv"]
+	directory, known := o.answers.Variables.Value["secure_file_priv"]
 	if !known {
 		return skipped("not supported by this version of the server: secure_file_priv")
 	}
@@ -205,7 +205,7 @@ func decideFiles(o *Observation) conclusion {
 		return failed("secure_file_priv is empty: no restriction", "a directory without files", "")
 	}
 	for _, name := range []string{"datadir", "tmpdir", "plugin_dir", "file_key_management_filename", "ssl_key"} {
-		if inside := o.answers.variables.value[name].Value; strings.HasPrefix(inside, directory.Value) {
+		if inside := o.answers.Variables.Value[name].Value; strings.HasPrefix(inside, directory.Value) {
 			return failed("secure_file_priv="+directory.Value+" holds "+inside+" ("+name+")", "a directory without files", "")
 		}
 	}
@@ -214,7 +214,7 @@ func decideFiles(o *Observation) conclusion {
 
 func decideCertificates(o *Observation) conclusion {
 	return o.ofAccounts(func(all accounts) conclusion {
-		return noneOf(all.usable(func(a account) string {
+		return noneOf(faulty(all, func(a account) string {
 			if a.Require.Level == "" || a.Require.Level == "SSL" || a.Require == (promise.Require{Level: "SPECIFIED", Cipher: a.Require.Cipher}) {
 				return "no client certificate required"
 			}
@@ -225,7 +225,7 @@ func decideCertificates(o *Observation) conclusion {
 
 func decideNames(o *Observation) conclusion {
 	return o.ofAccounts(func(all accounts) conclusion {
-		return noneOf(all.usable(func(a account) string {
+		return noneOf(faulty(all, func(a account) string {
 			switch {
 			case a.Require.Subject == "":
 				return "no subject required"
@@ -245,13 +245,13 @@ func (o *Observation) letOut(a account) bool {
 	if o.unpromised() != "" || a.Require.Issuer != a.Require.Subject {
 		return false
 	}
-	promised := accounts(o.target.Promise.Accounts).find(a.Name)
+	promised := accounts(o.target.Promise.Accounts).Find(a.Name)
 	return promised != nil && promised.Require == a.Require && len(promised.Methods) == 1 && promised.Methods[0].Written != ""
 }
 
 func decideSecrets(o *Observation) conclusion {
 	return o.ofAccounts(func(all accounts) conclusion {
-		return noneOf(all.usable(func(a account) string {
+		return noneOf(faulty(all, func(a account) string {
 			switch {
 			case a.Name.User == "":
 				return "anonymous"
@@ -265,13 +265,13 @@ func decideSecrets(o *Observation) conclusion {
 
 func decideSocket(o *Observation) conclusion {
 	return o.ofAccounts(func(all accounts) conclusion {
-		found := all.usable(func(a account) string {
+		found := faulty(all, func(a account) string {
 			if uses(a, socketPlugin) {
 				return "unix_socket"
 			}
 			return ""
 		})
-		if err := o.answers.plugins.err; err != nil && len(found) == 0 {
+		if err := o.answers.Plugins.Err; err != nil && len(found) == 0 {
 			return unproven(err)
 		}
 		if o.plugin(socketPlugin).Status == "ACTIVE" {

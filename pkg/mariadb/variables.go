@@ -1,7 +1,6 @@
 package mariadb
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/confidb/confidb/pkg/baseline"
 	"github.com/confidb/confidb/pkg/check"
-	"github.com/confidb/confidb/pkg/mysql"
 	"github.com/confidb/confidb/pkg/promise"
 )
 
@@ -21,52 +19,22 @@ const (
 	originDefault = baseline.OriginDefault
 )
 
-const variableColumns = `VARIABLE_NAME, GLOBAL_VALUE, GLOBAL_VALUE_ORIGIN, VARIABLE_TYPE, ENUM_VALUE_LIST, NUMERIC_MIN_VALUE, NUMERIC_MAX_VALUE, NUMERIC_BLOCK_SIZE`
-
-func askVariables(ctx context.Context, server Querier) answer[map[string]variable] {
-	rows, err := list(ctx, server, variableColumns, "information_schema.SYSTEM_VARIABLES")
-	if err != nil {
-		return answer[map[string]variable]{err: err}
-	}
-	value, err := readVariables(rows)
-	return answer[map[string]variable]{value: value, err: err}
-}
-
-func readVariables(rows *mysql.Rows) (map[string]variable, error) {
-	if err := atLeastOne(rows, 8); err != nil {
-		return nil, err
-	}
-	variables := make(map[string]variable, len(rows.Values))
-	for _, row := range rows.Values {
-		name := strings.ToLower(row[0].Text)
-		if _, twice := variables[name]; twice {
-			return nil, errors.New("a variable is listed twice")
-		}
-		v := variable{Value: row[1].Text, Global: !row[1].Null, Origin: row[2].Text, Kind: row[3].Text, Low: row[5].Text, High: row[6].Text, Block: row[7].Text}
-		if !row[4].Null {
-			v.Words = strings.Split(row[4].Text, ",")
-		}
-		variables[name] = v
-	}
-	return variables, nil
-}
-
 // decideSettings compares every global variable with the session, and what the session
 // leaves alone with the defaults of the server's version.
 func decideSettings(o *Observation) conclusion {
-	if err := errors.Join(o.answers.variables.err, o.answers.plugins.err, o.answers.session.err); err != nil {
+	if err := errors.Join(o.answers.Variables.Err, o.answers.Plugins.Err, o.answers.Session.Err); err != nil {
 		return unproven(err)
 	}
 	if reason := o.unpromised(); reason != "" {
 		return unpromisedHere(reason)
 	}
-	wanted := baseline.Expect(o.target.Promise.Settings, o.answers.variables.value, o.answers.plugins.value)
-	known, exact := baseline.Of(o.answers.session.value.version)
-	deviations := wanted.Settings(o.answers.variables.value, known, exact)
+	wanted := baseline.Expect(o.target.Promise.Settings, o.answers.Variables.Value, o.answers.Plugins.Value)
+	known, exact := baseline.Of(o.answers.Session.Value.Version)
+	deviations := wanted.Settings(o.answers.Variables.Value, known, exact)
 	if len(deviations) == 0 && len(wanted.Unknown) > 0 {
 		return skipped("the server shows no variable for these settings of the session: " + briefly(wanted.Unknown))
 	}
-	reason := fmt.Sprintf("%d variables", len(o.answers.variables.value))
+	reason := fmt.Sprintf("%d variables", len(o.answers.Variables.Value))
 	switch {
 	case known == nil:
 		reason += "; what nobody set is judged by its origin alone, for the defaults of this version are not known"
@@ -84,12 +52,12 @@ type setting struct{ name, want string }
 
 // compare fails if a variable has another value, and skips if one is unknown to the server.
 func (o *Observation) compare(wanted []setting) conclusion {
-	if err := o.answers.variables.err; err != nil {
+	if err := o.answers.Variables.Err; err != nil {
 		return unproven(err)
 	}
 	var wrong, want, missing []string
 	for _, s := range wanted {
-		switch found, known := o.answers.variables.value[s.name]; {
+		switch found, known := o.answers.Variables.Value[s.name]; {
 		case !known:
 			missing = append(missing, s.name)
 		case !strings.EqualFold(found.Value, s.want):
@@ -113,12 +81,12 @@ func decided(wrong, want, missing []string) conclusion {
 // origins fails if a variable got its value in another way than the allowed ones.
 // A value that was changed and changed back has the origin SQL until a restart.
 func (o *Observation) origins(names []string, allowed ...string) conclusion {
-	if err := o.answers.variables.err; err != nil {
+	if err := o.answers.Variables.Err; err != nil {
 		return unproven(err)
 	}
 	var wrong, want, missing []string
 	for _, name := range names {
-		switch found, known := o.answers.variables.value[name]; {
+		switch found, known := o.answers.Variables.Value[name]; {
 		case !known:
 			missing = append(missing, name)
 		case !slices.Contains(allowed, found.Origin):
@@ -127,15 +95,4 @@ func (o *Observation) origins(names []string, allowed ...string) conclusion {
 		}
 	}
 	return decided(wrong, want, missing)
-}
-
-// Tabulate asks a server that was just initialised, and was given no option but where it
-// may write, what it is: the baseline of its version.
-func Tabulate(ctx context.Context, server Querier) (*baseline.Baseline, error) {
-	session := ask(ctx, server, sessionQuery, readSession)
-	variables, plugins, objects := askVariables(ctx, server), askPlugins(ctx, server), askObjects(ctx, server)
-	if err := errors.Join(session.err, variables.err, plugins.err, objects.err); err != nil {
-		return nil, fmt.Errorf("tabulating a server: %w", err)
-	}
-	return baseline.New(session.value.version, variables.value, plugins.value, objects.value.system), nil
 }

@@ -21,7 +21,7 @@ import (
 	"time"
 
 	"github.com/confidb/confidb/internal/loopback"
-	"github.com/confidb/confidb/pkg/mariadb"
+	"github.com/confidb/confidb/pkg/mariadb/ask"
 	"github.com/confidb/confidb/pkg/mysql"
 )
 
@@ -74,7 +74,7 @@ func tabulate() (text []byte, err error) {
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	made, err := mariadb.Tabulate(ctx, conn)
+	made, err := ask.Tabulate(ctx, conn)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package mariadb
+package ask
 
 import (
 	"context"
@@ -18,58 +18,59 @@ type Querier interface {
 // maxConnections bounds how often a broken connection is replaced.
 const maxConnections = 4
 
-// asker asks over a connection whose session it has set up itself. A connection that
+// Asker asks over a connection whose session it has set up itself. A connection that
 // breaks is not used again: the question that broke it has no answer, and the next one
 // is put over a new one.
-type asker struct {
-	connect func(context.Context) (connection, error)
-	conn    connection
+type Asker struct {
+	// Connect makes a connection.
+	Connect func(context.Context) (Connection, error)
+	conn    Connection
 	tried   int
 	reason  error // why there is no connection
 }
 
-// connection is what a *mysql.Conn is.
-type connection interface {
+// Connection is what a *mysql.Conn is.
+type Connection interface {
 	Querier
 	Close() error
 }
 
 // Query puts a question. An error that is not the server's answer ends the connection.
-func (a *asker) Query(ctx context.Context, statement string) (*mysql.Rows, error) {
+func (a *Asker) Query(ctx context.Context, statement string) (*mysql.Rows, error) {
 	if a.conn == nil {
 		if err := a.reconnect(ctx); err != nil {
 			return nil, err
 		}
 	}
 	rows, err := a.conn.Query(ctx, statement)
-	if err != nil && !answered(err) {
+	if err != nil && !Answered(err) {
 		a.Close()
 	}
 	return rows, err
 }
 
-// answered reports whether an error is what the server said.
-func answered(err error) bool {
+// Answered reports whether an error is what the server said.
+func Answered(err error) bool {
 	_, ok := errors.AsType[*mysql.ServerError](err)
 	return ok
 }
 
 // Close ends the connection, if there is one.
-func (a *asker) Close() {
+func (a *Asker) Close() {
 	if a.conn != nil {
 		a.conn.Close()
 		a.conn = nil
 	}
 }
 
-func (a *asker) reconnect(ctx context.Context) error {
+func (a *Asker) reconnect(ctx context.Context) error {
 	if a.tried == maxConnections {
 		return fmt.Errorf("the connection broke %d times: %w", maxConnections, a.reason)
 	}
 	a.tried++
-	conn, err := a.connect(ctx)
+	conn, err := a.Connect(ctx)
 	if err == nil {
-		if err = prepare(ctx, conn); err != nil {
+		if err = Prepare(ctx, conn); err != nil {
 			conn.Close()
 		}
 	}
@@ -97,8 +98,8 @@ func sessionSettings() []sessionSetting {
 	}
 }
 
-// prepare sets the session up, and reads back that it is.
-func prepare(ctx context.Context, server Querier) error {
+// Prepare sets the session up, and reads back that it is.
+func Prepare(ctx context.Context, server Querier) error {
 	if _, err := server.Query(ctx, "SET SESSION optimizer_switch='default'"); err != nil {
 		return fmt.Errorf("setting up the session: %w", err)
 	}

@@ -1,4 +1,4 @@
-package mariadb
+package ask
 
 import (
 	"context"
@@ -24,50 +24,50 @@ const (
 
 // askSpaces asks InnoDB of each tablespace whether it is encrypted. One that is dropped
 // between the two lists looks as if it were not, and is not there the next time.
-func askSpaces(ctx context.Context, server Querier) answer[spaces] {
-	var found spaces
+func askSpaces(ctx context.Context, server Querier) Answer[Spaces] {
+	var found Spaces
 	for try := range tries {
 		next, err := askSpacesOnce(ctx, server)
 		if err != nil {
-			return answer[spaces]{err: err}
+			return Answer[Spaces]{Err: err}
 		}
 		if try > 0 {
-			next.clear = slices.DeleteFunc(next.clear, func(name string) bool { return !slices.Contains(found.clear, name) })
+			next.Clear = slices.DeleteFunc(next.Clear, func(name string) bool { return !slices.Contains(found.Clear, name) })
 		}
-		if found = next; len(found.clear) == 0 {
+		if found = next; len(found.Clear) == 0 {
 			break
 		}
 	}
-	return answer[spaces]{value: found}
+	return Answer[Spaces]{Value: found}
 }
 
-func askSpacesOnce(ctx context.Context, server Querier) (spaces, error) {
+func askSpacesOnce(ctx context.Context, server Querier) (Spaces, error) {
 	all, err := list(ctx, server, "SPACE, NAME", spacesFrom)
 	if err == nil {
 		err = atLeastOne(all, 2)
 	}
 	if err != nil {
-		return spaces{}, err
+		return Spaces{}, err
 	}
 	encryption, err := server.Query(ctx, "SELECT SPACE, ENCRYPTION_SCHEME = 1 AND MIN_KEY_VERSION > 0, ROTATING_OR_FLUSHING <> 0 FROM "+encryptedFrom)
 	if err != nil {
-		return spaces{}, err
+		return Spaces{}, err
 	}
 	if len(encryption.Columns) != 3 {
-		return spaces{}, errors.New("the list of encrypted tablespaces does not have three columns")
+		return Spaces{}, errors.New("the list of encrypted tablespaces does not have three columns")
 	}
 	type state struct{ encrypted, moving bool }
 	states := make(map[string]state, len(encryption.Values))
 	for _, r := range encryption.Values {
 		states[r[0].Text] = state{r[1].Text == "1", r[2].Text != "0"}
 	}
-	found := spaces{total: len(all.Values)}
+	found := Spaces{Total: len(all.Values)}
 	for _, r := range all.Values {
 		switch s := states[r[0].Text]; {
 		case !s.encrypted:
-			found.clear = append(found.clear, r[1].Text)
+			found.Clear = append(found.Clear, r[1].Text)
 		case s.moving:
-			found.moving = append(found.moving, r[1].Text)
+			found.Moving = append(found.Moving, r[1].Text)
 		}
 	}
 	return found, nil
@@ -75,15 +75,15 @@ func askSpacesOnce(ctx context.Context, server Querier) (spaces, error) {
 
 // askTables asks for the engine of each table. That of InnoDB is asked of InnoDB itself,
 // as it was for every tablespace.
-func askTables(ctx context.Context, server Querier) answer[tables] {
+func askTables(ctx context.Context, server Querier) Answer[Tables] {
 	rows, err := list(ctx, server, "TABLE_SCHEMA, TABLE_NAME, COALESCE(ENGINE, '"+unknownEngine+"')", tablesFrom)
 	if err == nil {
 		err = atLeastOne(rows, 3)
 	}
 	if err != nil {
-		return answer[tables]{err: err}
+		return Answer[Tables]{Err: err}
 	}
-	found := tables{total: len(rows.Values)}
+	found := Tables{Total: len(rows.Values)}
 	var again []table
 	for _, r := range rows.Values {
 		one := table{r[0].Text, r[1].Text, r[2].Text}
@@ -93,24 +93,24 @@ func askTables(ctx context.Context, server Querier) answer[tables] {
 			continue
 		case isLog(one.schema, one.name) && one.engine == "CSV":
 			if one.engine, err = logEngine(ctx, server, one.name); err != nil {
-				return answer[tables]{err: err}
+				return Answer[Tables]{Err: err}
 			}
 		}
 		found.add(one)
 	}
 	for some := range slices.Chunk(again, page) {
 		if err := found.askFormats(ctx, server, some); err != nil {
-			return answer[tables]{err: err}
+			return Answer[Tables]{Err: err}
 		}
 	}
-	return answer[tables]{value: found}
+	return Answer[Tables]{Value: found}
 }
 
 type table struct{ schema, name, engine string } // one without an engine was dropped meanwhile
 
 // add sorts a table. Whether Aria has encrypted one, no statement says; those in the
 // databases of the server's own are made by the session, which says that they are.
-func (t *tables) add(one table) {
+func (t *Tables) add(one table) {
 	schema, name, engine, own := one.schema, one.name, one.engine, one.schema == "mysql" || one.schema == "sys"
 	switch {
 	case engine == "":
@@ -119,9 +119,9 @@ func (t *tables) add(one table) {
 	case engine == "MEMORY": // its rows are on no disk
 	case isLog(schema, name) && engine == emptyLog: // by MariaDB's making; log-01 is for what they hold
 	case engine == "Aria Page":
-		t.doubtful = append(t.doubtful, schema+"."+name)
+		t.Doubtful = append(t.Doubtful, schema+"."+name)
 	default:
-		t.outside = append(t.outside, schema+"."+name+" (engine "+engine+")")
+		t.Outside = append(t.Outside, schema+"."+name+" (engine "+engine+")")
 	}
 }
 
@@ -144,7 +144,7 @@ func logEngine(ctx context.Context, server Querier, name string) (string, error)
 
 // askFormats adds tables as of now, with the format of their rows if they are Aria's: only
 // that in pages is encrypted. The server opens a table to say it, so each is asked by its name.
-func (t *tables) askFormats(ctx context.Context, server Querier, some []table) error {
+func (t *Tables) askFormats(ctx context.Context, server Querier, some []table) error {
 	asked, formats := []string{}, map[int]string{}
 	for i, one := range some {
 		asked = append(asked, fmt.Sprintf("SELECT %d, IF(ENGINE = 'Aria', CONCAT('Aria ', ROW_FORMAT), COALESCE(ENGINE, '%s')) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND BINARY TABLE_NAME = %[4]s",

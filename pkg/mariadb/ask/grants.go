@@ -1,4 +1,4 @@
-package mariadb
+package ask
 
 import (
 	"context"
@@ -12,43 +12,64 @@ import (
 	"github.com/confidb/confidb/pkg/promise"
 )
 
-// granted is who may do what: by the tables of the database mysql, which count from the
+// account is a row of mysql.global_priv.
+type account = promise.Account
+
+const (
+	maxAccounts     = 2000
+	notWhatItWrites = "its row in mysql.global_priv is not as MariaDB writes it: "
+)
+
+// Accounts are all rows of mysql.global_priv.
+type Accounts []account
+
+// Find returns the account of this name, or nil.
+func (all Accounts) Find(n promise.Name) *account {
+	for i := range all {
+		if all[i].Name == n {
+			return &all[i]
+		}
+	}
+	return nil
+}
+
+// Granted is who may do what: by the tables of the database mysql, which count from the
 // next FLUSH PRIVILEGES on, and in the server's memory, which counts now.
-type granted struct {
-	tables accounts
-	// unreadable says of rows why they are not what MariaDB writes.
-	unreadable []string
-	memory     accounts
-	// ghosts are the names that only memory knows, as MariaDB quotes them.
-	ghosts []string
+type Granted struct {
+	Tables Accounts
+	// Unreadable says of rows why they are not what MariaDB writes.
+	Unreadable []string
+	Memory     Accounts
+	// Ghosts are the names that only memory knows, as MariaDB quotes them.
+	Ghosts []string
 }
 
 // askGranted reads the tables, then memory, then the tables once more, three times at most
 // until they have not changed.
-func askGranted(ctx context.Context, server Querier, version int, promised []promise.Account) (g granted, err error) {
+func askGranted(ctx context.Context, server Querier, version int, promised []promise.Account) (g Granted, err error) {
 	before, err := readGrantTables(ctx, server)
 	if err != nil {
-		return granted{}, err
+		return Granted{}, err
 	}
 	var changed string
 	for range 3 {
-		g = granted{}
-		if g.tables, g.unreadable, err = accountsOf(before, version); err != nil {
-			return granted{}, err
+		g = Granted{}
+		if g.Tables, g.Unreadable, err = accountsOf(before, version); err != nil {
+			return Granted{}, err
 		}
 		if err := g.askMemory(ctx, server, promised); err != nil {
-			return granted{}, err
+			return Granted{}, err
 		}
 		after, err := readGrantTables(ctx, server)
 		if err != nil {
-			return granted{}, err
+			return Granted{}, err
 		}
 		if changed = differing(before, after); changed == "" {
 			return g, nil
 		}
 		before = after
 	}
-	return granted{}, errors.New(changed)
+	return Granted{}, errors.New(changed)
 }
 
 // differing says which table holds other rows than before, in whatever order, or nothing.
@@ -95,7 +116,7 @@ func (r *row) text(column string) string {
 
 // accountsOf puts the rows of the grant tables together. unreadable are rows that say
 // something else to us than to the server, or about no account.
-func accountsOf(tables map[string]*mysql.Rows, version int) (all accounts, unreadable []string, err error) {
+func accountsOf(tables map[string]*mysql.Rows, version int) (all Accounts, unreadable []string, err error) {
 	if len(tables["global_priv"].Values) > maxAccounts {
 		return nil, nil, fmt.Errorf("%d accounts: want at most %d", len(tables["global_priv"].Values), maxAccounts)
 	}
@@ -134,7 +155,7 @@ func accountsOf(tables map[string]*mysql.Rows, version int) (all accounts, unrea
 
 // gathering is what the rows read so far make.
 type gathering struct {
-	all        accounts
+	all        Accounts
 	unreadable []string
 	// columns are, for each account and table, the privileges on columns that tables_priv
 	// announces and those that columns_priv holds.
@@ -148,7 +169,7 @@ type columnKey struct {
 
 // give adds a right to the account that a row names.
 func (g *gathering) give(table string, n promise.Name, r promise.Right) {
-	a := g.all.find(n)
+	a := g.all.Find(n)
 	if a == nil {
 		g.unreadable = append(g.unreadable, fmt.Sprintf("mysql.%s has a row for %s, which is no account: %s", table, n, r))
 		return
@@ -272,14 +293,14 @@ func (g *gathering) role(r *row) {
 
 // askMemory asks for the accounts that memory has: by name for those of the tables and of
 // the promise, and by the lists of information_schema for others.
-func (g *granted) askMemory(ctx context.Context, server Querier, promised []promise.Account) error {
-	known := slices.Clone(g.tables)
+func (g *Granted) askMemory(ctx context.Context, server Querier, promised []promise.Account) error {
+	known := slices.Clone(g.Tables)
 	for _, a := range promised {
-		if known.find(a.Name) == nil {
+		if known.Find(a.Name) == nil {
 			known = append(known, a)
 		}
 	}
-	if public := (promise.Name{User: promise.Public}); known.find(public) == nil {
+	if public := (promise.Name{User: promise.Public}); known.Find(public) == nil {
 		known = append(known, account{Name: public, Role: true})
 	}
 	for _, a := range known {
@@ -288,7 +309,7 @@ func (g *granted) askMemory(ctx context.Context, server Querier, promised []prom
 			return err
 		}
 		if found != nil {
-			g.memory = append(g.memory, *found)
+			g.Memory = append(g.Memory, *found)
 		}
 	}
 	return g.askGhosts(ctx, server, known)
@@ -297,7 +318,7 @@ func (g *granted) askMemory(ctx context.Context, server Querier, promised []prom
 // askGhosts lists who has rights in memory and is none of known. Names are compared as
 // bytes: to a collation, two of them may be one. A role that is neither in a table nor
 // granted to anybody is in no list, and of no use.
-func (g *granted) askGhosts(ctx context.Context, server Querier, known accounts) error {
+func (g *Granted) askGhosts(ctx context.Context, server Querier, known Accounts) error {
 	names := map[string]promise.Name{}
 	for _, a := range known {
 		names["'"+a.Name.User+"'@'"+a.Name.Host+"'"] = a.Name
@@ -319,16 +340,16 @@ func (g *granted) askGhosts(ctx context.Context, server Querier, known accounts)
 	return nil
 }
 
-func (g *granted) haunted(ghost string) {
-	if !slices.Contains(g.ghosts, ghost) {
-		g.ghosts = append(g.ghosts, ghost)
+func (g *Granted) haunted(ghost string) {
+	if !slices.Contains(g.Ghosts, ghost) {
+		g.Ghosts = append(g.Ghosts, ghost)
 	}
 }
 
 // askGlobal asks for the rights on everything of each account in memory, which has a row
 // for each. Memory can hold two accounts of one name, of which the other questions show
 // the first.
-func (g *granted) askGlobal(ctx context.Context, server Querier, names map[string]promise.Name) error {
+func (g *Granted) askGlobal(ctx context.Context, server Querier, names map[string]promise.Name) error {
 	rows, err := server.Query(ctx, "SELECT BINARY GRANTEE, GROUP_CONCAT(PRIVILEGE_TYPE) FROM information_schema.USER_PRIVILEGES GROUP BY BINARY GRANTEE")
 	if err != nil {
 		return err
@@ -338,7 +359,7 @@ func (g *granted) askGlobal(ctx context.Context, server Querier, names map[strin
 	}
 	for _, values := range rows.Values {
 		name, known := names[values[0].Text]
-		if a := g.memory.find(name); !known || a == nil {
+		if a := g.Memory.Find(name); !known || a == nil {
 			g.haunted(values[0].Text)
 		} else if !slices.Equal(words(values[1].Text), onEverything(a)) {
 			g.haunted(values[0].Text + ", of which there is more than one,")
