@@ -26,6 +26,8 @@ type Promise struct {
 	Accounts []Account `json:"accounts"`
 	// Databases are those that the session makes beside MariaDB's own.
 	Databases []Database `json:"databases"`
+	// Replication is what it may be beside others; nil for one that is alone.
+	Replication *Replication `json:"replication,omitempty"`
 	// Unclear says what was not understood. Unless it is empty, the rest is not all.
 	Unclear []string `json:"unclear"`
 }
@@ -117,6 +119,7 @@ func Read(command []string, files map[string]string) *Promise {
 	} else {
 		p.unclear("the init file %q is not in the session", initFile)
 	}
+	p.readCluster(files)
 	return p
 }
 
