@@ -20,8 +20,41 @@ func markQuestions() []question {
 	}
 }
 
-// leaveMark reads the marks of the verifier, and leaves a new one.
+// leaveMark reads the marks of the verifier, and leaves a new one: not in a database that
+// only follows, to which the marks come from the primary.
 func (t Target) leaveMark(ctx context.Context, asked mysql.Attempt) witness.Left {
+	ledger := t.ledger(asked)
+	if t.Promise == nil || t.Promise.Replication == nil {
+		return ledger.Leave(ctx)
+	}
+	switch readOnly, err := t.isReadOnly(ctx, ledger); {
+	case err != nil:
+		return t.unmarked(fmt.Errorf("asking whether the database is written to: %w", err))
+	case readOnly:
+		return ledger.Look(ctx, "this database is not the primary, which alone is written to: marks come to it from there")
+	}
+	return ledger.Leave(ctx)
+}
+
+// isReadOnly asks over a connection of its own, as the marks are left beside all questions.
+func (t Target) isReadOnly(ctx context.Context, ledger witness.Ledger) (bool, error) {
+	conn, err := ledger.Connect(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	rows, err := conn.Ask(ctx, "SELECT @@GLOBAL.read_only")
+	if err != nil {
+		return false, err
+	}
+	if len(rows) != 1 || len(rows[0]) != 1 || rows[0][0] != "0" && rows[0][0] != "1" {
+		return false, errors.New("want 0 or 1")
+	}
+	return rows[0][0] == "1", nil
+}
+
+// ledger are the verifier's marks in the server that was asked.
+func (t Target) ledger(asked mysql.Attempt) witness.Ledger {
 	return witness.Ledger{Verifier: t.Verifier, Asked: t.Asked, Random: t.Random, Kept: witness.Kept,
 		Connect: func(ctx context.Context) (witness.Connection, error) {
 			conn, err := t.connectAgain(ctx, asked)
@@ -33,7 +66,7 @@ func (t Target) leaveMark(ctx context.Context, asked mysql.Attempt) witness.Left
 				return nil, err
 			}
 			return marker{conn}, nil
-		}}.Leave(ctx)
+		}}
 }
 
 // marker is a connection over which marks are left and looked for.
@@ -80,6 +113,12 @@ func decideOneDatabase(o *Observation) conclusion {
 			c.hint = table
 		}
 		return c
+	case left.Looked && left.Seen.Found:
+		return passed(fmt.Sprintf("%d new connections find the mark of the last verification; none was left, as this is not the primary", witness.Connections))
+	case left.Looked && left.Seen.Asked == "":
+		return conclusion{reason: "you have no earlier mark to look for, and none is left in a database that is not the primary", hint: "{verify} again: the mark that this run leaves at the primary is looked for the next time."}
+	case left.Looked:
+		return conclusion{reason: "it does not hold the mark of the last verification, so that it could not be looked for over new connections: see data-01", hint: "If it is a replica that is late, {verify} again when it is not."}
 	case left.Seen.Written == witness.Mark{}:
 		return skipped(cmp.Or(left.Seen.Problem, "no mark was left"))
 	}

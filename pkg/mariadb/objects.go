@@ -46,18 +46,22 @@ func decidePlugins(o *Observation) conclusion {
 }
 
 // decideNeighbours asks that nobody is connected, replicates or is replicated from but whom
-// the session names: nobody, so far.
+// the session names: nobody, where the database is alone.
 func decideNeighbours(o *Observation) conclusion {
 	if err := o.answers.Neighbours.Err; err != nil {
 		return unproven(err)
 	}
 	found := o.answers.Neighbours.Value
 	var deviations []string
-	for _, s := range found.Sources {
-		deviations = append(deviations, "replicates from "+s)
-	}
-	for _, r := range found.Replicas {
-		deviations = append(deviations, "is replicated by "+r)
+	if o.several() != nil {
+		deviations = o.foreignNeighbours()
+	} else {
+		for _, s := range found.Sources {
+			deviations = append(deviations, "replicates from "+s)
+		}
+		for _, r := range found.Replicas {
+			deviations = append(deviations, "is replicated by "+r)
+		}
 	}
 	for _, s := range found.Servers {
 		deviations = append(deviations, fmt.Sprintf("server %q", s))
@@ -66,10 +70,17 @@ func decideNeighbours(o *Observation) conclusion {
 	if reason == "" {
 		deviations = append(deviations, o.strangers()...)
 	}
+	if err := o.answers.Replication.Err; o.several() != nil && err != nil {
+		reason = cmp.Or(reason, err.Error())
+	}
 	if len(deviations) == 0 && reason != "" {
 		return skipped(reason)
 	}
-	return noneOf(deviations, "no replication, no other server, and connections of the session's accounts only", fmt.Sprintf("%d connections", len(found.Users)))
+	want := "no replication, no other server, and connections of the session's accounts only"
+	if o.several() != nil {
+		want = "replication with the session's other databases, no other server, and connections of the session's accounts only"
+	}
+	return noneOf(deviations, want, fmt.Sprintf("%d connections", len(found.Users)))
 }
 
 // strangers are connections that are of none of the session's accounts: an account that was

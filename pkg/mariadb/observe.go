@@ -102,7 +102,7 @@ func (o *Observation) ConnectionIDs() (greeting, session uint64) {
 // Report decides every check on what was seen, in an order that depends on the promise
 // only. What the server said stands in findings on one printable line each.
 func (o *Observation) Report() check.Report {
-	guests, rest := o.guestFindings(), o.findings(slices.Concat(settingQuestions(), markQuestions()))
+	guests, rest := o.guestFindings(), o.findings(slices.Concat(settingQuestions(), o.replicationQuestions(), markQuestions()))
 	onceEach(guests)
 	onceEach(rest)
 	return slices.Concat(o.findings(connectionQuestions()), guests, rest)
@@ -180,7 +180,7 @@ type question struct {
 	decide          func(*Observation) conclusion
 }
 
-// Checks are the IDs of the checks that a Report answers, in its order.
+// Checks are the IDs of the checks that a Report of a single database answers, in its order.
 func Checks() []string {
 	var ids []string
 	for _, q := range connectionQuestions() {
@@ -195,6 +195,16 @@ func Checks() []string {
 	return ids
 }
 
+// ReplicationChecks are the IDs of those that a Report answers beside them where the
+// database is promised to be one of several.
+func ReplicationChecks() []string {
+	var ids []string
+	for _, q := range replicationQuestions() {
+		ids = append(ids, q.id)
+	}
+	return ids
+}
+
 func questions() []question {
-	return slices.Concat(connectionQuestions(), settingQuestions(), markQuestions())
+	return slices.Concat(connectionQuestions(), settingQuestions(), replicationQuestions(), markQuestions())
 }

@@ -28,9 +28,10 @@ func decideSettings(o *Observation) conclusion {
 	if reason := o.unpromised(); reason != "" {
 		return unpromisedHere(reason)
 	}
-	wanted := baseline.Expect(o.target.Promise.Settings, o.answers.Variables.Value, o.answers.Plugins.Value)
+	variables, deviations := o.byRole()
+	wanted := baseline.Expect(o.target.Promise.Settings, variables, o.answers.Plugins.Value)
 	known, exact := baseline.Of(o.answers.Session.Value.Version)
-	deviations := wanted.Settings(o.answers.Variables.Value, known, exact)
+	deviations = append(deviations, wanted.Settings(variables, known, exact)...)
 	if len(deviations) == 0 && len(wanted.Unknown) > 0 {
 		return skipped("the server shows no variable for these settings of the session: " + briefly(wanted.Unknown))
 	}

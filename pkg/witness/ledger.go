@@ -76,6 +76,9 @@ type Left struct {
 	Err error
 	// Untidy is why old marks were not removed: the next run does it.
 	Untidy error
+	// Looked means that none was to be left: Look was asked, and Blind is about the mark that
+	// was asked for.
+	Looked bool
 }
 
 // Leave reads the marks of the verifier, leaves a new one, and looks for it over new
@@ -95,6 +98,37 @@ func (l Ledger) Leave(ctx context.Context) Left {
 	return left
 }
 
+// Look reads the marks of the verifier, and looks for the one that was asked for over new
+// connections. It leaves none: why says why there is none to be left.
+func (l Ledger) Look(ctx context.Context, why string) Left {
+	left := Left{Seen: Seen{Verifier: l.Verifier, Asked: l.Asked, Problem: why}, Looked: true}
+	if left.Err = l.look(ctx, &left); left.Err != nil {
+		left.Seen.Problem = check.Said(left.Err.Error())
+	} else if left.Blind > 0 {
+		left.Seen.Problem = "the mark that was asked for is not in every database that answers"
+	}
+	return left
+}
+
+func (l Ledger) look(ctx context.Context, left *Left) error {
+	conn, err := l.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := l.read(ctx, conn, &left.Seen); err != nil {
+		return fmt.Errorf("reading the marks: %w", err)
+	}
+	if !left.Seen.Found {
+		return nil
+	}
+	statement := fmt.Sprintf("SELECT COUNT(*) FROM %s WHERE verifier = '%s' AND SHA2(mark, 256) = '%s'", Table, l.Verifier, l.Asked)
+	if left.Blind, err = l.lookAgain(ctx, statement); err != nil {
+		return fmt.Errorf("looking for the mark that was asked for: %w", err)
+	}
+	return nil
+}
+
 func (l Ledger) leave(ctx context.Context, left *Left) error {
 	conn, err := l.Connect(ctx)
 	if err != nil {
@@ -110,7 +144,8 @@ func (l Ledger) leave(ctx context.Context, left *Left) error {
 		return fmt.Errorf("leaving a mark: %w", err)
 	}
 	left.Seen.Written = Mark{Number: number, Digest: digest(mark)}
-	if left.Blind, err = l.lookAgain(ctx, mark, number); err != nil {
+	statement := fmt.Sprintf("SELECT COUNT(*) FROM %s WHERE id = %d AND verifier = '%s' AND mark = '%s'", Table, number, l.Verifier, mark)
+	if left.Blind, err = l.lookAgain(ctx, statement); err != nil {
 		return fmt.Errorf("looking for the new mark: %w", err)
 	}
 	if l.Asked != "" && !left.Seen.Found || left.Blind > 0 {
@@ -212,9 +247,8 @@ func (l Ledger) write(ctx context.Context, conn Connection) (mark string, number
 	return mark, number, err
 }
 
-// lookAgain looks for a mark over new connections, and returns how many do not find it.
-func (l Ledger) lookAgain(ctx context.Context, mark string, number uint64) (blind int, err error) {
-	statement := fmt.Sprintf("SELECT COUNT(*) FROM %s WHERE id = %d AND verifier = '%s' AND mark = '%s'", Table, number, l.Verifier, mark)
+// lookAgain counts a mark over new connections, and returns how many do not find it.
+func (l Ledger) lookAgain(ctx context.Context, statement string) (blind int, err error) {
 	for range Connections {
 		conn, err := l.Connect(ctx)
 		if err != nil {

@@ -44,6 +44,8 @@ type Answers struct {
 	Objects     Answer[Objects]
 	Loadable    Answer[Loadable]
 	Neighbours  Answer[Neighbours]
+	// Replication is asked for where the database is promised to be one of several.
+	Replication Answer[Twice]
 }
 
 // Session is the connection over which the server was asked, by the server's words.
@@ -81,6 +83,7 @@ const (
 func Collect(ctx context.Context, server Querier, promised *promise.Promise) Answers {
 	seen := Answers{
 		Session:     ask(ctx, server, sessionQuery, readSession), // first: it is about this connection
+		Replication: askBegin(ctx, server, promised),
 		Started:     ask(ctx, server, startedQuery, readStarted),
 		Status:      ask(ctx, server, statusQuery, readStatus),
 		Variables:   askVariables(ctx, server),
@@ -98,6 +101,7 @@ func Collect(ctx context.Context, server Querier, promised *promise.Promise) Ans
 	}
 	seen.Granted.Value, seen.Granted.Err = askGranted(ctx, server, seen.Session.Value.Number, accounts)
 	seen.again(ctx, server)
+	seen.Replication = askEnd(ctx, server, seen.Replication)
 	return seen
 }
 
@@ -134,6 +138,7 @@ func Unanswered(reason error) Answers {
 		Objects:     Answer[Objects]{Err: reason},
 		Loadable:    Answer[Loadable]{Err: reason},
 		Neighbours:  Answer[Neighbours]{Err: reason},
+		Replication: Answer[Twice]{Err: reason},
 	}
 }
 
