@@ -62,6 +62,9 @@ type Predicate struct {
 	// Witness is what was found of the marks of earlier verifications; nil if nobody was
 	// named whose marks to look for.
 	Witness *witness.Seen `json:"witness,omitempty"`
+	// Replication is what a database of several said of its place; nil for a single one, and
+	// for one that did not say it.
+	Replication *Replication `json:"replication,omitempty"`
 	// Limitations are what no check can show, because MariaDB does not do it.
 	Limitations []Limitation `json:"limitations"`
 }
@@ -278,6 +281,11 @@ func (p *Predicate) validate() error {
 	}
 	if p.Witness != nil {
 		if err := p.Witness.Validate(); err != nil {
+			return err
+		}
+	}
+	if p.Replication != nil {
+		if err := p.Replication.validate(); err != nil {
 			return err
 		}
 	}

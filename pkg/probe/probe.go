@@ -115,6 +115,7 @@ func predicate(in *input, began time.Time, seen *mariadb.Observation) *evidence.
 		Connections:      evidence.Connections{Greeting: greeting, Session: session},
 		Findings:         seen.Report(),
 		Witness:          seen.Witness(),
+		Replication:      replication(seen.Replication()),
 		Limitations:      limitations(),
 	}
 }
