@@ -132,36 +132,43 @@ func (p Promise) checkObject(o Object) error {
 	}
 }
 
-// found is how a client would be started, and whether it is taken from the MariaDB itself.
+// found is how a client would be started, and how sure it is that the container that this is
+// taken from runs MariaDB: 2 for a service that admits it, 1 for the session of the
+// database, 0 for another enclave.
 type found struct {
 	topology.Pod
-	server bool
+	sure int
 }
 
-// or is the better of two: the first that runs MariaDB, else the first.
+// or is the better of two, the first of equal ones.
 func (f *found) or(other *found) *found {
-	if f == nil || other != nil && other.server && !f.server {
+	if f == nil || other != nil && other.sure > f.sure {
 		return other
 	}
 	return f
 }
 
 // client takes over from the database's container what makes an enclave: a client has
-// the same image and the same settings of SCONE's runtime. It is that container of a pod
-// which runs under the session of the database, best a service that admits MariaDB; nil if
-// there is none.
+// the same image and the same settings of SCONE's runtime. Where no container of a chart
+// runs under the session of the database, it is the first one that is an enclave and no
+// MaxScale; nil if there is none.
 func (p Promise) client(m *maker) *found {
 	names, _ := m.names()
 	var best *found
 	for _, c := range m.template.Spec.Containers {
-		if len(names) == 0 || !isEnclave(&c) {
+		if len(names) == 0 || !isEnclave(&c) || isMaxScale(&c) {
 			continue
 		}
+		sure := 0
 		services, problem := Promise{Database: p.Database}.services(environmentOf(&c, names[0]))
-		if problem == "" {
-			server := slices.ContainsFunc(services, func(s session.Service) bool { return admitsOne(s, p.Enclaves[topology.EnclaveServer]) })
-			best = best.or(&found{clientOf(&m.template.Spec, &c), server})
+		switch {
+		case problem != "":
+		case slices.ContainsFunc(services, func(s session.Service) bool { return admitsOne(s, p.Enclaves[topology.EnclaveServer]) }):
+			sure = 2
+		default:
+			sure = 1
 		}
+		best = best.or(&found{clientOf(&m.template.Spec, &c), sure})
 	}
 	return best
 }
