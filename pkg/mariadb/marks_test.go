@@ -406,3 +406,39 @@ func TestRightsOnTheMarks(t *testing.T) {
 	execute(t, "GRANT INSERT ON confidb_verify.marks TO confidb_verify@'%'")
 	wantOutcome(t, observe(t, goodTarget()), "acc-04", check.Pass, "")
 }
+
+// TestLookingForAMark: where none is left, the one that was asked for is looked for over new
+// connections, each of which counts; what cannot be read is not said.
+func TestLookingForAMark(t *testing.T) {
+	verifier := strings.Repeat("7e", 16)
+	asked := ledger(verifier, "", nil).Leave(t.Context()).Seen.Written.Digest
+	none := func(at int) func(int, string, [][]string, error) ([][]string, error) {
+		return func(connection int, statement string, rows [][]string, err error) ([][]string, error) {
+			if connection == at && strings.Contains(statement, "SHA2(mark, 256)") {
+				return [][]string{{"0"}}, nil
+			}
+			return rows, err
+		}
+	}
+	for name, c := range map[string]struct {
+		asked  string
+		change func(int, string, [][]string, error) ([][]string, error)
+		found  bool
+		blind  int
+		err    bool
+	}{
+		"it is there":           {asked, nil, true, 0, false},
+		"one does not find it":  {asked, none(5), true, 1, false},
+		"none was asked for":    {"", nil, false, 0, false},
+		"another was asked for": {strings.Repeat("0f", 32), nil, false, 0, false},
+		"no answer":             {asked, func(int, string, [][]string, error) ([][]string, error) { return nil, errors.New("cut") }, false, 0, true},
+	} {
+		left := ledger(verifier, c.asked, c.change).Look(t.Context(), "why")
+		if left.Seen.Found != c.found || left.Blind != c.blind || (left.Err != nil) != c.err || !left.Looked || left.Seen.Written != (witness.Mark{}) || left.Seen.Problem == "" || left.Seen.Validate() != nil {
+			t.Errorf("%s: got %+v", name, left)
+		}
+	}
+	if again := ledger(verifier, asked, nil).Leave(t.Context()); !again.Seen.Found || again.Seen.Written.Number == 0 {
+		t.Errorf("after looking: got %+v", again)
+	}
+}

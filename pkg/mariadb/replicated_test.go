@@ -58,7 +58,24 @@ func (b *beside) promiseNear(t *testing.T, at int) {
 		t.Fatalf("mariadb-%d: got %+v", at, p.Replication)
 	}
 	other.Host = mariadbtest.Near
+	given := b.given(t, at)
+	if given == nil || given.Port != 3306 || given.CA != "/run/confidb/ca.crt" || !cmp.Equal(given.Others, p.Replication.Others) {
+		t.Fatalf("mariadb-%d: the attested client is given %+v", at, given)
+	}
 	p.Replication.Port, p.Replication.Others = uint16(number), []promise.Peer{other}
+}
+
+// given is what the session of the attested client says of the others of a database.
+func (b *beside) given(t *testing.T, at int) *promise.Replication {
+	t.Helper()
+	for _, image := range b.Session(topology.Client).Images {
+		for _, f := range image.InjectionFiles {
+			if image.Name == fmt.Sprintf("probe-%d", at) && f.Path == "/run/confidb/promise.json" {
+				return must[*promise.Promise](t)(promise.Parse([]byte(*f.Content))).Replication
+			}
+		}
+	}
+	return nil
 }
 
 func (b *beside) run(t *testing.T, at int, statements ...string) {
