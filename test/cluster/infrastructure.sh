@@ -15,7 +15,7 @@ apply() {
 }
 
 # write_reference_values SECURITY-CONTEXT writes what the user has of the images, and
-# values with what a container needs to mount volumes.
+# values with what a container needs to mount volumes: those of one database, and of several.
 write_reference_values() {
 	{
 		echo "# The lab's own reference values: they come from whoever built its images."
@@ -31,6 +31,11 @@ write_reference_values() {
 		# which mounts protected volumes in a namespace of its own
 		containerSecurityContext: $1
 	END
+	{
+		cat "$lab/values.yaml"
+		echo "maxscale: {image: 'lab.local/maxscale:24.02', command: [confidb-lab, run]}"
+		echo "haproxy: {image: 'lab.local/haproxy:lab'}"
+	} >"$lab/values-scalable.yaml"
 }
 
 ours=app.kubernetes.io/managed-by=confidb-lab # the label of what lab-down removes from a cluster of the user's

@@ -9,7 +9,7 @@ cache=${CONFIDB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/confidb}
 id=confidb-$(printf %s "$root" | sha256sum | cut -c1-6) # one checkout, one lab: network namespaces and cgroups carry this name
 nodes=(n1 n2 n3)
 api=10.87.0.1:6443 # inside the lab's own network namespace
-images=(pause confidb-lab mariadb tokenizer tokenizer-changed)
+images=(pause confidb-lab mariadb maxscale haproxy tokenizer tokenizer-changed)
 
 fail() {
 	echo "error: $1" >&2
