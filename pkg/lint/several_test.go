@@ -1,6 +1,8 @@
 package lint_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -65,6 +67,35 @@ func TestTemplatesForSeveralDatabases(t *testing.T) {
 			if f.Outcome != check.Pass {
 				t.Errorf("session %s: %+v", s.Name, f)
 			}
+		}
+	}
+}
+
+// What a server makes that listens nowhere may be made on a volume without a tag, as long as
+// no server that listens has that volume.
+func TestVolumesForMakingDatabases(t *testing.T) {
+	all := severalSessions(t)
+	text := string(all[slices.IndexFunc(all, func(s *session.Session) bool { return len(s.Volumes) > 1 })].Source())
+	const made, last = "      - name: new\n        path: /var/lib/mysql-new\n        update_policy: no_rollback_protection\n      - name: tmp", "  - name: database-0\n    volumes:\n"
+	for name, c := range map[string]struct{ old, new, want string }{
+		"as it is":                    {"", "", ""},
+		"it listens":                  {"skip_networking = ON\n", "\n", "service init-shop-mariadb-0: datadir"},
+		"a server has it as well":     {last, last + "      - name: new\n        path: /somewhere\n        update_policy: rollback_protected\n", "service init-shop-mariadb-0: datadir"},
+		"for temporary files as well": {"path: /var/lib/mysql-tmp\n        update_policy: ephemeral\n    provide_secrets: [made", "path: /var/lib/mysql-tmp\n        update_policy: no_rollback_protection\n    provide_secrets: [made", "service init-shop-mariadb-0: tmpdir"},
+		"left to CAS":                 {made, strings.Replace(made, "        update_policy: no_rollback_protection\n", "", 1), "service init-shop-mariadb-0: datadir"},
+		"no tag for a database":       {"path: /var/lib/mysql\n        update_policy: rollback_protected\n      - name: tmp", "path: /var/lib/mysql\n        update_policy: no_rollback_protection\n      - name: tmp", "service db-shop-mariadb-0: datadir"},
+	} {
+		changed := strings.Replace(text, c.old, c.new, 1)
+		if c.old != "" && changed == text {
+			t.Fatalf("%s: the session has no %q", name, c.old)
+		}
+		parsed, err := session.Parse("database.yml", []byte(changed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		problems := strings.Join(lint.UnprotectedPaths(parsed), "; ")
+		if (c.want == "") != (problems == "") || !strings.Contains(problems, c.want) {
+			t.Errorf("%s: got %q, want %q", name, problems, c.want)
 		}
 	}
 }

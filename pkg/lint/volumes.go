@@ -164,6 +164,19 @@ func (d *server) exposed(option, paths string, scratch bool) []string {
 	return problems
 }
 
+// makesOnly reports whether a volume is for making databases only: no server that others can
+// connect to has it. What is made there is what this session makes of nothing, so that an
+// older state is as good as any; it counts once a program has taken it over.
+func (d *server) makesOnly(volume string) bool {
+	if d.Listens() {
+		return false
+	}
+	return !slices.ContainsFunc(d.Services, func(s session.Service) bool {
+		has := slices.ContainsFunc(d.ImageOf(s.ImageName).Volumes, func(v session.ImageVolume) bool { return v.Name == volume })
+		return has && layout.RunsServer(s) && layout.NewServer(d.Set, s).Listens()
+	})
+}
+
 func (d *server) exposure(dir string, scratch bool) string {
 	if !path.IsAbs(dir) || strings.ContainsAny(dir, `$@\`) {
 		return "the session does not say where that is"
@@ -176,6 +189,7 @@ func (d *server) exposure(dir string, scratch bool) string {
 	switch {
 	case i < 0:
 		return "the session does not declare its volume " + v.Name
+	case v.UpdatePolicy == unprotected && d.makesOnly(v.Name):
 	case v.UpdatePolicy != "rollback_protected" && !(scratch && v.UpdatePolicy == "ephemeral"):
 		return fmt.Sprintf("its volume %s has update_policy %q, want rollback_protected%s", v.Name, v.UpdatePolicy, map[bool]string{true: " or ephemeral"}[scratch])
 	}
