@@ -141,6 +141,8 @@ type Observation struct {
 	// what a reader there wrote, by the name of the claim.
 	Full    bool                       `json:"full,omitempty"`
 	Volumes map[string]Fetched[[]byte] `json:"volumes,omitempty"`
-	// Statement is the signed envelope that the probe printed.
-	Statement Fetched[[]byte] `json:"statement"`
+	// Statement is the signed envelope that the probe printed. Of several databases each has
+	// one, in Statements, by the name of the instance; those are all of one nonce.
+	Statement  Fetched[[]byte]            `json:"statement"`
+	Statements map[string]Fetched[[]byte] `json:"statements,omitempty"`
 }

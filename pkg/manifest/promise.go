@@ -115,8 +115,10 @@ func CheckSessions(r *topology.Release) error {
 		if slices.ContainsFunc(effective.Security.Tolerate, func(t string) bool { return strings.EqualFold(t, "debug-mode") }) {
 			return &SessionError{m.Session.Name, "it tolerates debug-mode: the host could read the memory of its enclaves"}
 		}
-		if m.Role == topology.Client && !hasService(parsed.Services, topology.ServiceProbe) {
-			return &SessionError{m.Session.Name, "it has no service " + topology.ServiceProbe + ", so nothing could be verified"}
+		for _, i := range r.AllInstances(topology.Database) {
+			if m.Role == topology.Client && !hasService(parsed.Services, i.Probe()) {
+				return &SessionError{m.Session.Name, "it has no service " + i.Probe() + ", so nothing could be verified"}
+			}
 		}
 	}
 	return nil

@@ -171,19 +171,34 @@ const probeLifetime = 4 * time.Minute
 
 // probe runs the attested client with a fresh nonce.
 func (o Observer) probe(ctx context.Context, promised *topology.Release, nodes []string, seen *evidence.Observation) {
+	instances := promised.Instances(topology.Database)
+	statements := make([]evidence.Fetched[[]byte], len(instances))
 	nonce, err := o.nonce()
 	if err != nil {
 		seen.Statement = evidence.Missing[[]byte](err.Error())
 		return
 	}
 	seen.Nonce, seen.Demand = nonce, o.Demand
+	cas.SideBySide(len(instances), func(n int) { statements[n] = o.ask(ctx, promised, instances[n], nodes, nonce) })
+	if promised.Architecture == topology.Single {
+		seen.Statement = statements[0]
+		return
+	}
+	seen.Statements = map[string]evidence.Fetched[[]byte]{}
+	for n, i := range instances {
+		seen.Statements[i.Name] = statements[n]
+	}
+}
+
+// ask runs the attested client that looks at one database.
+func (o Observer) ask(ctx context.Context, promised *topology.Release, i topology.Instance, nodes []string, nonce string) evidence.Fetched[[]byte] {
 	output, err := o.Cluster.Run(ctx, kube.Client{
 		Name: "confidb-probe", Namespace: promised.Namespace, How: promised.Pod, Nodes: nodes, Program: topology.ProgramProbe, Lifetime: probeLifetime,
 		Tell: func(text string) { o.step("the attested client does not start yet: %s", text) },
-		Environment: map[string]string{"SCONE_CONFIG_ID": promised.Session(topology.Client).Name + "/" + topology.ServiceProbe, "CONFIDB_NONCE": nonce,
+		Environment: map[string]string{"SCONE_CONFIG_ID": promised.Session(topology.Client).Name + "/" + i.Probe(), "CONFIDB_NONCE": nonce,
 			"CONFIDB_VERIFIER": o.Demand.Verifier, "CONFIDB_MARK": o.Demand.Line.Last.Digest},
 	})
-	seen.Statement = got(evidence.StatementIn(output), err)
+	return got(evidence.StatementIn(output), err)
 }
 
 func (o Observer) nonce() (string, error) {

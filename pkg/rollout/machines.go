@@ -93,7 +93,7 @@ const startLifetime = 4 * time.Minute
 func (r Revocation) start(ctx context.Context, node string) verify.Start {
 	_, err := r.Pods.Run(ctx, kube.Client{
 		Name: "confidb-revoked", How: r.Release.Pod, Nodes: []string{node}, Program: topology.ProgramProbe, Lifetime: startLifetime,
-		Environment: map[string]string{"SCONE_CONFIG_ID": r.Release.Session(topology.Client).Name + "/" + topology.ServiceProbe, "CONFIDB_NONCE": strings.Repeat("0", 32)},
+		Environment: map[string]string{"SCONE_CONFIG_ID": r.Release.Session(topology.Client).Name + "/" + r.Release.Instances(topology.Database)[0].Probe(), "CONFIDB_NONCE": strings.Repeat("0", 32)},
 	})
 	if err == nil {
 		return verify.Start{Ran: true}

@@ -247,6 +247,14 @@ func (r *Release) slots(role Role, suffix string, service func(Instance) string)
 // names its service by its own name.
 func (i Instance) ServiceOf(what string) string { return what + "-" + i.Pod }
 
+// Probe is the service of the client session that asks a database.
+func (i Instance) Probe() string {
+	if i.Name == memberDatabase {
+		return ServiceProbe
+	}
+	return i.ServiceOf(ServiceProbe)
+}
+
 // Instance is the instance of a pod, of those that the sessions have names for, and whether
 // there is one.
 func (r *Release) Instance(pod string) (Instance, bool) {

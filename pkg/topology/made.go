@@ -40,7 +40,7 @@ func (r *Release) makeSessions(plan Plan) error {
 }
 
 // before are the documents of all members as they were, and as a run which did not come to
-// its end would have made them: with other applications, or another number of databases.
+// its end would have made them.
 func (r *Release) before(plan Plan) ([]map[Role]string, error) {
 	earlier := []Applications{r.Applications}
 	if r.Changing != nil {
@@ -48,13 +48,11 @@ func (r *Release) before(plan Plan) ([]map[Role]string, error) {
 	}
 	var all []map[Role]string
 	for _, applications := range earlier {
-		for _, numbered := range r.numbered() {
-			made, err := numbered.texts(plan, applications)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, made)
+		made, err := r.texts(plan, applications)
+		if err != nil {
+			return nil, err
 		}
+		all = append(all, made)
 	}
 	return all, nil
 }

@@ -165,7 +165,7 @@ func members(plan Plan) []Member {
 		{Database, Session{Name: cmp.Or(plan.DatabaseSession, DatabaseName(owner))}},
 	}
 	if plan.Architecture != Single {
-		all = slices.Insert(all, 1, Member{MaxScale, Session{Name: owner + "/maxscale"}})
+		all = slices.Insert(all, 1, Member{MaxScale, Session{Name: MaxScaleName(owner)}})
 	}
 	if plan.DatabaseSession == "" || plan.ClientSession == "" || plan.Architecture != Single {
 		all = slices.Insert(all, 0, Member{Namespace, Session{Name: owner}})
@@ -181,6 +181,9 @@ func OwnerName(release string, token [16]byte) string {
 
 // DatabaseName is the name of the database session in a namespace.
 func DatabaseName(owner string) string { return owner + "/db" }
+
+// MaxScaleName is the name of the session of MaxScale in a namespace session.
+func MaxScaleName(owner string) string { return owner + "/maxscale" }
 
 // SameMeaning compares texts of sessions; a later version of a session has a predecessor.
 func SameMeaning(a, b string) (bool, error) {

@@ -54,22 +54,6 @@ func (r *Release) known() []Instance {
 	return r.Instances(Database)
 }
 
-// numbered is the release with each number of databases that it can have.
-func (r *Release) numbered() []*Release {
-	if r.Architecture == Single {
-		return []*Release{r}
-	}
-	var all []*Release
-	for n := 1; n <= Slots; n++ {
-		one := *r
-		one.Databases, one.DatabasesNext = n, 0
-		if one.CheckCounts() == nil {
-			all = append(all, &one)
-		}
-	}
-	return all
-}
-
 // Cluster is what the programs beside databases and MaxScales know of each other. It is the
 // same for all of them but for Self.
 type Cluster struct {

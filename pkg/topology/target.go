@@ -24,16 +24,17 @@ type Target struct {
 	Account string `json:"account"`
 }
 
-// Target is what the recorded session of the attested client tells it to look at.
-func (r *Release) Target() (Target, error) {
+// Target is what the recorded session of the attested client tells it to look at, where it
+// asks one database.
+func (r *Release) Target(i Instance) (Target, error) {
 	recorded := r.Session(Client)
 	parsed, err := session.Parse(recorded.Name, []byte(recorded.Text))
 	if err != nil {
 		return Target{}, fmt.Errorf("reading what the attested client asks: %w", err)
 	}
-	at := slices.IndexFunc(parsed.Services, func(s session.Service) bool { return s.Name == ServiceProbe })
+	at := slices.IndexFunc(parsed.Services, func(s session.Service) bool { return s.Name == i.Probe() })
 	if at < 0 {
-		return Target{}, errors.New("reading what the attested client asks: the session has no service " + ServiceProbe)
+		return Target{}, errors.New("reading what the attested client asks: the session has no service " + i.Probe())
 	}
 	var t Target
 	content := filesOf(parsed, parsed.Services[at].ImageName)[targetFile]

@@ -19,7 +19,7 @@ type Link struct {
 
 // ByLink is Appraise, link by link.
 func ByLink(promised *topology.Release, memory attest.Memory, seen evidence.Observation) []Link {
-	a := &appraisal{promised: promised, memory: memory, seen: seen, unmet: map[string]string{}}
+	a := &appraisal{promised: promised, memory: memory, seen: seen, unmet: map[string]string{}, predicates: map[string]*evidence.Predicate{}}
 	var all []Link
 	for _, l := range links() {
 		all = append(all, Link{l.ID, l.Level, l.Needs, l.Title, a.follow(l)})

@@ -89,7 +89,7 @@ func (a *appraisal) promisedGuests() iter.Seq2[bool, []topology.Guest] {
 }
 
 func (a *appraisal) guest(promised topology.Guest, admitted bool, found check.Report) Guest {
-	g := Guest{Client: promised.Client, Admitted: admitted, Who: promised.Who, Proven: provesGuests(found, promised), MRENCLAVEs: []string{}, Platforms: []string{}}
+	g := Guest{Client: promised.Client, Admitted: admitted, Who: promised.Who, Proven: a.provesGuests(found, promised), MRENCLAVEs: []string{}, Platforms: []string{}}
 	if c := a.promised.Applications.Find(promised.Client); c != nil {
 		for _, m := range c.MRENCLAVEs {
 			g.MRENCLAVEs = append(g.MRENCLAVEs, m.String())
@@ -116,7 +116,7 @@ func (a *appraisal) guest(promised topology.Guest, admitted bool, found check.Re
 		}
 		for _, kind := range kindsTried(admitted) {
 			tried := Tried{Certificate: kind[1], Reason: "the statement of the attested client does not say, or does not count"}
-			if f := findingAbout(found, kind[0], account); f != nil {
+			if f := a.worstAbout(found, kind[0], accountSubject(account)); f != nil {
 				tried.Outcome, tried.Reason = f.Outcome, strings.TrimSpace(f.Got+" "+f.Reason)
 			}
 			seen.Tried = append(seen.Tried, tried)
@@ -132,9 +132,9 @@ func askedOf(account topology.GuestAccount, id string) bool {
 	return id != "mtls-09" || !strings.HasPrefix(account.CommonName, "confidb-outside-")
 }
 
-// findingAbout is the finding of a check about an account, or nil.
-func findingAbout(found check.Report, id string, account topology.GuestAccount) *check.Finding {
-	at := slices.IndexFunc(found, func(f check.Finding) bool { return f.ID == id && f.Subject == accountSubject(account) })
+// findingAbout is the finding of a check about a subject, or nil.
+func findingAbout(found check.Report, id, subject string) *check.Finding {
+	at := slices.IndexFunc(found, func(f check.Finding) bool { return f.ID == id && f.Subject == subject })
 	if at < 0 {
 		return nil
 	}
@@ -162,11 +162,14 @@ func until(database *session.Session, identity string, admitted bool) string {
 }
 
 // provesGuests reports whether everything was accepted on which the entry of a client rests.
-func provesGuests(found check.Report, g topology.Guest) bool {
+func (a *appraisal) provesGuests(found check.Report, g topology.Guest) bool {
 	var rests check.Report
 	subjects := []string{"", g.Client}
-	for _, account := range g.Accounts {
-		subjects = append(subjects, accountSubject(account))
+	for _, i := range a.promised.Instances(topology.Database) {
+		subjects = append(subjects, a.about(i, ""))
+		for _, account := range g.Accounts {
+			subjects = append(subjects, a.about(i, accountSubject(account)))
+		}
 	}
 	for _, f := range found {
 		if restsOn(f.ID) && slices.Contains(subjects, f.Subject) {

@@ -33,6 +33,10 @@ type link struct {
 	// once for the release. Unless Optional, a release without such a member is a skip.
 	Of       topology.Role
 	Optional bool
+	// In is the only architecture of which it is a link; empty means all.
+	In topology.Architecture
+	// Each means that it is judged for each database of the release.
+	Each bool
 	// Unmet is what it means for those that need this link that it is not accepted.
 	Unmet string
 	// Judge looks at what was seen. The session is that of the member, or empty.
@@ -43,6 +47,7 @@ type link struct {
 const (
 	casAttested    = "cas-attested"
 	probeStatement = "probe-statement"
+	onePrimary     = "rep-05"
 )
 
 // links are the chain of the proof, in the order of the report.
@@ -70,6 +75,10 @@ func links() []link {
 			Title: "the session of the database in CAS is the one that was created",
 		},
 		{
+			ID: "session-maxscale", Level: LevelSession, Needs: []string{casAttested}, Of: topology.MaxScale, Optional: true, Judge: judgeStored,
+			Title: "the session of MaxScale in CAS is the one that was created",
+		},
+		{
 			ID: "session-application", Level: LevelSession, Needs: []string{casAttested}, Of: topology.AnyApplication, Optional: true, Judge: judgeStored,
 			Title: "the sessions of your own clients in CAS are those that were created",
 		},
@@ -80,6 +89,10 @@ func links() []link {
 		{
 			ID: "database-session-policy", Level: LevelSession, Of: topology.Database, Judge: judgeStrength,
 			Title: "the database session demands attested enclaves on listed platforms",
+		},
+		{
+			ID: "maxscale-session-policy", Level: LevelSession, Of: topology.MaxScale, Optional: true, Judge: judgeStrength,
+			Title: "MaxScale's session demands attested enclaves on listed platforms",
 		},
 		{
 			ID: "application-session-policy", Level: LevelSession, Of: topology.AnyApplication, Optional: true, Judge: judgeApplication,
@@ -123,18 +136,22 @@ func links() []link {
 			Title: "nothing lies on the volumes in clear that should not, by the first pages of each file",
 		},
 		{
-			ID: "probe-statement", Level: LevelDatabase, Needs: []string{casAttested}, Judge: judgeStatement,
+			ID: "probe-statement", Level: LevelDatabase, Each: true, Needs: []string{casAttested}, Judge: judgeStatement,
 			Title: "an attested client of the client session looked at the database, for this run",
 			Unmet: "no statement of the probe that counts",
 		},
 		{
 			// what the probe found stands in its statement, and counts only with it
-			ID: "database-seen", Level: LevelDatabase, Needs: []string{probeStatement}, Judge: judgeDatabase,
+			ID: "database-seen", Level: LevelDatabase, Each: true, Needs: []string{probeStatement}, Judge: judgeDatabase,
 			Title: "the database is set up as promised",
 		},
 		{
-			ID: "data-01", Level: LevelDatabase, Needs: []string{probeStatement}, Judge: judgeMark,
+			ID: "data-01", Level: LevelDatabase, Each: true, Needs: []string{probeStatement}, Judge: judgeMark,
 			Title: "the database holds the mark that your last verification left in it",
+		},
+		{
+			ID: onePrimary, Level: LevelDatabase, In: topology.Replicated, Needs: []string{casAttested}, Judge: judgePrimary,
+			Title: "exactly one database is written to",
 		},
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/pkg/verify"
+	"github.com/confidb/confidb/pkg/witness"
 )
 
 // ends are two ways in which a link is not accepted.
@@ -68,6 +69,17 @@ func howLinksEnd() map[string]ends {
 		"session-client":      {fail: hold(topology.Client), skip: lose(topology.Client)},
 		"session-database":    {fail: hold(topology.Database), skip: lose(topology.Database)},
 		"session-application": {fail: hold(tokenizer), skip: lose(tokenizer)},
+		"session-maxscale":    {fail: hold(topology.MaxScale), skip: lose(topology.MaxScale)},
+		"maxscale-session-policy": {
+			fail: write(topology.MaxScale, tolerant), skip: write(topology.MaxScale, unreadable),
+		},
+		"rep-05": {
+			fail: func(t *testing.T, s *scene) {
+				s.about["mariadb-1"].Witness.Written = witness.Mark{Number: 8, Digest: strings.Repeat("9", 64)}
+				s.sign(t)
+			},
+			skip: func(t *testing.T, s *scene) { s.about["mariadb-0"].Witness.Written = witness.Mark{}; s.sign(t) },
+		},
 		"application-session-policy": {
 			fail: write(tokenizer, tolerant), skip: write(tokenizer, unreadable),
 		},
@@ -148,9 +160,14 @@ func verdictOf(t *testing.T, s *scene, id string) check.Verdict {
 // TestEachLinkPassesFailsAndIsSkipped goes over the whole table: a new link needs a line.
 func TestEachLinkPassesFailsAndIsSkipped(t *testing.T) {
 	how := howLinksEnd()
-	good := newScene(t)
-	for _, l := range verify.ByLink(good.promised, good.memory, good.seen) {
+	single, several := newScene(t), newSeveral(t)
+	ofSeveral := verify.ByLink(several.promised, several.memory, several.seen)
+	for n, l := range verify.ByLink(single.promised, single.memory, single.seen) {
 		t.Run(l.ID, func(t *testing.T) {
+			newScene := newScene
+			if len(l.Findings) == 0 { // it is of several databases
+				l, newScene = ofSeveral[n], newSeveral
+			}
 			if v := l.Findings.Verdict(); v != check.Affirming {
 				t.Errorf("as promised it ends with %s: %+v", v, l.Findings)
 			}

@@ -20,19 +20,19 @@ const maxStatementAge = 10 * time.Minute
 // statement says is judged after it.
 func judgeStatement(a *appraisal, l link, _ topology.Session) check.Report {
 	f := check.Finding{ID: l.ID, Title: l.Title, Outcome: check.Pass}
-	predicate, err := openStatement(a.promised, a.seen)
+	predicate, err := a.openStatement()
 	var forged *forgedError
 	var clocks *clocksError
 	switch {
 	case err == nil:
-		a.predicate, a.limitations = predicate, predicate.Limitations
+		a.predicates[a.instance.Name], a.limitations = predicate, predicate.Limitations
 	case errors.As(err, &forged):
 		f.Outcome, f.Reason, f.Hint = check.Fail, err.Error(), "Look at what answers in place of the probe: kubectl get pods,events"
 	case errors.As(err, &clocks):
 		f.Outcome, f.Got, f.Want, f.Reason = check.Skip, clocks.probe.Format(time.RFC3339), fmt.Sprintf("within %s of %s", maxStatementAge, clocks.ours.UTC().Format(time.RFC3339)), err.Error()
 		f.Hint = "Set the clock of the node on which the probe ran, or that of this machine; then {verify} again."
 	default:
-		f.Outcome, f.Reason, f.Hint = check.Skip, err.Error(), a.seen.Statement.Help("{verify} again, and look at the probe's pod if it does not start.")
+		f.Outcome, f.Reason, f.Hint = check.Skip, err.Error(), a.statement().Help("{verify} again, and look at the probe's pod if it does not start.")
 	}
 	return check.Report{f}
 }
@@ -50,18 +50,19 @@ func (e *clocksError) Error() string {
 	return fmt.Sprintf("the clocks of the probe and of this machine are %s apart", e.ours.Sub(e.probe).Abs().Round(time.Second))
 }
 
-func openStatement(promised *topology.Release, seen evidence.Observation) (*evidence.Predicate, error) {
+func (a *appraisal) openStatement() (*evidence.Predicate, error) {
+	seen, statement := a.seen, a.statement()
 	if problem := seen.StatementKey.Why(); problem != "" {
 		return nil, errors.New("the public key for the statement is not known: " + problem)
 	}
-	if problem := seen.Statement.Why(); problem != "" {
+	if problem := statement.Why(); problem != "" {
 		return nil, errors.New(problem)
 	}
-	predicate, err := evidence.VerifyStatement(seen.Statement.Value, []byte(seen.StatementKey.Value), seen.Nonce, promised.Session(topology.Database).Name)
+	predicate, err := evidence.VerifyStatement(statement.Value, []byte(seen.StatementKey.Value), seen.Nonce, a.promised.Session(topology.Database).Name)
 	if err != nil {
 		return nil, &forgedError{err}
 	}
-	if err := asked(promised, predicate); err != nil {
+	if err := a.asked(predicate); err != nil {
 		return nil, err
 	}
 	if seen.At.Sub(predicate.Time).Abs() > maxStatementAge {
@@ -71,8 +72,8 @@ func openStatement(promised *topology.Release, seen evidence.Observation) (*evid
 }
 
 // asked compares what the probe was told to look at with what the record says.
-func asked(promised *topology.Release, said *evidence.Predicate) error {
-	want, err := promised.Target()
+func (a *appraisal) asked(said *evidence.Predicate) error {
+	want, err := a.promised.Target(a.instance)
 	if err != nil {
 		return err
 	}
@@ -89,8 +90,8 @@ func asked(promised *topology.Release, said *evidence.Predicate) error {
 
 // judgeDatabase takes over what the probe found, and asks for what it left out.
 func judgeDatabase(a *appraisal, _ link, _ topology.Session) check.Report {
-	report := check.Report{databaseCA(a.predicate, a.seen.DatabaseCA)}
-	return append(append(report, a.predicate.Findings...), a.missing()...)
+	report := check.Report{databaseCA(a.predicate(), a.seen.DatabaseCA)}
+	return append(append(report, a.predicate().Findings...), a.missing()...)
 }
 
 // databaseCA compares the authority that the probe relied on with what the
@@ -143,7 +144,7 @@ func (a *appraisal) missing() check.Report {
 		absent = append(absent, f)
 	}
 	for _, id := range required() {
-		if _, ok := a.predicate.Findings.Find(id); !ok {
+		if _, ok := a.predicate().Findings.Find(id); !ok {
 			note(id, "", "")
 		}
 	}
@@ -151,7 +152,7 @@ func (a *appraisal) missing() check.Report {
 		for _, g := range guests {
 			for _, account := range g.Accounts {
 				for _, kind := range kindsTried(admitted) {
-					if askedOf(account, kind[0]) && findingAbout(a.predicate.Findings, kind[0], account) == nil {
+					if askedOf(account, kind[0]) && findingAbout(a.predicate().Findings, kind[0], accountSubject(account)) == nil {
 						note(kind[0], " about "+accountSubject(account), accountSubject(account))
 					}
 				}

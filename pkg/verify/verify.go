@@ -36,7 +36,7 @@ type Result struct {
 // Appraise judges what was fetched against what was promised. memory is what earlier
 // runs have seen, which must not go back.
 func Appraise(promised *topology.Release, memory attest.Memory, seen evidence.Observation) Result {
-	a := &appraisal{promised: promised.Remembering(), memory: memory, seen: seen, simulated: true, unmet: map[string]string{}}
+	a := &appraisal{promised: promised.Remembering(), memory: memory, seen: seen, simulated: true, unmet: map[string]string{}, predicates: map[string]*evidence.Predicate{}}
 	var findings check.Report
 	for _, l := range links() {
 		findings = append(findings, a.follow(l)...)
@@ -57,8 +57,9 @@ type appraisal struct {
 
 	// unmet says of each link that is not accepted what that means for those that need it.
 	unmet       map[string]string
-	simulated   bool                // set by the CAS
-	predicate   *evidence.Predicate // set by a statement that counts
+	simulated   bool                           // set by the CAS
+	instance    topology.Instance              // the database that is judged, for links of each
+	predicates  map[string]*evidence.Predicate // by instance, set by a statement that counts
 	limitations []evidence.Limitation
 	line        *witness.Line // what is known of marks from now on
 	volumes     []bool        // of each session of a database, whether its files are protected
@@ -68,6 +69,12 @@ type appraisal struct {
 
 // follow judges a link, for each of its members if it is about members.
 func (a *appraisal) follow(l link) check.Report {
+	if l.In != "" && l.In != a.promised.Architecture {
+		return nil
+	}
+	if l.Each {
+		return a.followEach(l)
+	}
 	var findings check.Report
 	for _, m := range a.members(l) {
 		findings = append(findings, a.judge(l, m)...)
@@ -98,7 +105,7 @@ func (a *appraisal) members(l link) []topology.Session {
 
 func (a *appraisal) judge(l link, member topology.Session) check.Report {
 	for _, need := range l.Needs {
-		if reason, unmet := a.unmet[need]; unmet {
+		if reason, unmet := a.unmetBy(need); unmet {
 			return check.Report{skipped(l.ID, l.Title, reason, "See "+need+".")}
 		}
 	}

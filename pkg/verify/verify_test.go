@@ -46,7 +46,9 @@ type scene struct {
 	memory   attest.Memory
 	seen     evidence.Observation
 	said     *evidence.Predicate
-	key      []byte
+	// about is what is said of each of several databases; nil for one.
+	about map[string]*evidence.Predicate
+	key   []byte
 }
 
 func must[T any](t *testing.T) func(T, error) T {
@@ -103,23 +105,33 @@ func selfSigned(t *testing.T, at time.Time) []byte {
 }
 
 // prepared is a release with one client of the user's own, as its record has it: made once.
-var prepared = sync.OnceValues(func() ([]byte, error) {
+var prepared = sync.OnceValues(func() ([]byte, error) { return prepare(topology.Single) })
+
+// preparedSeveral is one of several databases.
+var preparedSeveral = sync.OnceValues(func() ([]byte, error) { return prepare(topology.Replicated) })
+
+func prepare(architecture topology.Architecture) ([]byte, error) {
 	id, err := attest.ParsePlatformID("INTEL_QE_ID:" + nonce)
 	if err != nil {
 		return nil, err
 	}
-	release, err := topology.Prepare(topology.Plan{BootstrapSQL: systemTables(),
+	release, err := topology.Prepare(topology.Plan{Architecture: architecture, BootstrapSQL: systemTables(),
 		Name: "db1", Namespace: "shop", CASAddress: "cas.scone-system.svc", Platforms: []attest.PlatformID{id},
-		Enclaves:     map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}},
+		Enclaves:     map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}, topology.EnclaveMaxScale: {{4}}},
 		Applications: topology.Applications{Accounts: accounts.Example()}.With(topology.Application{Name: "tokenizer", MRENCLAVEs: []sgx.Measurement{{9}}, Command: []string{"/tokenizer"}, Files: topology.GivenByDefault()}),
 	}, nil)
 	if err != nil {
 		return nil, err
 	}
 	return json.Marshal(release)
-})
+}
 
 func newScene(t *testing.T) *scene {
+	t.Helper()
+	return newSceneOf(t, prepared)
+}
+
+func newSceneOf(t *testing.T, prepared func() ([]byte, error)) *scene {
 	t.Helper()
 	id := must[attest.PlatformID](t)(attest.ParsePlatformID("INTEL_QE_ID:" + nonce))
 	at := time.Now()
@@ -247,6 +259,12 @@ func (s *scene) stored(role topology.Role, change func(*session.Stored)) {
 
 func (s *scene) sign(t *testing.T) {
 	t.Helper()
+	for name, said := range s.about {
+		s.seen.Statements[name] = evidence.Got(evidence.SignStatement(said, s.key))
+	}
+	if s.about != nil {
+		return
+	}
 	s.seen.Statement = evidence.Got(evidence.SignStatement(s.said, s.key))
 	if problem := s.seen.Statement.Why(); problem != "" {
 		t.Fatal(problem)

@@ -49,7 +49,7 @@ func (a *appraisal) limits() []evidence.Limitation {
 // unprotected is what the database does not protect: of what the probe says, that which is
 // true with the volumes of the session.
 func (a *appraisal) unprotected() []evidence.Limitation {
-	if a.predicate == nil {
+	if len(a.predicates) == 0 {
 		return a.limitations
 	}
 	if len(a.volumes) == 0 || slices.Contains(a.volumes, false) {

@@ -6,12 +6,19 @@ import (
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/evidence"
 	"github.com/confidb/confidb/pkg/topology"
+	"github.com/confidb/confidb/pkg/witness"
 )
 
 // judgeMark asks whether the database holds the mark of the user's last verification.
 func judgeMark(a *appraisal, l link, _ topology.Session) check.Report {
-	j := a.seen.Demand.Judge(a.predicate.Witness, a.seen.At)
-	a.line = j.Next
+	seen := a.predicate().Witness
+	j := a.seen.Demand.Judge(seen, a.seen.At)
+	if a.several() && seen != nil && seen.Written == (witness.Mark{}) {
+		j = a.seen.Demand.JudgeCopy(seen, a.seen.At)
+	}
+	if j.Next != nil {
+		a.line = j.Next
+	}
 	return check.Report{{ID: l.ID, Title: l.Title, Outcome: j.Outcome, Got: j.Got, Want: j.Want, Reason: j.Reason, Hint: strings.ReplaceAll(j.Hint, "NAME", a.promised.Name)}}
 }
 

@@ -135,6 +135,21 @@ func (d Demand) Judge(seen *Seen, at time.Time) Judgement {
 	return d.missing(seen, at)
 }
 
+// JudgeCopy is Judge for a database that takes what is written to another one, and so has no
+// new mark of its own: it may be behind, so that what it lacks proves nothing.
+func (d Demand) JudgeCopy(seen *Seen, at time.Time) Judgement {
+	j := d.Judge(seen, at)
+	switch asked := seen != nil && seen.Read && seen.Verifier == d.Verifier && seen.Asked == d.Line.Last.Digest; {
+	case !asked || d.Verifier == "":
+		return j
+	case d.Line.Last == Mark{}:
+		return Judgement{Outcome: check.Pass, Reason: "you have no earlier mark, so that none could be demanded"}
+	case seen.Found:
+		return Judgement{Outcome: check.Pass}
+	}
+	return Judgement{Got: j.Got, Want: j.Want, Reason: "it is behind the primary, or an older copy", Hint: "{verify} again when it has caught up."}
+}
+
 // left ends a run in which nothing is missing.
 func (d Demand) left(seen *Seen, at time.Time) Judgement {
 	if (seen.Written == Mark{}) {

@@ -1,0 +1,116 @@
+package verify
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/evidence"
+	"github.com/confidb/confidb/pkg/topology"
+	"github.com/confidb/confidb/pkg/witness"
+)
+
+// several reports whether the release has more than one database, so that findings say
+// which one they are about.
+func (a *appraisal) several() bool { return a.promised.Architecture != topology.Single }
+
+// about is the subject of a finding about a database, or about something there.
+func (a *appraisal) about(i topology.Instance, what string) string {
+	switch {
+	case !a.several():
+		return what
+	case what == "":
+		return i.Name
+	}
+	return i.Name + "/" + what
+}
+
+// followEach judges a link for each database: which there are, the record says.
+func (a *appraisal) followEach(l link) check.Report {
+	var all check.Report
+	for _, i := range a.promised.Instances(topology.Database) {
+		a.instance = i
+		findings := a.judge(l, topology.Session{})
+		if !findings.Verdict().Accepted() {
+			a.unmet[l.ID+"/"+i.Name] = l.Unmet
+		}
+		for _, f := range findings {
+			f.Subject = a.about(i, f.Subject)
+			all = append(all, f)
+		}
+	}
+	a.instance = topology.Instance{}
+	return all
+}
+
+// unmetBy is why what needs a link proves nothing, if the link is not accepted: of the
+// database that is judged, where the link is about each.
+func (a *appraisal) unmetBy(need string) (reason string, unmet bool) {
+	if reason, unmet = a.unmet[need]; !unmet {
+		reason, unmet = a.unmet[need+"/"+a.instance.Name]
+	}
+	return reason, unmet
+}
+
+// predicate is the statement that counts about the database that is judged.
+func (a *appraisal) predicate() *evidence.Predicate { return a.predicates[a.instance.Name] }
+
+// statement is what was fetched of the statement about the database that is judged.
+func (a *appraisal) statement() evidence.Fetched[[]byte] {
+	if !a.several() {
+		return a.seen.Statement
+	}
+	if s, ok := a.seen.Statements[a.instance.Name]; ok {
+		return s
+	}
+	if problem := a.seen.Statement.Why(); problem != "" { // why nobody was asked
+		return a.seen.Statement
+	}
+	return evidence.Missing[[]byte]("nobody has asked " + a.instance.Name)
+}
+
+// worstAbout is the worst finding of a check about something at all databases; nil if one of
+// them has none.
+func (a *appraisal) worstAbout(found check.Report, id, what string) *check.Finding {
+	var all check.Report
+	for _, i := range a.promised.Instances(topology.Database) {
+		f := findingAbout(found, id, a.about(i, what))
+		if f == nil {
+			return nil
+		}
+		all = append(all, *f)
+	}
+	if worst, ok := all.Obstacle(); ok {
+		return &worst
+	}
+	return &all[0]
+}
+
+// judgePrimary asks that a mark was left in exactly one database: the others refuse what is
+// written to them, as their settings say (set-01).
+func judgePrimary(a *appraisal, l link, _ topology.Session) check.Report {
+	f := check.Finding{ID: l.ID, Title: l.Title, Want: "one"}
+	var written, unasked []string
+	for _, i := range a.promised.Instances(topology.Database) {
+		switch p := a.predicates[i.Name]; {
+		case p == nil || p.Witness == nil || !p.Witness.Read:
+			unasked = append(unasked, i.Name)
+		case p.Witness.Written != witness.Mark{}:
+			written = append(written, i.Name)
+		}
+	}
+	f.Got = strings.Join(written, " and ")
+	switch {
+	case len(written) > 1:
+		f.Outcome, f.Reason = check.Fail, "each of them has taken a mark: what is written to one is not in the other"
+		f.Hint = "Stop all but the one that has everything; which that is, the positions in their histories say (gtid_binlog_pos)."
+	case len(unasked) > 0:
+		f.Reason, f.Hint = "not known of "+strings.Join(unasked, " and "), "See "+probeStatement+" and data-01 of them."
+	case len(written) == 0:
+		f.Got, f.Reason = "none", "no database has taken a mark: while no other one is made the primary, or none can be, all are read only"
+		f.Hint = "{verify} again in some seconds; then look at what MaxScale and its keeper log."
+	default:
+		f.Outcome, f.Reason = check.Pass, fmt.Sprintf("%d others took none", len(a.promised.Instances(topology.Database))-1)
+	}
+	return check.Report{f}
+}
