@@ -55,16 +55,16 @@ containerSecurityContext: {runAsNonRoot: true}
 
 func render(t *testing.T, name string, values map[string]any) ([]byte, error) {
 	t.Helper()
-	return renderOf(t, charts.MariaDB(), name, values)
+	return renderOf(t, "single", name, values)
 }
 
-func renderOf(t *testing.T, own fs.FS, name string, values map[string]any) ([]byte, error) {
+func renderOf(t *testing.T, architecture, name string, values map[string]any) ([]byte, error) {
 	t.Helper()
-	h, err := release.New(nil, "shop", release.Settings{Own: own})
+	h, err := release.New(nil, "shop", release.Settings{Own: charts.For})
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec := release.Spec{Name: name, Values: values}
+	spec := release.Spec{Name: name, Architecture: architecture, Values: values}
 	chart, err := h.Load(spec)
 	if err != nil {
 		t.Fatal(err)

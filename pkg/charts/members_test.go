@@ -69,11 +69,11 @@ var rendered = sync.OnceValues(func() (map[string]corev1.PodSpec, error) {
 		if err != nil {
 			return nil, err
 		}
-		h, err := release.New(nil, "shop", release.Settings{Own: charts.Scalable()})
+		h, err := release.New(nil, "shop", release.Settings{Own: charts.For})
 		if err != nil {
 			return nil, err
 		}
-		spec := release.Spec{Name: "db1", Values: values}
+		spec := release.Spec{Name: "db1", Architecture: architecture, Values: values}
 		chart, err := h.Load(spec)
 		if err != nil {
 			return nil, err

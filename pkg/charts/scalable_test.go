@@ -98,7 +98,7 @@ func with(t *testing.T, path string, value any) map[string]any {
 
 func renderScalable(t *testing.T, values map[string]any) []byte {
 	t.Helper()
-	manifests, err := renderOf(t, charts.Scalable(), "db1", values)
+	manifests, err := renderOf(t, "replicated", "db1", values)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -427,17 +427,17 @@ func TestScalableRefusals(t *testing.T) {
 		{"updateStrategy", "x", "updateStrategy"},
 		{"antiAffinity", "none", "antiAffinity"},
 	} {
-		if out, err := renderOf(t, charts.Scalable(), "db1", with(t, c.path, c.value)); err == nil || !strings.Contains(err.Error(), c.says) {
+		if out, err := renderOf(t, "replicated", "db1", with(t, c.path, c.value)); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s=%v: got %v and %d bytes, want an error that says %q", c.path, c.value, err, len(out), c.says)
 		}
 	}
 	sharded := with(t, "architecture", "sharded")
 	sharded["replicas"] = 1
-	if _, err := renderOf(t, charts.Scalable(), "db1", sharded); err != nil {
+	if _, err := renderOf(t, "replicated", "db1", sharded); err != nil {
 		t.Errorf("one shard: %v", err)
 	}
 	for length, wrong := range map[int]bool{43: false, 44: true} {
-		if _, err := renderOf(t, charts.Scalable(), strings.Repeat("a", length), valuesOf(t, scalableRequired)); (err != nil) != wrong {
+		if _, err := renderOf(t, "replicated", strings.Repeat("a", length), valuesOf(t, scalableRequired)); (err != nil) != wrong {
 			t.Errorf("a name of %d: got %v", length, err)
 		}
 	}

@@ -3,6 +3,8 @@ package deploy
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"strings"
@@ -41,7 +43,7 @@ type setting struct{ flag, key, fallback, value string }
 // the sessions of a release.
 func (k Keys) values(user map[string]any, chart *release.Chart, r *topology.Release) (map[string]any, error) {
 	values := copyValues(user)
-	settings, err := k.sessions(r)
+	settings, err := k.sessions(r, chart.Own)
 	if err != nil {
 		return nil, err
 	}
@@ -61,13 +63,29 @@ func (k Keys) values(user map[string]any, chart *release.Chart, r *topology.Rele
 	return values, nil
 }
 
+// Keys of our own chart for several databases: those of MaxScale's session, and behind that
+// of a session the hash of its document, so that who reads it starts anew when it changes.
+const (
+	maxScaleKey = "maxscale." + ConfigIDKey
+	replicasKey = "replicas"
+	hashOf      = "hash"
+)
+
 // sessions are the settings of the keys for sessions.
-func (k Keys) sessions(r *topology.Release) ([]setting, error) {
+func (k Keys) sessions(r *topology.Release, own bool) ([]setting, error) {
 	keys := k.ConfigIDs
-	if len(keys) == 0 {
+	var all []setting
+	switch {
+	case len(keys) > 0:
+	case own && r.Architecture != topology.Single:
+		keys = []string{ConfigIDKey + "=" + string(topology.Database), maxScaleKey + "=" + string(topology.MaxScale)}
+		for _, key := range keys {
+			key, role, _ := strings.Cut(key, "=")
+			all = append(all, setting{"", strings.TrimSuffix(key, "config_id") + hashOf, "", documentHash(r.Session(topology.Role(role)))})
+		}
+	default:
 		keys = []string{""}
 	}
-	var all []setting
 	for _, text := range keys {
 		key, target, named := strings.Cut(text, "=")
 		role, service, _ := strings.Cut(target, "/")
@@ -84,6 +102,32 @@ func (k Keys) sessions(r *topology.Release) ([]setting, error) {
 		all = append(all, setting{"--config-id-key", key, ConfigIDKey, id})
 	}
 	return all, nil
+}
+
+// documentHash is the hash of the document that a session has, or is to have: it is known
+// before CAS has it. Empty means that there is none yet.
+func documentHash(s topology.Session) string {
+	document := cmp.Or(s.Next, s.Text)
+	if document == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(document))
+	return hex.EncodeToString(sum[:])
+}
+
+// count takes the numbers of databases and MaxScales from the values of our own chart.
+func count(plan *topology.Plan, chart *release.Chart) error {
+	if plan.Architecture == topology.Single {
+		return nil
+	}
+	if !chart.Own {
+		return fmt.Errorf("the architecture %s: got the chart %s, want our own", plan.Architecture, chart.Name)
+	}
+	var err error
+	if plan.Databases, err = chart.Number(plan.Values, replicasKey); err == nil {
+		plan.MaxScales, err = chart.Number(plan.Values, "maxscale."+replicasKey)
+	}
+	return err
 }
 
 // RoleError means that a key is for a session that there is not.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/confidb/confidb/pkg/attest"
+	"github.com/confidb/confidb/pkg/charts"
 	"github.com/confidb/confidb/pkg/deploy"
 	"github.com/confidb/confidb/pkg/evidence"
 	"github.com/confidb/confidb/pkg/manifest"
@@ -84,8 +85,12 @@ func (w *world) site() *deploy.Site {
 	if w.random == nil {
 		w.random = bytes.NewReader(bytes.Repeat([]byte{0xab}, 1024))
 	}
+	helm, err := release.New(nil, "shop", release.Settings{Own: charts.For})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	return &deploy.Site{
-		Cluster: w, Helm: &fakeHelm{w, new(release.Helm)}, Store: w, Platforms: finder{w}, Progress: w, Random: w.random,
+		Cluster: w, Helm: &fakeHelm{w, helm}, Store: w, Platforms: finder{w}, Progress: w, Random: w.random,
 		Now:   func() time.Time { return w.now },
 		Owner: func() (string, error) { return "owner" + w.owner, w.fail["owner"] },
 		Warn:  func(text string) { w.warnings = append(w.warnings, text) },

@@ -121,6 +121,9 @@ func (s *Site) prepare(ctx context.Context, clusterID string, o Install) (*insta
 	if err := s.refuseForeign(ctx, o.Name, earlier); err != nil {
 		return nil, err
 	}
+	if err := count(&inputs.Plan, chart); err != nil {
+		return nil, err
+	}
 	r, err := s.plan(ctx, o.Name, inputs.Plan, earlier)
 	if err != nil {
 		return nil, err
@@ -198,7 +201,7 @@ func (s *Site) gather(ctx context.Context, clusterID string, o Install) (*topolo
 func (o Install) spec(plan topology.Plan) release.Spec {
 	return release.Spec{
 		Name: o.Name, Chart: plan.Chart.Name, Version: plan.Chart.Version, Repo: plan.Chart.Repo, Values: plan.Values,
-		CreateNamespace: o.CreateNamespace,
+		Architecture: plan.Architecture.String(), CreateNamespace: o.CreateNamespace,
 	}
 }
 
@@ -461,9 +464,10 @@ func (i *installation) apply(ctx context.Context) error {
 }
 
 // restart makes the database read its session again, if that has changed: accounts are made
-// at a start, and connections of those that are gone end with it.
+// at a start, and connections of those that are gone end with it. Of several, Kubernetes
+// starts one after the other, as the chart notes the session's document at each.
 func (i *installation) restart(ctx context.Context) error {
-	if i.release.Changing == nil {
+	if i.release.Changing == nil || i.release.Architecture != topology.Single {
 		return nil
 	}
 	workloads, err := manifest.Workloads(i.manifests)

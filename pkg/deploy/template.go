@@ -69,7 +69,7 @@ func (s *Site) named(o Template, plan topology.Plan, earlier *topology.Release) 
 	recorded := known.Session(topology.Database).Name
 	database := topology.Session{Name: cmp.Or(plan.DatabaseSession, recorded)}
 	r = &topology.Release{
-		Name: o.Name, Namespace: s.Cluster.Namespace(), Chart: plan.Chart, CASAddress: cmp.Or(plan.CASAddress, known.CASAddress, o.CAS), AllowedKinds: plan.AllowedKinds,
+		Name: o.Name, Namespace: s.Cluster.Namespace(), Architecture: cmp.Or(plan.Architecture, known.Architecture), Chart: plan.Chart, CASAddress: cmp.Or(plan.CASAddress, known.CASAddress, o.CAS), AllowedKinds: plan.AllowedKinds,
 		Trust: attest.Trust{Deviations: attest.Deviations()}, // nothing is installed, so nothing needs to be accepted
 	}
 	for _, p := range []struct{ what, got, want string }{
@@ -83,12 +83,18 @@ func (s *Site) named(o Template, plan topology.Plan, earlier *topology.Release) 
 	if client := cmp.Or(plan.ClientSession, known.Session(topology.Client).Name); client != "" {
 		r.SetSession(topology.Client, topology.Session{Name: client})
 	}
-	if database.Name == "" && len(plan.Sessions) == 0 {
+	proxy, several := known.Session(topology.MaxScale), r.Architecture != topology.Single
+	if len(plan.Sessions) == 0 && (database.Name == "" || several && proxy.Name == "") {
 		token, err := s.token()
 		if err != nil {
 			return nil, false, err
 		}
-		database.Name, invented = topology.DatabaseName(topology.OwnerName(o.Name, token)), true
+		owner := topology.OwnerName(o.Name, token)
+		database.Name, proxy.Name, invented = cmp.Or(database.Name, topology.DatabaseName(owner)), topology.MaxScaleName(owner), true
+	}
+	if several {
+		r.SetSession(topology.MaxScale, proxy)
+		database.Text, database.Next = known.Session(topology.Database).Text, known.Session(topology.Database).Next
 	}
 	if database.Name != "" {
 		r.SetSession(topology.Database, database)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strconv"
 
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart"
@@ -48,6 +49,20 @@ func (c *Chart) FindValue(path string) []string {
 		}
 	}
 	return found
+}
+
+// Number is the whole number at a path of the values: of those given, or else of the
+// chart's defaults.
+func (c *Chart) Number(given map[string]any, path string) (int, error) {
+	value, ok := at(given, path)
+	if !ok {
+		value, ok = at(c.defaults, path)
+	}
+	number, err := strconv.Atoi(fmt.Sprint(value))
+	if !ok || err != nil {
+		return 0, fmt.Errorf("value %s: got %.40v, want a whole number", path, value)
+	}
+	return number, nil
 }
 
 // load returns a chart of its own for each use: rendering changes charts.
@@ -92,7 +107,11 @@ func (h *Helm) loadOwn(spec Spec) (*Chart, error) {
 	if h.settings.Own == nil {
 		return nil, errors.New("loading the own chart: this program has none")
 	}
-	files, err := readFiles(h.settings.Own)
+	own, err := h.settings.Own(spec.Architecture)
+	var files []*loader.BufferedFile
+	if err == nil {
+		files, err = readFiles(own)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("loading the own chart: %w", err)
 	}

@@ -38,8 +38,9 @@ const defaultHistory = 10
 // Settings are where Helm's files are and what it may do. The zero value has no
 // own chart and no repository, and reaches local charts only.
 type Settings struct {
-	// Own holds the files of the chart that an empty Spec.Chart means.
-	Own fs.FS
+	// Own gives the files of the chart that an empty Spec.Chart means, for an architecture.
+	// Nil means that there is none.
+	Own func(architecture string) (fs.FS, error)
 	// RepositoryConfig is Helm's repositories.yaml, RepositoryCache the folder of
 	// indexes and downloaded charts, RegistryConfig the credentials for OCI registries.
 	RepositoryConfig, RepositoryCache, RegistryConfig string
@@ -113,6 +114,8 @@ type Spec struct {
 	// Chart is a folder, a .tgz file, a URL, oci://… or repository/chart. Empty
 	// means the program's own chart.
 	Chart string
+	// Architecture is which of the program's own charts it is; empty is its default.
+	Architecture string
 	// Version is a version or a range of versions, and Repo the URL of a
 	// repository, for charts that are not local. Empty means newest, and none.
 	Version, Repo string

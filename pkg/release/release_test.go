@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,7 +52,7 @@ func newBenchOn(t *testing.T, records driver.Driver) *bench {
 	b := &bench{store: storage.Init(records), kube: &fake.FailingKubeClient{PrintingKubeClient: fake.PrintingKubeClient{Out: io.Discard, LogOutput: io.Discard}}}
 	capabilities := chartutil.DefaultCapabilities.Copy()
 	capabilities.KubeVersion = chartutil.KubeVersion{Version: "v1.30.0", Major: "1", Minor: "30"}
-	b.Helm = release.NewWith(namespace, release.Settings{Own: charts.MariaDB(), Log: t.Logf}, records, b.kube, capabilities)
+	b.Helm = release.NewWith(namespace, release.Settings{Own: charts.For, Log: t.Logf}, records, b.kube, capabilities)
 	b.own = b.load(t, release.Spec{})
 	return b
 }
@@ -523,11 +524,11 @@ func TestLoadRefuses(t *testing.T) {
 	if _, err := h.Load(release.Spec{}); err == nil {
 		t.Error("loaded an own chart that there is none of")
 	}
-	own := release.NewWith(namespace, release.Settings{Own: charts.MariaDB()}, nil, nil, nil)
+	own := release.NewWith(namespace, release.Settings{Own: charts.For}, nil, nil, nil)
 	if _, err := own.Load(release.Spec{Version: "9"}); err == nil {
 		t.Error("the own chart in another version was loaded")
 	}
-	large := release.NewWith(namespace, release.Settings{Own: fstest.MapFS{"Chart.yaml": {Data: make([]byte, 1<<20+1)}}}, nil, nil, nil)
+	large := release.NewWith(namespace, release.Settings{Own: func(string) (fs.FS, error) { return fstest.MapFS{"Chart.yaml": {Data: make([]byte, 1<<20+1)}}, nil }}, nil, nil, nil)
 	if _, err := large.Load(release.Spec{}); err == nil || !strings.Contains(err.Error(), "bytes") {
 		t.Errorf("a file without bounds: got %v", err)
 	}

@@ -86,19 +86,23 @@ func SetPath(values map[string]any, path string, value any) error {
 
 // HasPath reports whether values have something at a path, perhaps null.
 func HasPath(values map[string]any, path string) bool {
+	_, ok := at(values, path)
+	return ok
+}
+
+// at is what values have at a path, and whether they have anything, perhaps null.
+func at(values map[string]any, path string) (found any, ok bool) {
 	steps, err := stepsOf(path)
 	if err != nil {
-		return false
+		return nil, false
 	}
-	var at any = values
+	found = values
 	for _, s := range steps {
-		next, ok := s.in(at)
-		if !ok {
-			return false
+		if found, ok = s.in(found); !ok {
+			return nil, false
 		}
-		at = next
 	}
-	return true
+	return found, true
 }
 
 // step is one part of a path: a key, or the number of an item if it is not below zero.

@@ -28,6 +28,8 @@ type Installation struct {
 	Chart string
 	// CreateNamespace creates the namespace if it is missing.
 	CreateNamespace bool
+	// Architecture is the word of one; empty is that of the first run, or single.
+	Architecture string
 	// Accounts is the file of the accounts document; empty is that of the last run.
 	Accounts string
 
@@ -49,6 +51,7 @@ type Installation struct {
 
 // AddFlags registers the flags.
 func (f *Installation) AddFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&f.Architecture, "architecture", "", "single, replicated or sharded: one database, or several behind MaxScale (default: as at the first run, which is single)")
 	flags.StringVar(&f.version, "version", "", "version of the chart")
 	flags.StringVar(&f.repo, "repo", "", "URL of the chart's repository")
 	flags.StringSliceVarP(&f.values, "values", "f", nil, "file or URL with values for the chart; may be repeated")
@@ -145,6 +148,9 @@ func (f *Installation) addRoles(in *deploy.Inputs) error {
 
 // addChart adds the chart, the user's values, and which of them the session goes to.
 func (f *Installation) addChart(in *deploy.Inputs, earlier *topology.Release) (err error) {
+	if in.Plan.Architecture, err = topology.ParseArchitecture(f.Architecture); err != nil {
+		return cli.NewUsageError("--architecture: %w", err)
+	}
 	in.Keys, in.Plan.Chart = f.keys, topology.Chart{Name: f.Chart, Version: f.version, Repo: f.repo}
 	in.Plan.AllowedKinds = f.allowed
 	if in.Plan.Values, err = release.MergeValues(f.values, f.set, f.setString, f.setFile, f.setJSON); err != nil || earlier == nil {
@@ -152,6 +158,9 @@ func (f *Installation) addChart(in *deploy.Inputs, earlier *topology.Release) (e
 	}
 	if len(f.allowed) == 0 {
 		in.Plan.AllowedKinds = earlier.AllowedKinds
+	}
+	if f.Architecture == "" {
+		in.Plan.Architecture = earlier.Architecture
 	}
 	if in.Plan.Chart == (topology.Chart{}) {
 		in.Plan.Chart = earlier.Chart

@@ -26,7 +26,7 @@ func Open(env *cli.Env) (*Place, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings.Own = charts.MariaDB()
+	settings.Own = charts.For
 	cluster, err := kube.New(env.Getter)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,120 @@
+package deploy_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/confidb/confidb/pkg/deploy"
+	"github.com/confidb/confidb/pkg/sgx"
+	"github.com/confidb/confidb/pkg/topology"
+)
+
+// several makes the inputs those of several databases, by our own chart.
+func several(change func(values map[string]any)) func(*deploy.Inputs) {
+	return func(in *deploy.Inputs) {
+		in.Plan.Architecture, in.Plan.Chart = topology.Replicated, topology.Chart{}
+		in.Plan.Enclaves[topology.EnclaveMaxScale] = []sgx.Measurement{{4}}
+		in.Plan.Values["maxscale"] = map[string]any{"image": "example/maxscale:2"}
+		in.Plan.Values["haproxy"] = map[string]any{"image": "example/haproxy:2"}
+		change(in.Plan.Values)
+	}
+}
+
+// The sessions of several databases are made importers first, the chart is ours, and the
+// pods start under the sessions that were made for them.
+func TestInstallSeveral(t *testing.T) {
+	w := newWorld(t)
+	done := w.must(w.install(deploy.Install{}, several(func(values map[string]any) { values["replicas"] = 4 })))
+	r := done.Release
+	if !done.Chart.Own || r.Databases != 4 || r.MaxScales != 2 {
+		t.Errorf("own chart %v with %d databases and %d MaxScales, want true, 4 and 2", done.Chart.Own, r.Databases, r.MaxScales)
+	}
+	var roles []topology.Role
+	for _, m := range r.Members {
+		if m.Session.Hash == "" {
+			t.Errorf("the session of %s was not made", m.Role)
+		}
+		roles = append(roles, m.Role)
+	}
+	if want := []topology.Role{topology.Namespace, topology.Client, topology.MaxScale, topology.Database}; !slices.Equal(roles, want) {
+		t.Errorf("sessions of %v, want %v in this order", roles, want)
+	}
+	for _, role := range []topology.Role{topology.Database, topology.MaxScale} {
+		if name := r.Session(role).Name; !strings.Contains(string(done.Manifests), "value: "+name+"/") && !strings.Contains(string(done.Manifests), `value: "`+name+"/") {
+			t.Errorf("nothing runs under the session of %s", role)
+		}
+	}
+	if !slices.ContainsFunc(w.done, func(step string) bool {
+		return strings.Contains(step, "await shop") && strings.Contains(step, "maxscale") && strings.Contains(step, "haproxy")
+	}) {
+		t.Errorf("nobody waits for all tiers: %q", w.done)
+	}
+}
+
+// A pod names the document of its session, so that it starts anew when that changes, and
+// only then.
+func TestSeveralStartAnewWithTheirSession(t *testing.T) {
+	annotations := func(w *world, change ...func(*deploy.Inputs)) string {
+		done := w.must(w.install(deploy.Install{}, append([]func(*deploy.Inputs){several(func(map[string]any) {})}, change...)...))
+		var found []string
+		for _, line := range strings.Split(string(done.Manifests), "\n") {
+			if strings.Contains(line, "confidb.io/session:") {
+				found = append(found, strings.TrimSpace(line))
+			}
+		}
+		if len(found) != 2 || found[0] == found[1] {
+			t.Errorf("sessions noted at pods: %q, want those of databases and MaxScales", found)
+		}
+		return strings.Join(found, "\n")
+	}
+	w := newWorld(t)
+	first := annotations(w)
+	if again := annotations(w); again != first {
+		t.Errorf("got\n%s\nwant what nothing has changed\n%s", again, first)
+	}
+	changed := annotations(w, func(in *deploy.Inputs) {
+		in.Plan.Applications = topology.Applications{Accounts: "kind: confidb.accounts/v1\ndatabases:\n  - name: shop\n"}
+	})
+	if changed == first {
+		t.Error("the accounts have changed, and no database starts anew")
+	}
+	if slices.ContainsFunc(w.done, func(step string) bool { return strings.HasPrefix(step, "start anew") }) {
+		t.Errorf("all start anew at once: %q", w.done)
+	}
+}
+
+// What cannot be is refused before anything is made.
+func TestSeveralRefused(t *testing.T) {
+	for want, change := range map[string]func(*deploy.Inputs){
+		"got 5, want 3 to 4":     several(func(values map[string]any) { values["replicas"] = 5 }),
+		"got 2, want 3 to 4":     several(func(values map[string]any) { values["replicas"] = 2 }),
+		"got 5, want 1 to 4":     several(func(values map[string]any) { values["maxscale"].(map[string]any)["replicas"] = 5 }),
+		"want a whole number":    several(func(values map[string]any) { values["replicas"] = "x" }),
+		"want our own":           func(in *deploy.Inputs) { in.Plan.Architecture = topology.Replicated },
+		"there are no templates": func(in *deploy.Inputs) { several(func(map[string]any) {})(in); in.Plan.Architecture = topology.Sharded },
+		`measurements of the enclave "m`: func(in *deploy.Inputs) {
+			several(func(map[string]any) {})(in)
+			delete(in.Plan.Enclaves, topology.EnclaveMaxScale)
+		},
+	} {
+		w := newWorld(t)
+		_, err := w.install(deploy.Install{}, change)
+		wantError(t, err, want)
+		if len(w.done) > 1 || w.stored != nil {
+			t.Errorf("%s: done %q", want, w.done)
+		}
+	}
+}
+
+// Manifests without CAS and cluster name sessions for all that runs.
+func TestTemplateOfSeveral(t *testing.T) {
+	w := newWorld(t)
+	made, err := w.template(several(func(map[string]any) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(made.Text); !made.Invented || !strings.Contains(text, "/maxscale/") || !strings.Contains(text, "/db/") {
+		t.Errorf("invented %v, and sessions are missing in\n%.2000s", made.Invented, text)
+	}
+}
