@@ -11,7 +11,7 @@ export CONFIDB_REAL_QUOTES ?= $(wildcard $(CURDIR)/../shared/testdata/sgx-quotes
 export CONFIDB_REAL_INPUTS ?= $(wildcard $(CURDIR)/../shared/testdata/real-inputs)
 packages = $(if $(WITHOUT_MARIADB),$$(scripts/without-mariadb $(1)),$(1))
 
-.PHONY: build test unit race e2e cover lint golden demo taste lab lab-down bench bench-lab modules help
+.PHONY: build test unit race e2e cover lint golden demo demo-scalable taste lab lab-down bench bench-lab modules help
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ lint: modules ## check the sources: gofmt, go vet, staticcheck
 
 demo: ## the main job on the embedded lab, from nothing to a proven database
 	@scripts/demo
+
+demo-scalable: ## three databases behind MaxScale and HAProxy, of which the primary is lost
+	@scripts/demo-scalable
 
 taste: ## the plugin on examples, in ten seconds, without root or cluster
 	@scripts/taste

@@ -1,0 +1,67 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestReplicated installs a primary with two replicas behind MaxScale and HAProxy, and takes
+// the primary away in the middle of writing: what was acknowledged is there afterwards, once,
+// and the old primary is a replica again without anybody's work.
+func TestReplicated(t *testing.T) {
+	t.Parallel()
+	const name = "rep"
+	installed(t, name, "--architecture", "replicated", "--values", filepath.Join(absolute(t, lab), "values-scalable.yaml"))
+	write := func(row int) bool {
+		return sql(t, name, fmt.Sprintf("CREATE TABLE IF NOT EXISTS app.ledger (row INT); INSERT INTO app.ledger VALUES (%d)", row)).code == 0
+	}
+	if !write(1) || !write(2) {
+		t.Fatal("nothing can be written")
+	}
+	primary := writable(t, name)
+	run(t, "kubectl", "delete", "pod", primary, "--force", "--grace-period=0")
+	began, row := time.Now(), 3
+	waitFor(t, "writes again", time.Minute, func() bool {
+		done := write(row)
+		row++
+		return done
+	})
+	t.Logf("%s was killed, and a write was acknowledged %s later", primary, time.Since(began).Round(time.Second))
+	got := strings.Fields(sql(t, name, "SELECT row FROM app.ledger ORDER BY row").out)
+	if want := []string{"row", "1", "2", fmt.Sprint(row - 1)}; len(got) < 3 || got[1] != want[1] || got[2] != want[2] || got[len(got)-1] != want[3] {
+		t.Errorf("the ledger has %q, want at least %q", got, want)
+	}
+	for i := range got[1:] {
+		if got[i] == got[i+1] {
+			t.Errorf("the row %s is there twice: %q", got[i], got)
+		}
+	}
+	run(t, "kubectl", "rollout", "status", "--timeout=120s", "statefulset/"+name+"-mariadb")
+	run(t, "kubectl", "rollout", "status", "--timeout=60s", "statefulset/"+name+"-maxscale")
+	if now := writable(t, name); now == primary {
+		t.Errorf("%s is the primary again", now)
+	}
+	code, found := verify(t, name)
+	if code != 0 || found.outcome("rep-05") != "pass" {
+		t.Errorf("exit %d, failed %q, rep-05 %s", code, found.failed(), found.outcome("rep-05"))
+	}
+}
+
+// writable is the pod of the database that takes writes.
+func writable(t *testing.T, name string) string {
+	t.Helper()
+	words := strings.Fields(sql(t, name, "BEGIN; SELECT @@server_id; COMMIT").out)
+	if len(words) != 2 {
+		t.Fatalf("got %q, want the number of a server", words)
+	}
+	var id int
+	if _, err := fmt.Sscan(words[1], &id); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%s-mariadb-%d", name, id-1)
+}
