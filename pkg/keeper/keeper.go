@@ -97,7 +97,11 @@ type Keeper struct {
 	// Say is told of what is done, and of what has changed.
 	Say func(text string)
 	Now func() time.Time
+	// Ready opens the port that is open while what is written is kept; nil means that there is
+	// none.
+	Ready func() (net.Listener, error)
 
+	door          door
 	working       sync.Mutex // held by a round, and by a change that was asked for
 	since         time.Time
 	situation, by string
@@ -108,6 +112,8 @@ func (k *Keeper) Run(ctx context.Context, listener net.Listener, secure *tls.Con
 	var serving sync.WaitGroup
 	defer serving.Wait()
 	serving.Go(func() { serve(ctx, listener, secure, changeTime, k.answer) })
+	k.door.listen = k.Ready
+	defer k.door.set(false, k.Say)
 	for {
 		k.Round(ctx)
 		if err := wait(ctx, interval); err != nil {
@@ -121,6 +127,7 @@ func (k *Keeper) Round(ctx context.Context) {
 	k.working.Lock()
 	defer k.working.Unlock()
 	v, err := k.look(ctx)
+	k.door.set(err == nil && keeps(v), k.Say)
 	if err != nil {
 		k.tell(check.Said(err.Error()))
 		k.situation = ""

@@ -169,7 +169,8 @@ func (p *program) keeper(ctx context.Context) error {
 	if err := errors.Join(p.noArguments(), p.files.err); err != nil {
 		return err
 	}
-	k := &Keeper{MaxScale: administered{maxscale.New(adminAddress, adminName, admin, adminAccount, string(rest), monitorName, p.wait)}, Say: p.say(), Now: p.now}
+	k := &Keeper{MaxScale: administered{maxscale.New(adminAddress, adminName, admin, adminAccount, string(rest), monitorName, p.wait)}, Say: p.say(), Now: p.now,
+		Ready: func() (net.Listener, error) { return p.listen(readyPort) }}
 	for i, d := range cluster.Databases {
 		k.Members = append(k.Members, Member{Ordinal: i, Name: d.Name, Login: login(d, keeperAccount, string(password), backend, roots)})
 	}
