@@ -5,12 +5,13 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/confidb/confidb/plugin/internal/cli"
@@ -153,11 +154,13 @@ func TestWaitingIsBrokenOff(t *testing.T) {
 	}
 }
 
-// interrupt sends Ctrl-C again and again until it is stopped. No signal is sent after that:
-// it would end the tests.
+// interrupt sends Ctrl-C again and again until it is stopped. No signal comes after that, as
+// it would end the tests: a thread has one that it sends to itself before it goes on, where
+// one that is sent to the process may come at any later time.
 func interrupt() (stop func()) {
 	ended, done := make(chan bool), make(chan bool)
 	go func() {
+		runtime.LockOSThread()
 		defer close(done)
 		again := time.NewTicker(100 * time.Millisecond)
 		defer again.Stop()
@@ -166,7 +169,7 @@ func interrupt() (stop func()) {
 			case <-ended:
 				return
 			case <-again.C:
-				_ = syscall.Kill(os.Getpid(), syscall.SIGINT)
+				_ = unix.Tgkill(unix.Getpid(), unix.Gettid(), unix.SIGINT)
 			}
 		}
 	}()
