@@ -57,7 +57,10 @@ func (m Member) do(ctx context.Context, a Action, allowed func() error) error {
 		if err := allowed(); err != nil {
 			return err
 		}
-		if _, err := conn.Query(ctx, statement); err != nil {
+		bounded, cancel := context.WithTimeout(ctx, lookTime) // a commit that waits is one that was made
+		_, err := conn.Query(bounded, statement)
+		cancel()
+		if err != nil {
 			return err
 		}
 	}
@@ -75,6 +78,8 @@ func statements(a Action) []string {
 		return []string{"STOP SLAVE", "RESET SLAVE ALL"}
 	case Open:
 		return []string{"STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL rpl_semi_sync_master_enabled=1", "SET GLOBAL read_only=0"}
+	case Begin: // it is in the history, and does nothing elsewhere
+		return []string{"FLUSH USER_RESOURCES"}
 	case SemiSync: // as it is at that moment
 		return []string{"SET GLOBAL rpl_semi_sync_master_enabled=(@@global.read_only=0)"}
 	}

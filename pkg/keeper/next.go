@@ -57,13 +57,16 @@ const (
 	Forget
 	// Open makes a server the one that is written to.
 	Open
+	// Begin writes the first transaction of a new cluster: before that, MaxScale lets no
+	// replica in, and no commit is acknowledged.
+	Begin
 	// SemiSync makes a server wait for acknowledgements if and only if it is written to.
 	SemiSync
 )
 
 // String is the kind as it is logged.
 func (k Kind) String() string {
-	return [...]string{"nothing", "stop receiving", "apply", "forget", "open", "semi-sync"}[k]
+	return [...]string{"nothing", "stop receiving", "apply", "forget", "open", "begin", "semi-sync"}[k]
 }
 
 // Action is one step, at one server.
@@ -118,6 +121,8 @@ func knowing(answered []Server) (n int) {
 func tend(v View, answered []Server, primary Server) (do []Action) {
 	for _, s := range answered {
 		switch {
+		case !s.ReadOnly && s.SemiSync && s.Head.Number <= founding && s.Waits == 0:
+			do = append(do, Action{Kind: Begin, Server: s.Ordinal})
 		case !s.ReadOnly && !s.SemiSync:
 			do = append(do, Action{Kind: SemiSync, Server: s.Ordinal})
 		case s.ReadOnly && s.SemiSync && s.Waits == 0 && v.Monitor.Idle && v.Lasted >= settled:

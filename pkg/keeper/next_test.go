@@ -25,6 +25,7 @@ func kinds() (all []Server) {
 		{Err: errors.New("down")},
 		line(1, 1), line(1, 2), line(1, 3), line(2, 3), line(2, 4),
 		with(line(1, 2), func(s *Server) { s.ReadOnly, s.SemiSync = false, true }),
+		with(line(1, 1), func(s *Server) { s.ReadOnly, s.SemiSync = false, true }),
 		with(line(1, 3), func(s *Server) { s.ReadOnly = false }),
 		with(line(1, 3), func(s *Server) { s.SemiSync = true }),
 		with(line(1, 3), func(s *Server) { s.SemiSync, s.Waits = true, 1 }),
@@ -127,6 +128,9 @@ func amiss(v View, do []Action) string {
 			return "commits that wait become commits that nobody else has"
 		case a.Kind == SemiSync && written != 1:
 			return "semi-sync is for a cluster that has a primary"
+		case a.Kind == Begin && (written != 1 || s.ReadOnly || !s.SemiSync || s.Waits > 0 || s.Head.Number > founding):
+			return "the first transaction is for the primary of a new cluster, once"
+		case a.Kind == Begin:
 		case written > 0 && a.Kind == Forget:
 			return needless(v, s)
 		case a.Kind != SemiSync && written > 0:
