@@ -179,10 +179,20 @@ func (o Observer) probe(ctx context.Context, promised *topology.Release, nodes [
 		return
 	}
 	seen.Nonce, seen.Demand = nonce, o.Demand
-	cas.SideBySide(len(instances), func(n int) { statements[n] = o.ask(ctx, promised, instances[n], nodes, nonce) })
+	mark := o.Demand.Line.Last.Digest
+	cas.SideBySide(len(instances), func(n int) { statements[n] = o.ask(ctx, promised, instances[n], nodes, nonce, mark) })
 	if promised.Architecture == topology.Single {
 		seen.Statement = statements[0]
 		return
+	}
+	// what one of them has taken must be in those that follow it
+	if left, at := written(promised, seen, statements); at >= 0 {
+		o.step("the attested client looks for what it has left, at the others")
+		cas.SideBySide(len(instances), func(n int) {
+			if n != at {
+				statements[n] = o.ask(ctx, promised, instances[n], nodes, nonce, left)
+			}
+		})
 	}
 	seen.Statements = map[string]evidence.Fetched[[]byte]{}
 	for n, i := range instances {
@@ -190,13 +200,31 @@ func (o Observer) probe(ctx context.Context, promised *topology.Release, nodes [
 	}
 }
 
-// ask runs the attested client that looks at one database.
-func (o Observer) ask(ctx context.Context, promised *topology.Release, i topology.Instance, nodes []string, nonce string) evidence.Fetched[[]byte] {
+// written is the digest of the mark that the only one of several databases has taken, and
+// which of them that is; -1 if it is not exactly one. It is for the next question only:
+// whoever judges the statements reads it from them.
+func written(promised *topology.Release, seen *evidence.Observation, statements []evidence.Fetched[[]byte]) (digest string, at int) {
+	at = -1
+	for n, s := range statements {
+		said, err := evidence.VerifyStatement(s.Value, []byte(seen.StatementKey.Value), seen.Nonce, promised.Session(topology.Database).Name)
+		if err != nil || said.Witness == nil || said.Witness.Written.Digest == "" {
+			continue
+		}
+		if at >= 0 {
+			return "", -1
+		}
+		digest, at = said.Witness.Written.Digest, n
+	}
+	return digest, at
+}
+
+// ask runs the attested client that looks at one database, and for a mark in it.
+func (o Observer) ask(ctx context.Context, promised *topology.Release, i topology.Instance, nodes []string, nonce, mark string) evidence.Fetched[[]byte] {
 	output, err := o.Cluster.Run(ctx, kube.Client{
 		Name: "confidb-probe", Namespace: promised.Namespace, How: promised.Pod, Nodes: nodes, Program: topology.ProgramProbe, Lifetime: probeLifetime,
 		Tell: func(text string) { o.step("the attested client does not start yet: %s", text) },
 		Environment: map[string]string{"SCONE_CONFIG_ID": promised.Session(topology.Client).Name + "/" + i.Probe(), "CONFIDB_NONCE": nonce,
-			"CONFIDB_VERIFIER": o.Demand.Verifier, "CONFIDB_MARK": o.Demand.Line.Last.Digest},
+			"CONFIDB_VERIFIER": o.Demand.Verifier, "CONFIDB_MARK": mark},
 	})
 	return got(evidence.StatementIn(output), err)
 }

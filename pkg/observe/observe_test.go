@@ -56,6 +56,8 @@ type cluster struct {
 	workloads                      []topology.Workload
 	ran                            kube.Client
 	known                          []evidence.Pod // nil means one
+	// say is what a probe prints, of which several run at once; nil means nothing of worth.
+	say func(kube.Client) ([]byte, error)
 }
 
 func (c *cluster) Pods(_ context.Context, namespace string) ([]evidence.Pod, error) {
@@ -82,6 +84,9 @@ func (c *cluster) Nodes(_ context.Context, _ string, workloads []topology.Worklo
 }
 
 func (c *cluster) Run(_ context.Context, client kube.Client) ([]byte, error) {
+	if c.say != nil {
+		return c.say(client)
+	}
 	c.ran = client
 	if client.Reader != nil {
 		c.asked = append(c.asked, "run "+client.Name)

@@ -27,5 +27,8 @@ func ByLink(promised *topology.Release, memory attest.Memory, seen evidence.Obse
 	return all
 }
 
+// RequiredBeside are those that it must answer of one of several databases.
+func RequiredBeside() []string { return requiredBeside() }
+
 // Required are the checks that a statement must answer.
 func Required() []string { return required() }

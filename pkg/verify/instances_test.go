@@ -25,8 +25,11 @@ func newSeveral(t *testing.T) *scene {
 			t.Fatal(err)
 		}
 		said.Member, said.Address, said.ServerName = i.Name, i.Host+":3306", i.Host
-		if i.Ordinal > 0 {
-			said.Witness.Written = witness.Mark{}
+		for _, id := range verify.RequiredBeside() {
+			said.Findings = append(said.Findings, check.Finding{ID: id, Title: id, Outcome: check.Pass})
+		}
+		if i.Ordinal > 0 { // asked once more, for what the primary has taken
+			said.Witness.Written, said.Witness.Asked = witness.Mark{}, said.Witness.Written.Digest
 		}
 		s.about[i.Name] = said
 	}
@@ -48,7 +51,7 @@ func ofDatabases(r verify.Result) map[string]check.Report {
 // Each database is asked for everything that one is asked for, and says which one it is.
 func TestEachDatabaseIsJudged(t *testing.T) {
 	one, s := newScene(t), newSeveral(t)
-	var want []string
+	want := []string{"rep-01 ", "rep-02 "}
 	for _, f := range verify.Appraise(one.promised, one.memory, one.seen).Findings {
 		if slices.Contains([]string{"probe-statement", "statement-ca", "data-01"}, f.ID) || slices.Contains(verify.Required(), f.ID) {
 			want = append(want, f.ID+" "+f.Subject)
@@ -101,8 +104,18 @@ func TestOneOfSeveralIsAmiss(t *testing.T) {
 			said.Findings = slices.DeleteFunc(said.Findings, func(f check.Finding) bool { return f.ID == "enc-01" })
 			s.sign(t)
 		}, "enc-01", check.Skip},
-		"an account is let in":          {func(t *testing.T, s *scene) { find(s.about["mariadb-1"], "mtls-09").Outcome = check.Fail; s.sign(t) }, "mtls-09", check.Fail},
-		"it lacks the last mark":        {func(t *testing.T, s *scene) { s.about["mariadb-1"].Witness.Found = false; s.sign(t) }, "data-01", check.Skip},
+		"an account is let in": {func(t *testing.T, s *scene) { find(s.about["mariadb-1"], "mtls-09").Outcome = check.Fail; s.sign(t) }, "mtls-09", check.Fail},
+		"rep-01 is left out": {func(t *testing.T, s *scene) {
+			said := s.about["mariadb-1"]
+			said.Findings = slices.DeleteFunc(said.Findings, func(f check.Finding) bool { return f.ID == "rep-01" })
+			s.sign(t)
+		}, "rep-01", check.Skip},
+		"it lacks the mark of the primary": {func(t *testing.T, s *scene) { s.about["mariadb-1"].Witness.Found = false; s.sign(t) }, "data-01", check.Skip},
+		"it was asked for that of before":  {func(t *testing.T, s *scene) { s.about["mariadb-1"].Witness.Asked = lastMark.Digest; s.sign(t) }, "data-01", check.Skip},
+		"it was asked for somebody else": {func(t *testing.T, s *scene) {
+			s.about["mariadb-1"].Witness.Verifier = strings.Repeat("e", 32)
+			s.sign(t)
+		}, "data-01", check.Skip},
 		"it was asked for another mark": {func(t *testing.T, s *scene) { s.about["mariadb-1"].Witness.Asked = ""; s.sign(t) }, "data-01", check.Skip},
 		"it says nothing of marks":      {func(t *testing.T, s *scene) { s.about["mariadb-1"].Witness = nil; s.sign(t) }, "data-01", check.Skip},
 		"marks were not read":           {func(t *testing.T, s *scene) { s.about["mariadb-1"].Witness.Read = false; s.sign(t) }, "data-01", check.Skip},

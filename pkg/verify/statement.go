@@ -135,6 +135,17 @@ func required() []string {
 	}
 }
 
+// required are the checks that the statement about one database must answer.
+func (a *appraisal) required() []string {
+	if a.promised.Architecture == topology.Replicated {
+		return append(required(), requiredBeside()...)
+	}
+	return required()
+}
+
+// requiredBeside are those that it must answer beside, of a database that is one of several.
+func requiredBeside() []string { return []string{"rep-01", "rep-02"} }
+
 // missing are the checks that the statement leaves out, also for one account.
 func (a *appraisal) missing() check.Report {
 	var absent check.Report
@@ -143,7 +154,7 @@ func (a *appraisal) missing() check.Report {
 		f.Subject = subject
 		absent = append(absent, f)
 	}
-	for _, id := range required() {
+	for _, id := range a.required() {
 		if _, ok := a.predicate().Findings.Find(id); !ok {
 			note(id, "", "")
 		}

@@ -313,6 +313,9 @@ func TestOneTableOfChecks(t *testing.T) {
 	if diff := cmp.Diff(mariadb.Checks(), verify.Required()); diff != "" {
 		t.Errorf("-asked by the probe +required of it:\n%s", diff)
 	}
+	if diff := cmp.Diff(mariadb.ReplicationChecks(), verify.RequiredBeside()); diff != "" {
+		t.Errorf("of one of several: -asked by the probe +required of it:\n%s", diff)
+	}
 	s := newScene(t)
 	all := s.said.Findings
 	for i, left := range all {

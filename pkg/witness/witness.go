@@ -135,19 +135,18 @@ func (d Demand) Judge(seen *Seen, at time.Time) Judgement {
 	return d.missing(seen, at)
 }
 
-// JudgeCopy is Judge for a database that takes what is written to another one, and so has no
-// new mark of its own: it may be behind, so that what it lacks proves nothing.
-func (d Demand) JudgeCopy(seen *Seen, at time.Time) Judgement {
-	j := d.Judge(seen, at)
-	switch asked := seen != nil && seen.Read && seen.Verifier == d.Verifier && seen.Asked == d.Line.Last.Digest; {
-	case !asked || d.Verifier == "":
-		return j
-	case d.Line.Last == Mark{}:
-		return Judgement{Outcome: check.Pass, Reason: "you have no earlier mark, so that none could be demanded"}
+// JudgeCopy is Judge for a database that follows the one in which this run has left a mark:
+// that very mark is demanded, which is newer than any other. What it lacks it may be about to
+// get, so that it proves nothing.
+func (d Demand) JudgeCopy(seen *Seen, left Mark) Judgement {
+	d.Line.Last = left
+	switch j := d.Judge(seen, time.Time{}); {
+	case d.Verifier == "", seen == nil, seen.Verifier != d.Verifier, seen.Asked != left.Digest, !seen.Read:
+		return Judgement{Reason: j.Reason, Hint: j.Hint}
 	case seen.Found:
-		return Judgement{Outcome: check.Pass}
+		return Judgement{Outcome: check.Pass, Reason: "it has the mark that this run has left at the primary"}
 	}
-	return Judgement{Got: j.Got, Want: j.Want, Reason: "it is behind the primary, or an older copy", Hint: "{verify} again when it has caught up."}
+	return Judgement{Got: "it does not hold the mark that this run has left at the primary", Want: "that mark", Reason: "it is behind, or an older copy that does not follow", Hint: "{verify} again when it has caught up; see rep-01."}
 }
 
 // left ends a run in which nothing is missing.
