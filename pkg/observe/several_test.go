@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -68,7 +69,7 @@ func TestSeveralAreAsked(t *testing.T) {
 			if slices.ContainsFunc(c.written, func(n int) bool { return strings.HasSuffix(service, fmt.Sprint("-", n)) }) {
 				seen.Written = witness.Mark{Number: 9, Digest: left}
 			}
-			return evidence.SignStatement(&evidence.Predicate{Nonce: nonce, Time: s.now, Session: "d", Member: "m", Address: "a:1", ServerName: "n", Account: "x",
+			return evidence.SignStatement(&evidence.Predicate{Nonce: nonce, Time: s.now.UTC().Truncate(time.Second), Session: "d", Member: "m", Address: "a:1", ServerName: "n", Account: "x",
 				ClientLeafSHA256: hash, ServerVersion: "10.11", Witness: seen}, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
 		}
 		o := s.observer()
