@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/evidence"
 	"github.com/confidb/confidb/pkg/kube"
 	"github.com/confidb/confidb/pkg/topology"
@@ -70,7 +71,7 @@ func TestSeveralAreAsked(t *testing.T) {
 				seen.Written = witness.Mark{Number: 9, Digest: left}
 			}
 			return evidence.SignStatement(&evidence.Predicate{Nonce: nonce, Time: s.now.UTC().Truncate(time.Second), Session: "d", Member: "m", Address: "a:1", ServerName: "n", Account: "x",
-				ClientLeafSHA256: hash, ServerVersion: "10.11", Witness: seen}, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
+				ClientLeafSHA256: hash, ServerVersion: "10.11", Witness: seen, Findings: check.Report{{ID: "x", Title: "x", Outcome: check.Pass}}}, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
 		}
 		o := s.observer()
 		o.Demand = demand
