@@ -15,7 +15,7 @@ import (
 // and the old primary is a replica again without anybody's work.
 func TestReplicated(t *testing.T) {
 	t.Parallel()
-	const name = "rep"
+	const name = "several"
 	installed(t, name, "--architecture", "replicated", "--values", filepath.Join(absolute(t, lab), "values-scalable.yaml"))
 	write := func(row int) bool {
 		return sql(t, name, fmt.Sprintf("CREATE TABLE IF NOT EXISTS app.ledger (row INT); INSERT INTO app.ledger VALUES (%d)", row)).code == 0
