@@ -86,6 +86,18 @@ func (a *appraisal) worstAbout(found check.Report, id, what string) *check.Findi
 	return &all[0]
 }
 
+// beforeThem is what is not claimed of what stands before several databases.
+func (a *appraisal) beforeThem() []evidence.Limitation {
+	if !a.several() {
+		return nil
+	}
+	return []evidence.Limitation{
+		{ID: "maxscale-not-asked", Text: "MaxScale was not connected to, and nobody asked its interface for administration: that it runs as its session says rests on the session, on its pods, and on the key that CAS gives to that enclave alone. Whoever has the password of that interface can change what it does until it starts anew."},
+		{ID: "maxscale-any-certificate", Text: "Databases see MaxScale's certificate and not the client's: through MaxScale, an account is its password and any certificate of the session's CA."},
+		{ID: "all-machines-stopped", Text: "Whoever stops all machines at once and starts the databases in the wrong order can make the newest acknowledged commits unreachable. The next verification notices if one lay between (data-01)."},
+	}
+}
+
 // judgePrimary asks that a mark was left in exactly one database: the others refuse what is
 // written to them, as their settings say (set-01).
 func judgePrimary(a *appraisal, l link, _ topology.Session) check.Report {

@@ -43,7 +43,7 @@ func onVolume() []string {
 // limits are what is not claimed: restores that were accepted, and what the database does
 // not protect.
 func (a *appraisal) limits() []evidence.Limitation {
-	return append(a.restores(), a.unprotected()...)
+	return append(append(a.restores(), a.beforeThem()...), a.unprotected()...)
 }
 
 // unprotected is what the database does not protect: of what the probe says, that which is
