@@ -35,7 +35,9 @@ func (a *appraisal) followEach(l link) check.Report {
 			a.unmet[l.ID+"/"+i.Name] = l.Unmet
 		}
 		for _, f := range findings {
-			f.Subject = a.about(i, f.Subject)
+			if f.Subject = a.about(i, f.Subject); a.several() {
+				f.Title = i.Name + ": " + f.Title
+			}
 			all = append(all, f)
 		}
 	}

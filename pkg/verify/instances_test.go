@@ -67,7 +67,7 @@ func TestEachDatabaseIsJudged(t *testing.T) {
 		for _, f := range found {
 			_, what, _ := strings.Cut(f.Subject, "/")
 			got = append(got, f.ID+" "+what)
-			if f.Outcome != check.Pass {
+			if f.Outcome != check.Pass || !strings.HasPrefix(f.Title, name+": ") {
 				t.Errorf("%s: %+v", name, f)
 			}
 		}
