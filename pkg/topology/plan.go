@@ -297,6 +297,7 @@ const (
 	// ProgramProbe and ProgramSQL are what they run. ServiceSQL is for somebody who
 	// reads along, ServiceSQLBatch for a script: it ends at the first mistake.
 	ServiceProbe    = "probe"
+	ServiceOperate  = "operate"
 	ServiceSQL      = "sql"
 	ServiceSQLBatch = "sql-batch"
 	ProgramProbe    = "confidb-probe"

@@ -60,6 +60,7 @@ func newRootCommand(env *cli.Env) *cobra.Command {
 		verbs.NewClient(env),
 		verbs.NewVerify(env),
 		newSQLCommand(env),
+		newSwitchoverCommand(env),
 		newEnvCommand(env),
 		newPromiseCommand(env),
 		newTCBCommand(env),

@@ -67,6 +67,7 @@ func reaching() map[string]string {
 		"session plan":        "DIR/db.yaml --cas SILENT --to DIR/new.json",
 		"session sign":        "DIR/plan.json --key DIR/key.pem",
 		"session update":      "DIR/db.yaml --cas SILENT",
+		"switchover":          "db1",
 		"tcb":                 "--collateral DIR",
 		"verify":              "db1",
 	}
