@@ -51,6 +51,12 @@ func TestReplicated(t *testing.T) {
 	if now := writable(t, name); now == primary {
 		t.Errorf("%s is the primary again", now)
 	}
+	if said := run(t, confidb("switchover", name, "--to", primary)...); said != strings.TrimPrefix(primary, name+"-")+" is the primary\n" {
+		t.Errorf("got %q, want that %s is the primary", said, primary)
+	}
+	if now := writable(t, name); now != primary {
+		t.Errorf("%s is the primary, want %s", now, primary)
+	}
 }
 
 // writable is the pod of the database that takes writes.
