@@ -66,13 +66,36 @@ func (p *Page) Findings(findings check.Report) {
 	for _, f := range findings {
 		ids = max(ids, len(f.ID))
 	}
-	for _, f := range findings {
+	for _, f := range together(findings) {
 		p.Wrap(fmt.Sprintf("%-4s %-*s ", strings.ToUpper(f.Outcome.String()), ids, f.ID), f.Title)
 		if f.Outcome == check.Pass {
 			continue
 		}
 		p.Parts("     %8s ", "got", f.Got, "want", f.Want, "because", f.Reason, "next", f.Hint)
 	}
+}
+
+// together makes one finding of those by which the same passed at several databases: the
+// first, which names all of them. Whatever did not pass stays as it is.
+func together(findings check.Report) check.Report {
+	type same struct{ id, about, title string }
+	first := map[same]int{}
+	var all check.Report
+	for _, f := range findings {
+		database, about, _ := strings.Cut(f.Subject, "/")
+		title, named := strings.CutPrefix(f.Title, database+": ")
+		what := same{f.ID, about, title}
+		at, again := first[what]
+		switch {
+		case f.Outcome != check.Pass || !named:
+			all = append(all, f)
+		case again:
+			all[at].Title = strings.TrimSuffix(all[at].Title, ": "+title) + ", " + f.Title
+		default:
+			first[what], all = len(all), append(all, f)
+		}
+	}
+	return all
 }
 
 // Verdict writes the last line. The word affirming never stands alone for a simulated
