@@ -20,7 +20,7 @@ const (
 // verbs are those of kubectl confidb and helm scone, and helmVerbs those that helm
 // scone has.
 func verbs() []string {
-	return append([]string{"accounts", "attest", "client", "collateral", "env", "explain", "platforms", "policy", "promise", "session", "sql", "tcb"}, helmVerbs()...)
+	return append([]string{"accounts", "attest", "client", "collateral", "env", "explain", "platforms", "policy", "promise", "session", "sql", "switchover", "tcb"}, helmVerbs()...)
 }
 
 func helmVerbs() []string { return []string{"install", "upgrade", "template", "verify", "uninstall"} }
