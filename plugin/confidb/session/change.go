@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -12,6 +13,7 @@ import (
 	"github.com/confidb/confidb/pkg/contact"
 	"github.com/confidb/confidb/pkg/deploy"
 	"github.com/confidb/confidb/pkg/diff"
+	"github.com/confidb/confidb/pkg/envelope"
 	"github.com/confidb/confidb/pkg/rollout"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/plugin/internal/cli"
@@ -60,43 +62,63 @@ func (o *comparison) run(ctx context.Context, arguments []string) error {
 func (o *comparison) compare(ctx context.Context, from, to string, others []string) (found printers.SessionSets, err error) {
 	found = printers.SessionSets{From: from, To: to}
 	sides := make([][]*session.Session, 3) // old, new and the rest
-	for i, name := range append([]string{from, to}, others...) {
-		all, simulated, err := o.read(ctx, name)
+	names := append([]string{from, to}, others...)
+	kept, errs := o.readFiles(names)
+	if err := errors.Join(errs...); err != nil {
+		return found, err // before a CAS is asked
+	}
+	for i, name := range names {
+		side := min(i, 2)
+		stored, remote := strings.CutPrefix(name, fromCAS)
+		if !remote {
+			sides[side] = append(sides[side], kept[i]...)
+			continue
+		}
+		held, simulated, err := o.held(ctx, stored)
 		if err != nil {
 			return found, err
 		}
-		side := min(i, 2)
-		sides[side], found.Simulated = append(sides[side], all...), found.Simulated || simulated
+		sides[side], found.Simulated = append(sides[side], held), found.Simulated || simulated
 	}
 	found.Sets, err = change.Between(sides[0], sides[1], sides[2])
 	return found, err
 }
 
-// read reads the sessions of a file, or that of cas:NAME from a CAS, which may be simulated.
-func (o *comparison) read(ctx context.Context, name string) (all []*session.Session, simulated bool, err error) {
-	stored, remote := strings.CutPrefix(name, fromCAS)
-	if !remote {
-		all, err = o.readTemplates(name)
-		return all, false, err
-	}
+// held reads a session of a CAS, which may be simulated.
+func (o *comparison) held(ctx context.Context, name string) (s *session.Session, simulated bool, err error) {
 	err = o.ask(ctx, func(c *contact.Connection) error {
-		held, err := rollout.Read(ctx, c, stored)
-		all, simulated = []*session.Session{held.Session}, c.Appraisal.Simulated
+		held, err := rollout.Read(ctx, c, name)
+		s, simulated = held.Session, c.Appraisal.Simulated
 		return err
 	})
-	return all, simulated, err
+	return s, simulated, err
 }
 
-// readTemplates reads the sessions of a file. What has no value yet stays open.
-func (o *comparison) readTemplates(name string) (all []*session.Session, err error) {
+// readFiles reads the sessions of those names that are files, at once: a large one takes a
+// while, and there are two.
+func (o *comparison) readFiles(names []string) (all [][]*session.Session, errs []error) {
+	all, errs = make([][]*session.Session, len(names)), make([]error, len(names))
+	var reading sync.WaitGroup
+	for i, name := range names {
+		if !strings.HasPrefix(name, fromCAS) {
+			open := o.variables.opening(o.Env, name)
+			reading.Go(func() { all[i], errs[i] = templates(open()) })
+		}
+	}
+	reading.Wait()
+	return all, errs
+}
+
+// templates are the sessions of a file. What has no value yet stays open.
+func templates(opened []envelope.Opened) (all []*session.Session, err error) {
 	var wrong []error
-	for _, opened := range o.variables.open(o.Env, name) {
-		if opened.Session == nil {
-			wrong = append(wrong, opened.Err)
+	for _, o := range opened {
+		if o.Session == nil {
+			wrong = append(wrong, o.Err)
 			continue
 		}
-		_, err := opened.Session.LeftOpen()
-		all, wrong = append(all, opened.Session), append(wrong, err)
+		_, err := o.Session.LeftOpen()
+		all, wrong = append(all, o.Session), append(wrong, err)
 	}
 	return all, errors.Join(wrong...)
 }

@@ -81,16 +81,25 @@ func (v *variables) addFlags(set *pflag.FlagSet) {
 }
 
 // open reads the sessions of a file. What has no value yet stays open.
-func (v *variables) open(env *cli.Env, name string) []envelope.Opened {
+func (v *variables) open(env *cli.Env, name string) []envelope.Opened { return v.opening(env, name)() }
+
+// opening reads a file now, and its sessions when it is called: that touches nothing that
+// another one does.
+func (v *variables) opening(env *cli.Env, name string) func() []envelope.Opened {
 	text, file, err := files.ReadInput(name, env.In)
 	if err != nil {
-		return []envelope.Opened{{File: file, Err: fmt.Errorf("reading the document: %w", err)}}
+		err = fmt.Errorf("reading the document: %w", err)
 	}
-	values, err := v.values(env)
+	var values func(string) (string, bool)
+	if err == nil {
+		values, err = v.values(env)
+	}
 	if err != nil {
-		return []envelope.Opened{{File: file, Err: err}}
+		return func() []envelope.Opened { return []envelope.Opened{{File: file, Err: err}} }
 	}
-	return envelope.Open(file, text, func(file string, text []byte) ([]byte, error) { return render.Unfilled(file, text, values) })
+	return func() []envelope.Opened {
+		return envelope.Open(file, text, func(file string, text []byte) ([]byte, error) { return render.Unfilled(file, text, values) })
+	}
 }
 
 // values looks a variable up.
