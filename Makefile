@@ -49,13 +49,10 @@ lint: modules ## check the sources: gofmt, go vet, staticcheck
 	for module in test/oracle test/apps/tokenizer test/clients; do (cd $$module && go vet ./... && $(CURDIR)/.tools/staticcheck ./...) || exit 1; done
 
 demo: ## the main job on the embedded lab, from nothing to a proven database
-	@scripts/demo
-
 demo-scalable: ## three databases behind MaxScale and HAProxy, of which the primary is lost
-	@scripts/demo-scalable
-
 taste: ## the plugin on examples, in ten seconds, without root or cluster
-	@scripts/taste
+demo demo-scalable taste:
+	@scripts/$@
 
 lab: ## start the lab and write .lab/env
 	scripts/lab-up
