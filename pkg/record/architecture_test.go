@@ -23,6 +23,8 @@ func TestNumbersOfInstances(t *testing.T) {
 	}{
 		"three databases":               {several(3, 0, 2), true},
 		"three that shall be four":      {several(3, 4, 2), true},
+		"nobody says how many":          {several(0, 0, 2), false},
+		"nor of MaxScales":              {several(3, 0, 0), false},
 		"two databases":                 {several(2, 0, 2), false},
 		"more than there are names for": {several(5, 0, 2), false},
 		"fewer than none":               {several(-1, 0, 2), false},

@@ -93,8 +93,12 @@ func (a Architecture) CheckCounts(databases, maxScales int) error {
 	return nil
 }
 
-// CheckCounts says why a release cannot have the recorded numbers, if it cannot.
+// CheckCounts says why a release cannot have the recorded numbers, if it cannot. A record of
+// several databases says how many: they are the ones that are asked, and no fewer.
 func (r *Release) CheckCounts() error {
+	if r.Architecture != Single && (r.Databases == 0 || r.MaxScales == 0) {
+		return fmt.Errorf("the architecture %s: the record does not say how many databases and MaxScales there are", r.Architecture)
+	}
 	for _, databases := range []int{r.Databases, r.DatabasesNext} {
 		if err := r.Architecture.CheckCounts(databases, r.MaxScales); err != nil {
 			return err
