@@ -28,6 +28,8 @@ type Database struct {
 	Name string
 	// CharacterSet and Collation are MariaDB's words. Neither is empty.
 	CharacterSet, Collation string
+	// Shard is the number of the MariaDB that has it, where each has databases of its own.
+	Shard int
 }
 
 // Account is one account of one client, that can log in from anywhere with the
@@ -99,14 +101,34 @@ func (d *Document) Clients() []string {
 func (a Account) Databases() []string {
 	var all []string
 	for _, r := range a.Rights {
-		name := r.Database
-		if r.Kind == promise.OnDatabase {
-			name = unpattern(name)
-		}
-		all = append(all, name)
+		all = append(all, of(r))
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// At is the document as one shard has it: its databases, and all accounts, with their rights
+// on what is there. The session's own database is on the first shard.
+func (d *Document) At(shard int) *Document {
+	here, there := &Document{}, map[string]bool{OwnDatabase: shard == 0}
+	for _, one := range d.Databases {
+		if one.Shard == shard {
+			here.Databases, there[one.Name] = append(here.Databases, one), true
+		}
+	}
+	for _, a := range d.Accounts {
+		a.Rights = slices.DeleteFunc(slices.Clone(a.Rights), func(r promise.Right) bool { return !there[of(r)] })
+		here.Accounts = append(here.Accounts, a)
+	}
+	return here
+}
+
+// of is the database that a right is about.
+func of(r promise.Right) string {
+	if r.Kind == promise.OnDatabase {
+		return unpattern(r.Database)
+	}
+	return r.Database
 }
 
 // Identity is the name under which the session keeps what an account logs in with: its

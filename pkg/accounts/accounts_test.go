@@ -42,7 +42,7 @@ func sameAsTold(t *testing.T, d *accounts.Document, there func(string) bool) {
 	got := told(t, sql)
 	var databases []promise.Database
 	for _, one := range d.Databases {
-		databases = append(databases, promise.Database(one))
+		databases = append(databases, promise.Database{Name: one.Name, CharacterSet: one.CharacterSet, Collation: one.Collation})
 	}
 	var want []promise.Account
 	for _, a := range d.Accounts {

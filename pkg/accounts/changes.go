@@ -20,11 +20,29 @@ func (e *DroppedError) Hint() string {
 	return "Keep it under databases. Without an account that names it, no application reaches it."
 }
 
-// Follow refuses a document that cannot come after another: no database is dropped.
+// MovedError means that a document has a database on another shard than the one before.
+type MovedError struct {
+	Name     string
+	From, To int
+}
+
+func (e *MovedError) Error() string {
+	return fmt.Sprintf("the database %q is on shard %d, and this document has it on shard %d: what is in it would stay behind", e.Name, e.From, e.To)
+}
+
+// Hint says how to move what is in it.
+func (e *MovedError) Hint() string {
+	return "Keep shard as it is. To move the data, add a database of another name on the other shard, and copy it there."
+}
+
+// Follow refuses a document that cannot come after another: no database is dropped or moved.
 func (d *Document) Follow(before *Document) error {
 	for _, old := range before.Databases {
-		if d.database(old.Name) == nil {
+		switch now := d.database(old.Name); {
+		case now == nil:
 			return &DroppedError{old.Name}
+		case now.Shard != old.Shard:
+			return &MovedError{old.Name, old.Shard, now.Shard}
 		}
 	}
 	return nil

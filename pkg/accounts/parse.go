@@ -20,6 +20,7 @@ const (
 	maxAccounts  = 500
 	maxGrants    = 500 // of one account
 	maxColumns   = 500
+	maxShard     = 999 // how many there are, the release says
 )
 
 // Longest names of MariaDB, in characters.
@@ -48,8 +49,8 @@ func CheckClient(name string) error {
 	return nil
 }
 
-// ownDatabase is made by the session, and can be granted without being listed.
-const ownDatabase = "app"
+// OwnDatabase is made by the session, and can be granted without being listed.
+const OwnDatabase = "app"
 
 // systemDatabases are MariaDB's and the session's own. Nobody gets rights there.
 func systemDatabases() []string {
@@ -74,7 +75,7 @@ func (d decoder) document(into *Document) document.Field {
 func (d decoder) database(into *Database) document.Field {
 	return d.Object(document.Fields{
 		"name": document.Required(document.Then(d.name(&into.Name, maxName), func(n *document.Node, path string) {
-			if slices.ContainsFunc(append(systemDatabases(), ownDatabase), func(own string) bool { return strings.EqualFold(own, into.Name) }) {
+			if slices.ContainsFunc(append(systemDatabases(), OwnDatabase), func(own string) bool { return strings.EqualFold(own, into.Name) }) {
 				d.Fail(n, path, "got %q, which is MariaDB's or the session's own", document.Clip(into.Name))
 			}
 			if length := folderLength(into.Name); length > maxFolder {
@@ -83,6 +84,7 @@ func (d decoder) database(into *Database) document.Field {
 		})),
 		"character-set": d.Matching(&into.CharacterSet, `^[a-z][a-z0-9]{0,31}$`, "the name of a character set, such as utf8mb4"),
 		"collation":     d.Matching(&into.Collation, `^[a-z][a-z0-9_]{0,63}$`, "the name of a collation, such as utf8mb4_unicode_ci"),
+		"shard":         document.Number(d.Decoder, &into.Shard, 0, maxShard),
 	}, func(n *document.Node, path string) { d.characters(into, n, path) })
 }
 
@@ -348,7 +350,7 @@ func (d decoder) together(root *document.Node, all *Document) {
 			}
 		}
 	}
-	known := map[string]bool{ownDatabase: true}
+	known := map[string]bool{OwnDatabase: true}
 	var databases, names []string
 	for _, one := range all.Databases {
 		databases, known[one.Name] = append(databases, one.Name), true
@@ -358,11 +360,11 @@ func (d decoder) together(root *document.Node, all *Document) {
 	}
 	twice("databases", databases, func(a, b string) bool { return a == b })
 	twice("accounts", names, strings.EqualFold)
-	d.knownDatabases(root, all, known)
+	d.knOwnDatabases(root, all, known)
 }
 
-// knownDatabases sees that there are rights only where the session makes a database.
-func (d decoder) knownDatabases(root *document.Node, all *Document, known map[string]bool) {
+// knOwnDatabases sees that there are rights only where the session makes a database.
+func (d decoder) knOwnDatabases(root *document.Node, all *Document, known map[string]bool) {
 	_, list := document.Lookup(root, "accounts")
 	for i := range all.Accounts {
 		_, grants := document.Lookup(list.Content[i], "privileges")
@@ -375,7 +377,7 @@ func (d decoder) knownDatabases(root *document.Node, all *Document, known map[st
 				continue
 			}
 			path := document.Member(document.Item(document.Member(document.Item("accounts", i), "privileges"), j), "database")
-			e := d.Fail(n, path, "got %q, want one that is listed under databases, or %s", document.Clip(n.Value), ownDatabase)
+			e := d.Fail(n, path, "got %q, want one that is listed under databases, or %s", document.Clip(n.Value), OwnDatabase)
 			if e.Advice = document.Suggest(n.Value, slices.Sorted(maps.Keys(known))); e.Advice == "" {
 				e.Advice = "add it to databases"
 			}

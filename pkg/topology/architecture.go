@@ -153,9 +153,6 @@ func (r *Release) settleCounts(plan Plan, first bool) error {
 			return err
 		}
 	}
-	if r.Architecture == Sharded {
-		return fmt.Errorf("the architecture %s: there are no templates of its sessions yet", r.Architecture)
-	}
 	r.Masking = cmp.Or(plan.Masking, r.Masking)
 	if len(r.Name) > maxScalableName {
 		return fmt.Errorf("release name: got %q, want at most %d characters for the architecture %s", r.Name, maxScalableName, r.Architecture)

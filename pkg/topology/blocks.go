@@ -13,7 +13,7 @@ import (
 var templates embed.FS
 
 // Template returns one of our own session templates: namespace, client or database, or
-// those for several databases, client-replicated, database-replicated and maxscale.
+// those for several databases, client-several, database-several and maxscale.
 func Template(name string) ([]byte, error) {
 	text, err := templates.ReadFile("templates/" + name + ".yml")
 	if err != nil {
@@ -56,56 +56,59 @@ func margin(line string) (indentation, rest string) {
 	return line[:len(line)-len(rest)], strings.TrimRight(rest, "\r\n")
 }
 
-// Lines of a template between which it is repeated: `# each database` begins it, `# end`
-// ends it. To YAML, and to the configuration files within, both are comments.
+// Lines of a template between which it is repeated: `# each database` begins it, and so does
+// `# only replicated` what stands there for one architecture; `# end` ends it. To YAML, and
+// to the configuration files within, all are comments.
 const (
 	eachMark = "# each "
+	onlyMark = "# only "
 	endMark  = "# end"
 )
 
 // block is a part of a template that stands there once for each of a kind.
 type block struct {
-	kind  string
-	lines []string
+	mark, kind string
+	lines      []string
 }
 
-// repeat writes the blocks of a template out: groups are the kinds of blocks, with the
-// variables of each repetition, whose values are letters, digits, dots and hyphens. Without
-// groups the template stays as it is. A block of another kind, one within another, and one
-// that does not end are errors.
+// repeat writes the blocks of a template out, those within others first: groups are the
+// kinds of blocks, with the variables of each repetition, whose values are letters, digits,
+// dots and hyphens, or the name of a variable. Without groups the template stays as it is. A
+// block of another kind, and one that does not end, are errors.
 func repeat(template string, source []byte, groups map[string][]map[string]string) ([]byte, error) {
 	if len(groups) == 0 {
 		return source, nil
 	}
-	var all strings.Builder
-	var open *block
+	open := []*block{{}} // the first is the template itself
 	for line := range strings.Lines(string(source)) {
 		_, mark := margin(line)
 		kind, begins := blockOf(mark)
+		inner := open[len(open)-1]
 		switch _, known := groups[kind]; {
-		case begins && (open != nil || !known):
-			return nil, &BlockError{template, mark, open != nil}
+		case begins && !known:
+			return nil, &BlockError{template, mark, false}
 		case begins:
-			open = &block{kind: kind}
-		case open == nil:
-			all.WriteString(line)
-		case mark == endMark:
-			all.WriteString(open.written(groups[open.kind]))
-			open = nil
+			open = append(open, &block{mark: mark, kind: kind})
+		case mark == endMark && len(open) > 1:
+			open = open[:len(open)-1]
+			outer := open[len(open)-1]
+			outer.lines = append(outer.lines, inner.written(groups[inner.kind]))
 		default:
-			open.lines = append(open.lines, line)
+			inner.lines = append(inner.lines, line)
 		}
 	}
-	if open != nil {
-		return nil, &BlockError{template, eachMark + open.kind, true}
+	if inner := open[len(open)-1]; len(open) > 1 {
+		return nil, &BlockError{template, inner.mark, true}
 	}
-	return []byte(all.String()), nil
+	return []byte(strings.Join(open[0].lines, "")), nil
 }
 
 // blockOf is the kind of the blocks that a line begins: one word, as comments may begin with
 // the same.
 func blockOf(mark string) (kind string, begins bool) {
-	kind, begins = strings.CutPrefix(mark, eachMark)
+	if kind, begins = strings.CutPrefix(mark, eachMark); !begins {
+		kind, begins = strings.CutPrefix(mark, onlyMark)
+	}
 	return kind, begins && kind != "" && !strings.Contains(kind, " ")
 }
 
@@ -125,13 +128,13 @@ func (b *block) written(group []map[string]string) string {
 // BlockError means that a template has a block that cannot be repeated.
 type BlockError struct {
 	Template, Mark string
-	// Open means that a block before it, or it, does not end.
+	// Open means that it does not end.
 	Open bool
 }
 
 func (e *BlockError) Error() string {
 	if e.Open {
-		return fmt.Sprintf("template %s: %q: want a line %q that ends each block before the next one begins", e.Template, e.Mark, endMark)
+		return fmt.Sprintf("template %s: %q: want a line %q that ends it", e.Template, e.Mark, endMark)
 	}
 	return fmt.Sprintf("template %s: %q: there is nothing of this kind", e.Template, e.Mark)
 }

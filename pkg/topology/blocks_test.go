@@ -36,6 +36,7 @@ func kinds() map[string][]map[string]string {
 	return map[string][]map[string]string{
 		"database": {{"ORDINAL": "0", "SERVER_ID": "1"}, {"ORDINAL": "1", "SERVER_ID": "2"}},
 		"absent":   {},
+		"there":    {{}},
 	}
 }
 
@@ -50,7 +51,9 @@ func TestBlocksAreRepeated(t *testing.T) {
 		"an end of the line": {"# each database\r\n$ORDINAL\r\n# end\r\n", "0\r\n1\r\n"},
 		"no end of the file": {"# each database\n$ORDINAL\n# end", "0\n1\n"},
 		"a comment":          {"# each of them\n# each \n", "# each of them\n# each \n"},
-		"within another":     {"# each database\n# each database\n# end\n# end\n", ""},
+		"within another":     {"# each database\na $SERVER_ID\n# only there\nb\n# end\n# each database\nc $SERVER_ID\n# end\n# end\n", "a 1\nb\nc 1\nc 2\na 2\nb\nc 1\nc 2\n"},
+		"not in this case":   {"a\n# only absent\n# each database\nb\n# end\n# end\nc\n", "a\nc\n"},
+		"one that is open":   {"# each database\n# only there\n# end\n", ""},
 		"without an end":     {"# each database\n", ""},
 		"of another kind":    {"# each maxscale\n# end\n", ""},
 	} {
@@ -59,7 +62,7 @@ func TestBlocksAreRepeated(t *testing.T) {
 		if c.want == "" && !errors.As(err, &wrong) || c.want != "" && (err != nil || string(got) != c.want) {
 			t.Errorf("%s: got %q, %v", name, got, err)
 		}
-		if err != nil && (err.Error() == "" || !strings.Contains(err.Error(), "# each")) {
+		if err != nil && (err.Error() == "" || !strings.Contains(err.Error(), "# each") && !strings.Contains(err.Error(), "# only")) {
 			t.Errorf("%s: got %v", name, err)
 		}
 		if same, err := repeat("t", []byte(c.from), nil); err != nil || string(same) != c.from {
@@ -78,15 +81,15 @@ func FuzzRepeat(f *testing.F) {
 		if err != nil {
 			return
 		}
-		inside, at := false, string(got)
+		inside, at := 0, string(got)
 		for line := range strings.Lines(text) {
 			_, mark := margin(line)
 			switch {
 			case begins(mark):
-				inside = true
-			case inside && mark == endMark:
-				inside = false
-			case !inside:
+				inside++
+			case inside > 0 && mark == endMark:
+				inside--
+			case inside == 0:
 				_, rest, found := strings.Cut(at, line)
 				if !found {
 					t.Fatalf("%q: the line %q is lost in %q", text, line, got)

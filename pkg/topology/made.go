@@ -127,6 +127,9 @@ func (r *Release) texts(plan Plan, applications Applications) (map[Role]string, 
 			return nil, err
 		}
 	}
+	if err := r.checkShards(all); err != nil {
+		return nil, err
+	}
 	if err := applications.checkOutside(all); err != nil {
 		return nil, err
 	}
@@ -140,6 +143,7 @@ func (r *Release) texts(plan Plan, applications Applications) (map[Role]string, 
 		return nil, err
 	}
 	variables["ACCOUNTS_SQL"] = all.SQL(applications.admits)
+	r.shardVariables(variables, all, applications.admits)
 	m := &maker{release: r, plan: plan, applications: applications, accounts: all, variables: variables}
 	return m.all()
 }

@@ -18,7 +18,7 @@ const ProxySubject = "confidb-maxscale"
 // template is the name of our template of a role.
 func (r *Release) template(role Role) string {
 	if r.Architecture != Single && (role == Database || role == Client) {
-		return string(role) + "-" + string(r.Architecture)
+		return string(role) + "-several"
 	}
 	return string(role)
 }
@@ -28,17 +28,88 @@ func (r *Release) groups() map[string][]map[string]string {
 	if r.Architecture == Single {
 		return nil
 	}
-	all := map[string][]map[string]string{"database": nil, "maxscale": nil, "member": nil, "masking": nil}
+	there := []map[string]string{{}}
+	all := map[string][]map[string]string{"database": nil, "maxscale": nil, "member": nil, "masking": nil, string(Replicated): nil, string(Sharded): nil, string(r.Architecture): there}
 	for kind, instances := range map[string][]Instance{"database": r.AllInstances(Database), "maxscale": r.AllInstances(MaxScale), "member": r.known()} {
 		for _, i := range instances {
-			all[kind] = append(all[kind], map[string]string{
-				"INSTANCE": i.Name, "INSTANCE_POD": i.Pod, "INSTANCE_HOST": i.Host, "ORDINAL": strconv.Itoa(i.Ordinal), "SERVER_ID": strconv.Itoa(i.ServerID())})
+			variables := map[string]string{"INSTANCE": i.Name, "INSTANCE_POD": i.Pod, "INSTANCE_HOST": i.Host, "ORDINAL": strconv.Itoa(i.Ordinal),
+				"SERVER_ID": strconv.Itoa(i.ServerID()), "APP": r.FirstDatabase(i)}
+			if r.Architecture == Sharded {
+				variables["ACCOUNTS_SQL"] = "$" + i.accountsVariable()
+			}
+			all[kind] = append(all[kind], variables)
 		}
 	}
 	if r.Masking != "" {
-		all["masking"] = []map[string]string{{}}
+		all["masking"] = there
 	}
 	return all
+}
+
+// FirstDatabase is what an instance has before anybody asks for more, and the session's own
+// account has rights on: app, and on further shards app1, app2, …, as MaxScale ends every
+// session that sees one name on two shards.
+func (r *Release) FirstDatabase(i Instance) string {
+	if r.Architecture != Sharded || i.Ordinal == 0 {
+		return accounts.OwnDatabase
+	}
+	return accounts.OwnDatabase + strconv.Itoa(i.Ordinal)
+}
+
+// accountsVariable is the variable of a template with the SQL of the applications' accounts
+// on one shard.
+func (i Instance) accountsVariable() string { return "ACCOUNTS_SQL_" + strconv.Itoa(i.Ordinal) }
+
+// shardVariables are the SQL of the applications' accounts on each shard.
+func (r *Release) shardVariables(variables map[string]string, all *accounts.Document, there func(client string) bool) {
+	if r.Architecture != Sharded {
+		return
+	}
+	for _, i := range r.AllInstances(Database) {
+		variables[i.accountsVariable()] = all.At(i.Ordinal).SQL(there)
+	}
+}
+
+// checkShards refuses databases on shards that there are not, and names that MaxScale would
+// take for one that there is already.
+func (r *Release) checkShards(all *accounts.Document) error {
+	known := map[string]string{}
+	if r.Architecture == Sharded {
+		for _, i := range r.AllInstances(Database) {
+			known[r.FirstDatabase(i)] = "that every release has"
+		}
+	}
+	for _, d := range all.Databases {
+		name := strings.ToLower(d.Name)
+		switch {
+		case r.Architecture != Sharded && d.Shard != 0:
+			return &ShardError{d.Name, d.Shard, fmt.Sprintf("a release of the architecture %s has no shards", r.Architecture)}
+		case r.Architecture != Sharded:
+			continue
+		case d.Shard >= r.Databases:
+			return &ShardError{d.Name, d.Shard, fmt.Sprintf("there are %d, which are numbered from 0", r.Databases)}
+		case known[name] != "":
+			return &ShardError{d.Name, d.Shard, "MaxScale, which does not tell capital letters from small ones, would take it for the database " + known[name]}
+		}
+		known[name] = d.Name
+	}
+	return nil
+}
+
+// ShardError means that a database cannot be on the shard that the accounts document gives.
+type ShardError struct {
+	Database string
+	Shard    int
+	Why      string
+}
+
+func (e *ShardError) Error() string {
+	return fmt.Sprintf("database %q on shard %d: %s", e.Database, e.Shard, e.Why)
+}
+
+// Hint says where it stands.
+func (e *ShardError) Hint() string {
+	return "Give each database in your accounts document a name of its own, and with shard: the number of a database of the release, which is that of its pod."
 }
 
 // ServerID is the number of a database in the history of a cluster.

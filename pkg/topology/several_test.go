@@ -211,11 +211,6 @@ func TestWhatCannotBeBehindMaxScale(t *testing.T) {
 		t.Errorf("a reserved database: got %v", err)
 	}
 	p = several(t)
-	p.Architecture = topology.Sharded
-	if _, err := topology.Prepare(p, nil); err == nil || !strings.Contains(err.Error(), "sharded") {
-		t.Errorf("an architecture without templates: got %v", err)
-	}
-	p = several(t)
 	delete(p.Enclaves, topology.EnclaveMaxScale)
 	if _, err := topology.Prepare(p, nil); err == nil || !strings.Contains(err.Error(), "maxscale") {
 		t.Errorf("no measurement of MaxScale: got %v", err)
