@@ -87,12 +87,11 @@ func TestSeveralStartAnewWithTheirSession(t *testing.T) {
 // What cannot be is refused before anything is made.
 func TestSeveralRefused(t *testing.T) {
 	for want, change := range map[string]func(*deploy.Inputs){
-		"got 5, want 3 to 4":     several(func(values map[string]any) { values["replicas"] = 5 }),
-		"got 2, want 3 to 4":     several(func(values map[string]any) { values["replicas"] = 2 }),
-		"got 5, want 1 to 4":     several(func(values map[string]any) { values["maxscale"].(map[string]any)["replicas"] = 5 }),
-		"want a whole number":    several(func(values map[string]any) { values["replicas"] = "x" }),
-		"want our own":           func(in *deploy.Inputs) { in.Plan.Architecture = topology.Replicated },
-		"there are no templates": func(in *deploy.Inputs) { several(func(map[string]any) {})(in); in.Plan.Architecture = topology.Sharded },
+		"got 5, want 3 to 4":  several(func(values map[string]any) { values["replicas"] = 5 }),
+		"got 2, want 3 to 4":  several(func(values map[string]any) { values["replicas"] = 2 }),
+		"got 5, want 1 to 4":  several(func(values map[string]any) { values["maxscale"].(map[string]any)["replicas"] = 5 }),
+		"want a whole number": several(func(values map[string]any) { values["replicas"] = "x" }),
+		"want our own":        func(in *deploy.Inputs) { in.Plan.Architecture = topology.Replicated },
 		`measurements of the enclave "m`: func(in *deploy.Inputs) {
 			several(func(map[string]any) {})(in)
 			delete(in.Plan.Enclaves, topology.EnclaveMaxScale)

@@ -179,14 +179,19 @@ func (o Observer) probe(ctx context.Context, promised *topology.Release, nodes [
 		return
 	}
 	seen.Nonce, seen.Demand = nonce, o.Demand
-	mark := o.Demand.Line.Last.Digest
-	cas.SideBySide(len(instances), func(n int) { statements[n] = o.ask(ctx, promised, instances[n], nodes, nonce, mark) })
+	cas.SideBySide(len(instances), func(n int) {
+		demand := o.Demand
+		if promised.Architecture == topology.Sharded {
+			demand = demand.Of(instances[n].Name)
+		}
+		statements[n] = o.ask(ctx, promised, instances[n], nodes, nonce, demand.Line.Last.Digest)
+	})
 	if promised.Architecture == topology.Single {
 		seen.Statement = statements[0]
 		return
 	}
 	// what one of them has taken must be in those that follow it
-	if left, at := written(promised, seen, statements); at >= 0 {
+	if left, at := written(promised, seen, statements); at >= 0 && promised.Architecture == topology.Replicated {
 		o.step("the attested client looks for what it has left, at the others")
 		cas.SideBySide(len(instances), func(n int) {
 			if n != at {

@@ -76,6 +76,16 @@ func TestSeveralAreAsked(t *testing.T) {
 		o := s.observer()
 		o.Demand = demand
 		seen := o.Observe(t.Context(), s.promised)
+		if s.promised.Architecture = topology.Sharded; len(c.written) == 1 {
+			before := got
+			o.Demand.Line, got = witness.Line{Shards: map[string]witness.Line{"mariadb-1": demand.Line}}, nil
+			o.Observe(t.Context(), s.promised)
+			slices.Sort(got)
+			if want := []string{"c/probe-db1-mariadb-0 ", "c/probe-db1-mariadb-1 " + old, "c/probe-db1-mariadb-2 "}; !slices.Equal(got, want) {
+				t.Errorf("shards were asked %q, want %q", got, want)
+			}
+			got, nonces = before, nonces[:len(before)]
+		}
 		slices.Sort(got)
 		slices.Sort(c.want)
 		if diff := cmp.Diff(c.want, got); diff != "" {

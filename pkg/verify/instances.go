@@ -93,11 +93,14 @@ func (a *appraisal) beforeThem() []evidence.Limitation {
 	if !a.several() {
 		return nil
 	}
-	return []evidence.Limitation{
+	all := []evidence.Limitation{
 		{ID: "maxscale-not-asked", Text: "MaxScale was not connected to, and nobody asked its interface for administration: that it runs as its session says rests on the session, on its pods, and on the key that CAS gives to that enclave alone. Whoever has the password of that interface can change what it does until it starts anew."},
 		{ID: "maxscale-any-certificate", Text: "Databases see MaxScale's certificate and not the client's: through MaxScale, an account is its password and any certificate of the session's CA."},
-		{ID: "all-machines-stopped", Text: "Whoever stops all machines at once and starts the databases in the wrong order can make the newest acknowledged commits unreachable. The next verification notices if one lay between (data-01)."},
 	}
+	if a.promised.Architecture == topology.Sharded {
+		return append(all, evidence.Limitation{ID: "shards-apart", Text: "Each database is on one shard, of which there is no copy: while that shard does not run, nobody reaches it. What one transaction writes on two shards is not written as a whole: a failure in between can leave one part."})
+	}
+	return append(all, evidence.Limitation{ID: "all-machines-stopped", Text: "Whoever stops all machines at once and starts the databases in the wrong order can make the newest acknowledged commits unreachable. The next verification notices if one lay between (data-01)."})
 }
 
 // judgePrimary asks that a mark was left in exactly one database: the others refuse what is

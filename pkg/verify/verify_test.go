@@ -110,6 +110,9 @@ var prepared = sync.OnceValues(func() ([]byte, error) { return prepare(topology.
 // preparedSeveral is one of several databases.
 var preparedSeveral = sync.OnceValues(func() ([]byte, error) { return prepare(topology.Replicated) })
 
+// preparedSharded is one of several databases that know nothing of each other.
+var preparedSharded = sync.OnceValues(func() ([]byte, error) { return prepare(topology.Sharded) })
+
 func prepare(architecture topology.Architecture) ([]byte, error) {
 	id, err := attest.ParsePlatformID("INTEL_QE_ID:" + nonce)
 	if err != nil {

@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/confidb/confidb/pkg/check"
@@ -11,12 +13,22 @@ import (
 
 // judgeMark asks whether the database holds the mark of the user's last verification.
 func judgeMark(a *appraisal, l link, _ topology.Session) check.Report {
-	seen := a.predicate().Witness
-	j := a.seen.Demand.Judge(seen, a.seen.At)
-	if left, at := a.left(); a.several() && at != "" && at != a.instance.Name {
-		j = a.seen.Demand.JudgeCopy(seen, left)
+	seen, demand := a.predicate().Witness, a.seen.Demand
+	if a.promised.Architecture == topology.Sharded {
+		demand = demand.Of(a.instance.Name)
 	}
-	if j.Next != nil {
+	j := demand.Judge(seen, a.seen.At)
+	if left, at := a.left(); a.promised.Architecture == topology.Replicated && at != "" && at != a.instance.Name {
+		j = demand.JudgeCopy(seen, left)
+	}
+	switch {
+	case j.Next == nil: // nothing was learned
+	case a.promised.Architecture == topology.Sharded:
+		if a.line == nil {
+			a.line = &witness.Line{Shards: map[string]witness.Line{}}
+		}
+		a.line.Shards[a.instance.Name] = *j.Next
+	default:
 		a.line = j.Next
 	}
 	return check.Report{{ID: l.ID, Title: l.Title, Outcome: j.Outcome, Got: j.Got, Want: j.Want, Reason: j.Reason, Hint: strings.ReplaceAll(j.Hint, "NAME", a.promised.Name)}}
@@ -41,11 +53,16 @@ func (a *appraisal) left() (left witness.Mark, at string) {
 func (a *appraisal) restores() []evidence.Limitation {
 	known := a.seen.Demand.Line
 	if a.line != nil {
-		known = *a.line
+		known = known.Advance(*a.line)
 	}
 	var all []evidence.Limitation
 	for _, r := range known.Restores {
 		all = append(all, evidence.Limitation{ID: "accepted-restore", Text: r.String()})
+	}
+	for _, name := range slices.Sorted(maps.Keys(known.Shards)) {
+		for _, r := range known.Shards[name].Restores {
+			all = append(all, evidence.Limitation{ID: "accepted-restore", Text: name + ": " + r.String()})
+		}
 	}
 	return all
 }

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -32,18 +33,32 @@ type Restore struct {
 	Since time.Time `json:"since"`
 }
 
-// Line is what one verifier knows of one database. The zero value knows nothing.
+// Line is what one verifier knows of one database, or of several that have the same. The zero
+// value knows nothing.
 type Line struct {
 	// Last is the mark that the next verification demands, and At when it was left.
 	Last Mark      `json:"last"`
 	At   time.Time `json:"at"`
 	// Restores are what was accepted, the oldest first.
 	Restores []Restore `json:"restores"`
+	// Shards are what is known of several databases of which each has marks of its own, by
+	// name. Then nothing else is.
+	Shards map[string]Line `json:"shards,omitempty"`
 }
 
 // Advance returns what is known when two runs end one after the other: next, unless
 // another run has begun a new line or left a later mark meanwhile.
 func (l Line) Advance(next Line) Line {
+	if next.Shards != nil {
+		all := maps.Clone(l.Shards)
+		for name, one := range next.Shards {
+			if all == nil {
+				all = map[string]Line{}
+			}
+			all[name] = l.Shards[name].Advance(one)
+		}
+		return Line{Shards: all}
+	}
 	order := cmp.Or(cmp.Compare(len(l.Restores), len(next.Restores)), cmp.Compare(l.Last.Number, next.Last.Number))
 	if order > 0 {
 		return l
@@ -60,6 +75,12 @@ type Demand struct {
 	// Accept is the reason for which the user accepts that the mark is not there; empty
 	// means that they do not.
 	Accept string `json:"accept"`
+}
+
+// Of is what is asked of one database, of several of which each has marks of its own.
+func (d Demand) Of(shard string) Demand {
+	d.Line = d.Line.Shards[shard]
+	return d
 }
 
 // Seen is what an attested client found in the database, and left there.

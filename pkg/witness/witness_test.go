@@ -125,10 +125,26 @@ func TestAdvance(t *testing.T) {
 		"a restore with an earlier mark":  {lineOf(9), restored(4), restored(4)},
 		"a run from before the restore":   {restored(4), lineOf(10), restored(4)},
 		"after the restore":               {restored(4), restored(5), restored(5)},
+		"shards, each for itself": {shards(map[string]witness.Line{"a": lineOf(2), "b": lineOf(3)}), shards(map[string]witness.Line{"a": lineOf(1), "c": lineOf(1)}),
+			shards(map[string]witness.Line{"a": lineOf(2), "b": lineOf(3), "c": lineOf(1)})},
+		"the first shards": {witness.Line{}, shards(map[string]witness.Line{"a": lineOf(1)}), shards(map[string]witness.Line{"a": lineOf(1)})},
 	} {
 		if got := c.had.Advance(c.next); !cmp.Equal(got, c.want) {
 			t.Errorf("%s: %s", name, cmp.Diff(c.want, got))
 		}
+	}
+}
+
+func shards(all map[string]witness.Line) witness.Line { return witness.Line{Shards: all} }
+
+// A shard is asked for its own mark, and for none if it has none yet.
+func TestDemandOfAShard(t *testing.T) {
+	d := witness.Demand{Verifier: "v", Accept: "r", Line: shards(map[string]witness.Line{"a": lineOf(2)})}
+	if got := d.Of("a"); got.Verifier != "v" || got.Accept != "r" || !cmp.Equal(got.Line, lineOf(2)) || got.Line.Shards != nil {
+		t.Errorf("got %+v", got)
+	}
+	if got := d.Of("b"); !cmp.Equal(got.Line, witness.Line{}) {
+		t.Errorf("got %+v", got)
 	}
 }
 

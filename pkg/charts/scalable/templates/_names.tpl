@@ -100,9 +100,11 @@ tolerations:
 image: {{ required "image: name the image with mariadbd as an enclave, best by digest" .Values.image | quote }}
 imagePullPolicy: {{ .Values.imagePullPolicy }}
 {{ include "enclave.environment" (dict "root" . "id" (printf "%s/%s-$(POD_NAME)" $session $service) "heap" .Values.scone.heap "named" true) }}
+  {{- if eq .Values.architecture "replicated" }}
   # A wrong number makes the gate of a database wait, or see what is not there.
   - name: CONFIDB_DATABASES
     value: {{ .Values.replicas | quote }}
+  {{- end }}
 {{ include "enclave.confinement" (list . .Values.resources) }}
 volumeMounts:
   - name: data
