@@ -106,7 +106,7 @@ func renderScalable(t *testing.T, values map[string]any) []byte {
 }
 
 func TestScalableGolden(t *testing.T) {
-	for name, values := range map[string]map[string]any{"replicated": valuesOf(t, scalableRequired), "sharded": valuesOf(t, scalableEverything)} {
+	for name, values := range map[string]map[string]any{"replicated": valuesOf(t, scalableRequired), "sharded": with(t, "architecture", "sharded"), "scalable": valuesOf(t, scalableEverything)} {
 		t.Run(name, func(t *testing.T) { golden(t, name, renderScalable(t, values)) })
 	}
 }

@@ -66,6 +66,7 @@ func (k Keys) values(user map[string]any, chart *release.Chart, r *topology.Rele
 // Keys of our own chart for several databases: those of MaxScale's session, and behind that
 // of a session the hash of its document, so that who reads it starts anew when it changes.
 const (
+	architectureKey = "architecture"
 	maxScaleKey = "maxscale." + ConfigIDKey
 	replicasKey = "replicas"
 	hashOf      = "hash"
@@ -78,6 +79,7 @@ func (k Keys) sessions(r *topology.Release, own bool) ([]setting, error) {
 	switch {
 	case len(keys) > 0:
 	case own && r.Architecture != topology.Single:
+		all = append(all, setting{"", architectureKey, "", r.Architecture.String()})
 		keys = []string{ConfigIDKey + "=" + string(topology.Database), maxScaleKey + "=" + string(topology.MaxScale)}
 		for _, key := range keys {
 			key, role, _ := strings.Cut(key, "=")

@@ -52,6 +52,20 @@ func TestInstallSeveral(t *testing.T) {
 	}
 }
 
+// Shards are installed in the same way, one at the least; there is nothing in their pods that
+// only databases which follow each other need.
+func TestInstallShards(t *testing.T) {
+	w := newWorld(t)
+	done := w.must(w.install(deploy.Install{}, several(func(values map[string]any) { values["replicas"] = 1 }), func(in *deploy.Inputs) { in.Plan.Architecture = topology.Sharded }))
+	text := string(done.Manifests)
+	if r := done.Release; !done.Chart.Own || r.Architecture != topology.Sharded || r.Databases != 1 || len(r.Members) != 4 {
+		t.Errorf("got %+v", r)
+	}
+	if !strings.Contains(text, "/db-$(POD_NAME)") || strings.Contains(text, "gate-") || strings.Contains(text, "keeper") {
+		t.Error("the databases do not start as shards")
+	}
+}
+
 // A pod names the document of its session, so that it starts anew when that changes, and
 // only then.
 func TestSeveralStartAnewWithTheirSession(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 )
 
 // severalSessions are our templates for several databases, as an installation renders them.
-func severalSessions(t *testing.T) []*session.Session {
+func severalSessions(t *testing.T, architecture topology.Architecture) []*session.Session {
 	t.Helper()
 	id, err := attest.ParsePlatformID("INTEL_QE_ID:85ffc69266c833546e5dca1c676a6151")
 	if err != nil {
@@ -24,7 +24,7 @@ func severalSessions(t *testing.T) []*session.Session {
 	}
 	r, err := topology.Prepare(topology.Plan{
 		Token: [16]byte([]byte("taken for random")), Name: "shop", Namespace: "default", CASAddress: "cas:8081", Platforms: []attest.PlatformID{id}, BootstrapSQL: systemTables(),
-		Architecture: topology.Replicated, Masking: `{"rules": [{"replace": {"column": "a"}, "with": {"fill": "X"}}]}`,
+		Architecture: architecture, Masking: `{"rules": [{"replace": {"column": "a"}, "with": {"fill": "X"}}]}`,
 		Enclaves: map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}, topology.EnclaveMaxScale: {{4}}},
 	}, nil)
 	if err != nil {
@@ -43,7 +43,12 @@ func severalSessions(t *testing.T) []*session.Session {
 
 // TestTemplatesForSeveralDatabases names what is found in them, and why it is no problem.
 func TestTemplatesForSeveralDatabases(t *testing.T) {
-	all := severalSessions(t)
+	for _, architecture := range []topology.Architecture{topology.Replicated, topology.Sharded} {
+		t.Run(architecture.String(), func(t *testing.T) { foundIn(t, severalSessions(t, architecture)) })
+	}
+}
+
+func foundIn(t *testing.T, all []*session.Session) {
 	got := map[string]int{}
 	for _, p := range checkAll(t, all...) {
 		if p.Rule().Severity.AtLeast(lint.Warning) {
@@ -74,7 +79,7 @@ func TestTemplatesForSeveralDatabases(t *testing.T) {
 // What a server makes that listens nowhere may be made on a volume without a tag, as long as
 // no server that listens has that volume.
 func TestVolumesForMakingDatabases(t *testing.T) {
-	all := severalSessions(t)
+	all := severalSessions(t, topology.Replicated)
 	text := string(all[slices.IndexFunc(all, func(s *session.Session) bool { return len(s.Volumes) > 1 })].Source())
 	const made, last = "      - name: new\n        path: /var/lib/mysql-new\n        update_policy: no_rollback_protection\n      - name: tmp", "  - name: database-0\n    volumes:\n"
 	for name, c := range map[string]struct{ old, new, want string }{

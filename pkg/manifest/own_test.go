@@ -5,7 +5,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,23 +17,23 @@ import (
 	"github.com/confidb/confidb/pkg/topology"
 )
 
-// several is a release of a primary and its replicas, with the sessions of our templates.
-var several = sync.OnceValues(func() (*topology.Release, error) {
+// several is a release of several databases, with the sessions of our templates.
+func several(architecture topology.Architecture) (*topology.Release, error) {
 	id, err := attest.ParsePlatformID("INTEL_QE_ID:00112233445566778899aabbccddeeff")
 	if err != nil {
 		return nil, err
 	}
 	return topology.Prepare(topology.Plan{
-		Name: "db1", Namespace: "shop", CASAddress: "cas.scone-system.svc", Platforms: []attest.PlatformID{id}, BootstrapSQL: systemTables(), Architecture: topology.Replicated,
+		Name: "db1", Namespace: "shop", CASAddress: "cas.scone-system.svc", Platforms: []attest.PlatformID{id}, BootstrapSQL: systemTables(), Architecture: architecture,
 		Enclaves: map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}, topology.EnclaveMaxScale: {{4}}},
 	}, nil)
-})
+}
 
 // ownChart is our chart for several databases as it is rendered by default, under the names
 // of a release's sessions.
 func ownChart(t *testing.T, r *topology.Release) string {
 	t.Helper()
-	text, err := os.ReadFile("../charts/testdata/replicated.yaml")
+	text, err := os.ReadFile("../charts/testdata/" + r.Architecture.String() + ".yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +44,13 @@ func ownChart(t *testing.T, r *topology.Release) string {
 // installed as it is, runs each service of each instance, under the names that are in the
 // certificates, and has a place for every file and volume that CAS gives.
 func TestOwnSessionsAndChart(t *testing.T) {
-	r, err := several()
+	for _, architecture := range []topology.Architecture{topology.Replicated, topology.Sharded} {
+		t.Run(architecture.String(), func(t *testing.T) { fits(t, architecture) })
+	}
+}
+
+func fits(t *testing.T, architecture topology.Architecture) {
+	r, err := several(architecture)
 	if err != nil {
 		t.Fatal(err)
 	}
