@@ -67,9 +67,9 @@ func (k Keys) values(user map[string]any, chart *release.Chart, r *topology.Rele
 // of a session the hash of its document, so that who reads it starts anew when it changes.
 const (
 	architectureKey = "architecture"
-	maxScaleKey = "maxscale." + ConfigIDKey
-	replicasKey = "replicas"
-	hashOf      = "hash"
+	maxScaleKey     = "maxscale." + ConfigIDKey
+	replicasKey     = "replicas"
+	hashOf          = "hash"
 )
 
 // sessions are the settings of the keys for sessions.
