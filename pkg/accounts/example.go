@@ -14,8 +14,8 @@ databases:
   - name: shop
     character-set: utf8mb4
     collation: utf8mb4_unicode_ci
-    # Only where a release is sharded (install --architecture sharded): the number of the
-    # MariaDB that has it. It stays there.
+    # Only in a release of the architecture sharded: the number of the MariaDB that has it.
+    # It stays there.
     # shard: 1
 
 accounts:

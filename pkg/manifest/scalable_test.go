@@ -427,7 +427,7 @@ func TestStandingTiers(t *testing.T) {
 // Our own charts may be installed with such sessions, without any deviation; and only what a
 // stand-in of SCONE's runtime needs is one.
 func TestOwnCharts(t *testing.T) {
-	for file, cas := range map[string]string{"replicated": "cas.scone-system.svc", "sharded": "cas.scone-system.svc:28765"} {
+	for file, cas := range map[string]string{"replicated": "cas.scone-system.svc", "sharded": "cas.scone-system.svc", "scalable": "cas.scone-system.svc:28765"} {
 		text, err := os.ReadFile("../charts/testdata/" + file + ".yaml")
 		if err != nil {
 			t.Fatal(err)
@@ -447,7 +447,7 @@ func TestOwnCharts(t *testing.T) {
 			"automountServiceAccountToken: false": "automountServiceAccountToken: true",
 			"mode tcp":                            "mode http",
 			"-$(POD_NAME)":                        "-$(HOSTNAME)",
-			"/keeper":                             "/operate",
+			"/prepare":                            "/operate",
 			"cold-${POD_NAME}":                    "cold-${HOSTNAME}",
 		} {
 			if _, err := p.Check([]byte(strings.ReplaceAll(own, old, changed))); err == nil && strings.Contains(own, old) {
