@@ -232,7 +232,7 @@ func sessionVariables(r *Release, plan Plan) (map[string]string, error) {
 		"DATABASE_HOST":       r.Host,
 		"DATABASE_HOST_SHORT": short,
 		"PLATFORMS":           joined(r.Platforms),
-		"BOOTSTRAP_SQL":       plan.BootstrapSQL,
+		"BOOTSTRAP_SQL":       Condensed(plan.BootstrapSQL),
 	}
 	if strings.TrimSpace(plan.BootstrapSQL) == "" {
 		return nil, errors.New("no SQL for the system tables: the database could not be made")

@@ -9,7 +9,9 @@ import (
 
 	"github.com/confidb/confidb/pkg/attest"
 	"github.com/confidb/confidb/pkg/check"
+	"github.com/confidb/confidb/pkg/document"
 	"github.com/confidb/confidb/pkg/lint"
+	"github.com/confidb/confidb/pkg/mariadb/mariadbtest"
 	"github.com/confidb/confidb/pkg/promise"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/sgx"
@@ -268,4 +270,37 @@ func systemTables() string {
 		sql += "CREATE TABLE IF NOT EXISTS " + name + " (a int);\n"
 	}
 	return sql
+}
+
+// What MariaDB skips is left out, and nothing else: the digests of its own routines, of
+// which an attested client knows what they must be, would differ.
+func TestCondensed(t *testing.T) {
+	for sql, want := range map[string]string{
+		"":                                     "",
+		"SELECT 1;":                            "SELECT 1;",
+		"-- one\n\n \t\r\n#two\nSELECT 1;\n--": "SELECT 1;\n",
+		"CREATE VIEW v AS\n  -- of one\n  SELECT 1 -- here\n  , 2;\n": "CREATE VIEW v AS\n  SELECT 1 -- here\n  , 2;\n",
+		"SELECT '\n # text\n - - text\n/* -- */\n';\n":                "SELECT '\n # text\n - - text\n/* -- */\n';\n",
+	} {
+		if got := topology.Condensed(sql); got != want {
+			t.Errorf("%q: got %q, want %q", sql, got, want)
+		}
+	}
+}
+
+// With all that MariaDB's own installer makes, a session is far from the most that CAS takes.
+func TestSizeOfSessions(t *testing.T) {
+	sql, err := mariadbtest.BootstrapSQL()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, architecture := range topology.Architectures() {
+		p := several(t)
+		p.Architecture, p.BootstrapSQL = architecture, sql
+		for _, m := range made(t, p).Members {
+			if most := document.MaxText * 6 / 10; len(m.Session.Text) > most {
+				t.Errorf("%s, session of %s: got %d bytes, want at most %d", architecture, m.Role, len(m.Session.Text), most)
+			}
+		}
+	}
 }
