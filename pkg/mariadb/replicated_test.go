@@ -22,7 +22,7 @@ import (
 
 // beside are a primary and its replica, which run as our sessions say.
 type beside struct {
-	*mariadbtest.Replicated
+	*mariadbtest.Several
 }
 
 const (
@@ -33,7 +33,7 @@ const (
 // startBeside makes the first the primary, and the second its replica.
 func startBeside(t *testing.T) *beside {
 	t.Helper()
-	b := &beside{must[*mariadbtest.Replicated](t)(mariadbtest.StartReplicated(2))}
+	b := &beside{must[*mariadbtest.Several](t)(mariadbtest.StartReplicated(2))}
 	t.Cleanup(func() { b.Stop() })
 	for at := range b.Servers {
 		b.promiseNear(t, at)
@@ -131,7 +131,7 @@ func (b *beside) target(t *testing.T, at int) mariadb.Target {
 	return mariadb.Target{Address: one.Address, ServerName: i.Host, CA: one.CA.Certificate,
 		Account: mariadbtest.Account, Password: b.Password("verify_password"), Certificate: must[tls.Certificate](t)(b.Client("confidb-verify")),
 		Subject: mariadbtest.Subject, Issuer: mariadbtest.Issuer, KeyDirectory: one.KeyDirectory, Now: time.Now, Wait: wait, Random: rand.Reader,
-		Promise: one.Promise, Passwords: passwordsOf(t, b.Replicated, i), StartSecret: mariadbtest.StartSecret, Verifier: strings.Repeat("1a", 16)}
+		Promise: one.Promise, Passwords: passwordsOf(t, b.Several, i), StartSecret: mariadbtest.StartSecret, Verifier: strings.Repeat("1a", 16)}
 }
 
 // impostors are certificates with which nobody is let in.
@@ -384,7 +384,7 @@ func (b *beside) turned(t *testing.T) {
 }
 
 // passwordsOf are those that the session gives to who asks an instance, as it reads them.
-func passwordsOf(t *testing.T, cluster *mariadbtest.Replicated, i topology.Instance) map[string]string {
+func passwordsOf(t *testing.T, cluster *mariadbtest.Several, i topology.Instance) map[string]string {
 	t.Helper()
 	given := map[string]string{}
 	for _, image := range cluster.Session(topology.Client).Images {

@@ -6,7 +6,7 @@
 // with the same tests on a real MaxScale. What nobody has measured of the real one is said in
 // the log, after "lab stand-in: unmeasured", and is never the kinder of two choices.
 //
-// It does not do: schemarouter and other routers, filters but masking, monitors but
+// It does not do: routers but readwritesplit and schemarouter, filters but masking, monitors but
 // mariadbmon, transaction_replay, causal reads but local and global (which cost one round
 // trip more here), limits on the lag of replicas, KILL, LOAD DATA LOCAL INFILE, hints in
 // comments, compression, PROXY headers, connection pools, encrypted passwords, PAM, ed25519

@@ -107,22 +107,31 @@ func assemble(ctx context.Context, l settings.Launch, host settings.Host) (*inst
 	return m, m.addListeners()
 }
 
+// schemaRouter is the router by which each server has databases of its own.
+const schemaRouter = "schemarouter"
+
 // refuse returns an error for what the configuration may say and is not done here.
 func (m *instance) refuse() error {
 	if m.persisted() {
 		return fmt.Errorf("lab stand-in: loading what was changed at run time is not imitated, and '%s' has some", m.launch.Persist)
 	}
 	for _, s := range m.settings().Of("service") {
-		if s.Module != "readwritesplit" {
-			return fmt.Errorf("lab stand-in: the router '%s' is not imitated", s.Module)
+		if s.Duration("connection_timeout") != 0 || s.Text("version_string") != "" {
+			return fmt.Errorf("lab stand-in: connection_timeout and version_string of '%s' are not imitated", s.Name)
+		}
+		if s.Module == schemaRouter {
+			if !s.Bool("auth_all_servers") {
+				return fmt.Errorf("lab stand-in: '%s' is imitated with auth_all_servers only: without it, what is at which server decides who may come in", s.Name)
+			}
+			continue
 		}
 		for key, standard := range map[string]bool{"transaction_replay": false, "master_reconnection": true, "master_accept_reads": false, "retry_failed_reads": true, "strict_tmp_tables": true, "prune_sescmd_history": true} {
 			if s.Bool(key) != standard {
 				return fmt.Errorf("lab stand-in: '%s' of '%s' is imitated with %v only", key, s.Name, standard)
 			}
 		}
-		if s.Duration("max_replication_lag") != 0 || s.Duration("connection_timeout") != 0 || s.Int("max_slave_connections") != 255 || s.Text("version_string") != "" {
-			return fmt.Errorf("lab stand-in: max_replication_lag, connection_timeout, max_slave_connections and version_string of '%s' are not imitated", s.Name)
+		if s.Duration("max_replication_lag") != 0 || s.Int("max_slave_connections") != 255 {
+			return fmt.Errorf("lab stand-in: max_replication_lag and max_slave_connections of '%s' are not imitated", s.Name)
 		}
 	}
 	return nil
@@ -158,6 +167,9 @@ func (m *instance) addService(s settings.Section) error {
 		o.CausalReads = route.CausalLocal
 	case "global":
 		o.CausalReads = route.CausalGlobal
+	}
+	if s.Module == schemaRouter {
+		o.View, o.Shards = all{made.view}, &route.Shards{Refresh: s.Duration("refresh_interval")}
 	}
 	if s.Bool("delayed_retry") {
 		o.DelayedRetry = s.Duration("delayed_retry_timeout")

@@ -352,6 +352,13 @@ func TestFailover(t *testing.T) {
 
 	p.masks(t)
 
+	// A monitor that has not seen where a primary was when it is lost replaces it by none.
+	p.eventually(t, "the place of the primary", func() error {
+		if _, body := p.rest(t, "GET", "servers/db1", ""); !strings.Contains(body, `"gtid_binlog_pos": "0-`) {
+			return errors.New("it is not known")
+		}
+		return nil
+	})
 	if err := set.Members[0].Down(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

@@ -99,6 +99,10 @@ func (m model) showService(s *service) admin.Object {
 	section, _ := m.settings().Find(s.name)
 	a := admin.ServiceAttributes{Connections: s.Sessions(), Parameters: parameters(section), Router: section.Module, RouterDiagnostics: map[string]any{}, Source: m.source(section),
 		Started: m.started.Format(clock), State: "Started", Statistics: admin.Statistics{Connections: s.Sessions(), TotalConnections: s.Total()}, TotalConnections: s.Total(), Users: []admin.ServiceUser{}, Listeners: []admin.ServiceListener{}}
+	if section.Module == schemaRouter {
+		maps := s.ShardMaps()
+		a.RouterDiagnostics = map[string]any{"shard_map_hits": maps.Hits, "shard_map_misses": maps.Misses, "shard_map_stale": maps.Stale, "shard_map_updates": maps.Updates}
+	}
 	related := map[string][]string{"filters": section.List("filters"), "servers": s.view.servers}
 	if monitor := section.Text("cluster"); monitor != "" {
 		related["monitors"] = []string{monitor}

@@ -196,6 +196,23 @@ func (v view) Replicas() (all []string) {
 	return all
 }
 
+// all is the view of a service whose servers have nothing to do with each other: each that
+// runs is used.
+type all struct{ view }
+
+// Primary is none.
+func (all) Primary() string { return "" }
+
+// Replicas are the servers that run.
+func (v all) Replicas() (running []string) {
+	for _, name := range v.servers {
+		if usable(v.instance.bits(name)) {
+			running = append(running, name)
+		}
+	}
+	return running
+}
+
 // usable reports whether a session goes to a server that is in this state.
 func usable(bits cluster.Bits) bool {
 	return bits&cluster.Running != 0 && bits&(cluster.Maintenance|cluster.Drain) == 0

@@ -20,6 +20,7 @@ import (
 	"github.com/confidb/confidb/pkg/lab/maxscale/settings"
 	"github.com/confidb/confidb/pkg/mariadb/mariadbtest"
 	"github.com/confidb/confidb/pkg/mysql"
+	"github.com/confidb/confidb/pkg/sgx"
 	"github.com/confidb/confidb/pkg/topology"
 )
 
@@ -54,7 +55,7 @@ func (l *lines) String() string {
 
 // newProxy writes what CAS and the service `prepare` give. Only paths, addresses and ports
 // are others, and the times, which are shorter.
-func newProxy(t *testing.T, c *mariadbtest.Replicated) *proxy {
+func newProxy(t *testing.T, c *mariadbtest.Several) *proxy {
 	t.Helper()
 	p := &proxy{folder: t.TempDir(), ended: make(chan int, 1)}
 	front, admin := hold(t), hold(t)
@@ -183,8 +184,63 @@ func TestMaxScaleLeadsNewDatabases(t *testing.T) {
 	}
 }
 
+// Databases of applications are each on the shard that the accounts document gives, and
+// MaxScale leads there: by nothing but the files of our sessions. What every shard has, no
+// account sees twice.
+func TestMaxScaleLeadsToShards(t *testing.T) {
+	c, err := mariadbtest.StartSharded(2, topology.Applications{
+		Accounts: `kind: confidb.accounts/v1
+databases: [{name: Shop_eu}, {name: shop_us, shard: 1}]
+accounts:
+  - {name: web, client: web, privileges: [{database: Shop_eu, grant: [ALL PRIVILEGES]}, {database: shop_us, grant: [ALL PRIVILEGES]}]}
+`,
+		Clients: []topology.Application{{Name: "web", MRENCLAVEs: []sgx.Measurement{{9}}, Command: []string{"web"}, Files: topology.GivenByDefault()}},
+	})
+	must(t, err)
+	t.Cleanup(func() { must(t, c.Stop()) })
+	p := newProxy(t, c)
+	stop := p.run()
+	defer func() {
+		stop()
+		if code := <-p.ended; code != 0 || t.Failed() {
+			t.Errorf("MaxScale ends with %d: %s", code, &p.log)
+		}
+	}()
+	own, web := p.awaitLogin(t, c, "confidb_app", c.Password("app_password")), p.awaitLogin(t, c, "web", c.Password("account_web_password"))
+	defer own.Close()
+	defer web.Close()
+	for _, one := range []struct {
+		conn      *mysql.Conn
+		databases string
+		tables    []string
+	}{{own, "app app1 information_schema", []string{"app.t", "app1.t"}}, {web, "information_schema shop_eu shop_us", []string{"Shop_eu.t", "shop_us.t"}}} {
+		rows, err := one.conn.Query(t.Context(), "SHOW DATABASES")
+		must(t, err)
+		var seen []string
+		for _, row := range rows.Values {
+			seen = append(seen, row[0].Text)
+		}
+		if got := strings.Join(seen, " "); got != one.databases {
+			t.Errorf("it sees %s, want %s", got, one.databases)
+		}
+		for at, table := range one.tables {
+			query(t, one.conn, "CREATE TABLE "+table+" (a INT PRIMARY KEY)")
+			query(t, one.conn, "INSERT INTO "+table+" VALUES (7)")
+			awaitServer(t, c, at, "SELECT CONCAT(a, ' ', @@server_id) FROM "+table, fmt.Sprint("7 ", at+1))
+		}
+	}
+	for _, statement := range []string{"SELECT * FROM confidb_verify.marks", "SELECT * FROM app.t", "USE confidb", "SELECT * FROM Shop_eu.t JOIN shop_us.t"} {
+		if _, err := web.Query(t.Context(), statement); err == nil {
+			t.Errorf("%s: it is done", statement)
+		}
+	}
+	if text := p.log.String(); strings.Contains(text, "Duplicate tables") || strings.Contains(text, "lacks privileges") {
+		t.Error("MaxScale finds a name twice, or lacks a right")
+	}
+}
+
 // login is one through MaxScale, with a certificate of our CA.
-func (p *proxy) login(t *testing.T, c *mariadbtest.Replicated, account, password string) (*mysql.Conn, error) {
+func (p *proxy) login(t *testing.T, c *mariadbtest.Several, account, password string) (*mysql.Conn, error) {
 	t.Helper()
 	certificate, err := c.Client("confidb-app")
 	must(t, err)
@@ -196,7 +252,7 @@ func (p *proxy) login(t *testing.T, c *mariadbtest.Replicated, account, password
 
 // awaitLogin waits until an account is let in: MaxScale knows accounts a moment after it
 // listens. It does not try often, as ten failures block all clients of a machine.
-func (p *proxy) awaitLogin(t *testing.T, c *mariadbtest.Replicated, account, password string) *mysql.Conn {
+func (p *proxy) awaitLogin(t *testing.T, c *mariadbtest.Several, account, password string) *mysql.Conn {
 	t.Helper()
 	for begun := time.Now(); ; time.Sleep(500 * time.Millisecond) {
 		conn, err := p.login(t, c, account, password)
@@ -210,7 +266,7 @@ func (p *proxy) awaitLogin(t *testing.T, c *mariadbtest.Replicated, account, pas
 }
 
 // awaitWrite repeats a write, as a client does, until it is done.
-func (p *proxy) awaitWrite(t *testing.T, c *mariadbtest.Replicated, statement string) *mysql.Conn {
+func (p *proxy) awaitWrite(t *testing.T, c *mariadbtest.Several, statement string) *mysql.Conn {
 	t.Helper()
 	for begun := time.Now(); ; time.Sleep(50 * time.Millisecond) {
 		conn := p.awaitLogin(t, c, "confidb_app", c.Password("app_password"))
@@ -226,7 +282,7 @@ func (p *proxy) awaitWrite(t *testing.T, c *mariadbtest.Replicated, statement st
 }
 
 // awaitServer waits until a server answers a question so.
-func awaitServer(t *testing.T, c *mariadbtest.Replicated, at int, question, want string) {
+func awaitServer(t *testing.T, c *mariadbtest.Several, at int, question, want string) {
 	t.Helper()
 	got := ""
 	for begun := time.Now(); time.Since(begun) < 30*time.Second; time.Sleep(50 * time.Millisecond) {

@@ -22,21 +22,30 @@ import (
 // beside its own. In small letters the library would take it for a socket.
 const Near = "LOCALHOST"
 
-// Replicated are servers that run as our sessions of a primary with its replicas say. None
-// of them is the primary yet.
-type Replicated struct {
+// Several are servers that run as our sessions of several databases say.
+type Several struct {
 	Release  *topology.Release
 	CA       *Authority
 	Servers  []*Server
+	run      string // the service that each runs by
 	sessions map[topology.Role]*session.Session
 	secrets  map[string]string // of all
 }
 
 // StartReplicated makes and starts the first of the databases of a cluster, by the service
-// `cold` of each.
-func StartReplicated(count int) (*Replicated, error) {
-	c := &Replicated{sessions: map[topology.Role]*session.Session{}, secrets: map[string]string{}}
-	if err := c.prepare(); err != nil {
+// `cold` of each. None of them is the primary yet.
+func StartReplicated(count int) (*Several, error) {
+	return start(topology.Plan{Architecture: topology.Replicated}, "cold", count)
+}
+
+// StartSharded makes and starts databases that know nothing of each other, for applications.
+func StartSharded(count int, applications topology.Applications) (*Several, error) {
+	return start(topology.Plan{Architecture: topology.Sharded, Databases: count, Applications: applications}, topology.ServiceDatabase, count)
+}
+
+func start(plan topology.Plan, run string, count int) (*Several, error) {
+	c := &Several{sessions: map[topology.Role]*session.Session{}, secrets: map[string]string{}, run: run}
+	if err := c.prepare(plan); err != nil {
 		return nil, err
 	}
 	all := c.Release.AllInstances(topology.Database)[:count]
@@ -63,7 +72,7 @@ func StartReplicated(count int) (*Replicated, error) {
 }
 
 // Stop ends all servers and removes their files.
-func (c *Replicated) Stop() error {
+func (c *Several) Stop() error {
 	var all []error
 	for _, s := range c.Servers {
 		if s != nil {
@@ -74,18 +83,18 @@ func (c *Replicated) Stop() error {
 }
 
 // Session is that of a role, without secrets.
-func (c *Replicated) Session(role topology.Role) *session.Session { return c.sessions[role] }
+func (c *Several) Session(role topology.Role) *session.Session { return c.sessions[role] }
 
 // Client is a certificate of the cluster's CA, for who connects.
-func (c *Replicated) Client(commonName string) (tls.Certificate, error) {
+func (c *Several) Client(commonName string) (tls.Certificate, error) {
 	return c.CA.Client(commonName)
 }
 
 // Password is the value of a secret that consists of random numbers.
-func (c *Replicated) Password(name string) string { return c.secrets["$$SCONE::"+name+":hex$$"] }
+func (c *Several) Password(name string) string { return c.secrets["$$SCONE::"+name+":hex$$"] }
 
 // prepare makes the sessions, and the secrets of all servers.
-func (c *Replicated) prepare() (err error) {
+func (c *Several) prepare(plan topology.Plan) (err error) {
 	platform, err := attest.ParsePlatformID("INTEL_QE_ID:00112233445566778899aabbccddeeff")
 	if err != nil {
 		return err
@@ -94,8 +103,9 @@ func (c *Replicated) prepare() (err error) {
 	if err != nil {
 		return err
 	}
-	c.Release, err = topology.Prepare(topology.Plan{Name: "db", Namespace: "default", CASAddress: "cas", Platforms: []attest.PlatformID{platform}, BootstrapSQL: bootstrap, Architecture: topology.Replicated,
-		Enclaves: map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}, topology.EnclaveMaxScale: {{4}}}}, nil)
+	plan.Name, plan.Namespace, plan.CASAddress, plan.Platforms, plan.BootstrapSQL = "db", "default", "cas", []attest.PlatformID{platform}, bootstrap
+	plan.Enclaves = map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}, topology.EnclaveMaxScale: {{4}}}
+	c.Release, err = topology.Prepare(plan, nil)
 	if err != nil {
 		return err
 	}
@@ -118,7 +128,7 @@ func (c *Replicated) prepare() (err error) {
 }
 
 // newServer has the files of an instance, below a folder of its own.
-func (c *Replicated) newServer(i topology.Instance) (*Server, error) {
+func (c *Several) newServer(i topology.Instance) (*Server, error) {
 	directory, err := os.MkdirTemp(inMemory(), "mariadbtest")
 	if err != nil {
 		return nil, err
@@ -143,7 +153,7 @@ func (c *Replicated) newServer(i topology.Instance) (*Server, error) {
 	}
 	of := fmt.Sprintf("$$SCONE::server_%d", i.Ordinal)
 	c.secrets[of+":crt$$"], c.secrets[of+":privatekey:pem$$"] = string(certificate), string(key)
-	if err := s.take(c.sessions[topology.Database], i.ServiceOf("init"), i.ServiceOf("cold")); err != nil {
+	if err := s.take(c.sessions[topology.Database], i.ServiceOf("init"), i.ServiceOf(c.run)); err != nil {
 		return s, err
 	}
 	if err := s.write(); err != nil {
@@ -196,7 +206,7 @@ func (s *Server) take(from *session.Session, initial, run string) error {
 }
 
 // As makes a server run by another service of its instance when it starts again: `db`.
-func (c *Replicated) As(at int, what string) error {
+func (c *Several) As(at int, what string) error {
 	i := c.Release.AllInstances(topology.Database)[at]
 	database := c.sessions[topology.Database]
 	for _, one := range database.Services {
@@ -220,7 +230,7 @@ func (s *Server) Moved(text string) string {
 // Files are those that a session gives to the image of a service, by path, with the secrets
 // filled in. What consists of random numbers is the same for all of the cluster; given are
 // the others, by placeholder.
-func (c *Replicated) Files(role topology.Role, service string, given map[string]string) (files map[string]string, command []string, err error) {
+func (c *Several) Files(role topology.Role, service string, given map[string]string) (files map[string]string, command []string, err error) {
 	files = map[string]string{}
 	from := c.sessions[role]
 	for _, one := range from.Services {

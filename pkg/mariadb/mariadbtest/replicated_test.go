@@ -22,7 +22,7 @@ import (
 // pair is a primary and its replica, which run as our sessions say.
 type pair struct {
 	t *testing.T
-	*mariadbtest.Replicated
+	*mariadbtest.Several
 	primary, replica *mariadbtest.Server
 }
 

@@ -85,6 +85,9 @@ func (s *session) at(t *target, c command) error {
 
 // choose returns the connection that a command goes to.
 func (s *session) choose(ctx context.Context, where Where) (*target, error) {
+	if s.options.Shards != nil {
+		return s.shard()
+	}
 	if s.holder != "" {
 		return s.inTransaction()
 	}
@@ -374,6 +377,9 @@ func (s *session) alone(t *target, c command, own uint32) (failed bool, err erro
 
 // spokesman is the connection whose answer to a command of the session the client has.
 func (s *session) spokesman(ctx context.Context) (*target, error) {
+	if s.options.Shards != nil {
+		return s.shard()
+	}
 	if s.holder != "" {
 		return s.inTransaction()
 	}

@@ -99,6 +99,8 @@ type Options struct {
 	// PrimaryOnly sends everything to the primary, as readconnroute does with
 	// router_options=master.
 	PrimaryOnly bool
+	// Shards makes it a service of schemarouter; nil means that it is none.
+	Shards *Shards
 	// Random makes challenges.
 	Random io.Reader
 	Now    func() time.Time
@@ -116,6 +118,7 @@ type Service struct {
 	running  map[string]*atomic.Int64 // statements at each server
 	written  position                 // by anybody, for global causal reads
 	filters  atomic.Pointer[Filters]
+	shards   shards
 
 	guard   sync.Mutex
 	targets map[string]map[*target]bool // connections to each server
@@ -144,7 +147,7 @@ func (s *Service) SetFilter(f *Filters) { s.filters.Store(f) }
 
 // offered are the capabilities that are offered to clients.
 func (s *Service) offered() wire.Capabilities {
-	if s.filters.Load() != nil {
+	if s.filters.Load() != nil || s.options.Shards != nil {
 		return wire.Rewriting
 	}
 	return wire.Plain

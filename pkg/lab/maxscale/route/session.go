@@ -50,6 +50,11 @@ type session struct {
 	preparedParameters int
 	unsure             map[string]bool
 	answered           bool // a part of the present answer has been passed on
+
+	// of schemarouter: which database is where, the server of the one that was chosen, and
+	// that of the present command
+	where    shardMap
+	here, to string
 }
 
 func newSession(s *Service, c *client) *session {
@@ -181,6 +186,9 @@ func (s *session) do(ctx context.Context, c command) error {
 	if c.kind() == wire.Quit {
 		return errQuit
 	}
+	if s.options.Shards != nil {
+		return s.sharded(ctx, c)
+	}
 	switch c.kind() {
 	case wire.Query:
 		return s.query(ctx, c)
@@ -238,6 +246,9 @@ func (s *session) query(ctx context.Context, c command) error {
 			return s.refuse(c, refused)
 		}
 	}
+	if s.options.Shards != nil {
+		return s.route(ctx, c, all)
+	}
 	switch where := s.decide(all); where {
 	case Refused:
 		return s.refuse(c, s.refusal(all[0]))
@@ -289,7 +300,7 @@ func (s *session) learn(all []sql.Statement) {
 
 // sessionCommand carries out a statement that every server has to know.
 func (s *session) sessionCommand(ctx context.Context, c command, of sql.Statement) error {
-	failed, err := s.everywhere(ctx, c, 0, of.Type != sql.SetTransaction)
+	failed, err := s.everywhere(ctx, c, 0, of.Type != sql.SetTransaction && s.options.Shards == nil)
 	if err != nil || failed {
 		return err
 	}

@@ -49,6 +49,10 @@ func (s *session) prepare(ctx context.Context, c command) error {
 		}
 	}
 	all := s.options.Words.Read(text, s.mode)
+	if s.options.Shards != nil {
+		s.lastID++
+		return s.prepareAt(c, &statement{own: s.lastID, text: c.bytes, where: Primary}, all)
+	}
 	in := s.situation()
 	in.Transaction, in.ReadOnly = false, false
 	where := Decide(all, in)
@@ -82,6 +86,7 @@ func (s *session) ofStatement(ctx context.Context, c command) error {
 	if p == nil {
 		return s.unknown(c, number)
 	}
+	s.to = p.last
 	switch c.kind() {
 	case wire.CloseStatement:
 		return s.closeStatement(p, c)

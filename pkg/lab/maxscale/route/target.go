@@ -200,7 +200,7 @@ func (s *session) abandon() {
 
 // backendIdentity is the client's, with what is wanted of servers beyond that.
 func (s *session) backendIdentity() backend.Identity {
-	who := s.client.identity
+	who := s.atAny(s.client.identity)
 	if s.options.CausalReads != CausalNone {
 		who.Capabilities |= wire.SessionTrack
 	}

@@ -192,7 +192,7 @@ use_sql_variables_in           enum:all,master!              all            acts
 	ofSchemaRouter = `
 ignore_tables                  text                          -              absent
 ignore_tables_regex            text                          -              absent
-max_staleness                  duration                      150s           acts
+max_staleness                  duration                      150s           idle
 refresh_databases              bool                          false          absent
 refresh_interval               duration                      300s           acts
 `

@@ -82,6 +82,25 @@ func (o OK) Encode() []byte {
 	return appendText(p, o.Info)
 }
 
+// OneColumn are the packets of an answer in text with one column, between parties without
+// DeprecateEOF.
+func OneColumn(name string, rows []string) [][]byte {
+	const utf8, longest, varString, notNull, schema = 33, 192, 0xfd, 1, "information_schema"
+	column := []byte{}
+	for _, text := range []string{"def", schema, "SCHEMATA", "SCHEMATA", name, "SCHEMA_NAME"} {
+		column = appendText(column, text)
+	}
+	column = binary.LittleEndian.AppendUint16(append(column, 0x0c), utf8)
+	column = binary.LittleEndian.AppendUint32(column, longest)
+	column = append(column, varString, notNull, 0, 0, 0, 0)
+	end := binary.LittleEndian.AppendUint16([]byte{eofMarker, 0, 0}, uint16(Autocommit))
+	all := [][]byte{{1}, column, end}
+	for _, row := range rows {
+		all = append(all, appendText([]byte(nil), row))
+	}
+	return append(all, end)
+}
+
 // isEOF reports whether a packet is an EOF packet in the form without DeprecateEOF.
 func isEOF(packet []byte) bool {
 	return len(packet) > 0 && len(packet) <= longestEOF && packet[0] == eofMarker
