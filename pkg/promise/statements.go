@@ -213,7 +213,9 @@ func (r *reader) other(c *cursor) error {
 		r.database = c.name()
 	case c.accept("CREATE", "DATABASE"), c.accept("CREATE", "SCHEMA"):
 		c.accept("IF", "NOT", "EXISTS")
-		r.promise.Databases = append(r.promise.Databases, Database{Name: c.name()})
+		if name := c.name(); !slices.ContainsFunc(r.promise.Databases, func(d Database) bool { return d.Name == name }) {
+			r.promise.Databases = append(r.promise.Databases, Database{Name: name})
+		}
 		return r.rest(c) // whose characters apply only where it is new
 	case c.accept("ALTER", "DATABASE"), c.accept("ALTER", "SCHEMA"):
 		return r.alterDatabase(c)

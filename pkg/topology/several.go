@@ -172,7 +172,10 @@ func (r *Release) severalVariables(variables map[string]string) {
 	}
 	variables["MAXSCALE_SESSION"], variables["RELEASE"], variables["RELEASE_NAMESPACE"] = r.Session(MaxScale).Name, r.Name, r.Namespace
 	variables["SERVERS"], variables["MASKING"] = strings.Join(servers, ","), r.Masking
-	variables["CLUSTER"] = r.cluster("")
+	variables["CLUSTER"], variables["HISTORY_SQL"] = r.cluster(""), ""
+	if r.Architecture == Replicated {
+		variables["HISTORY_SQL"] = "INSERT INTO mysql.gtid_slave_pos (domain_id, sub_id, server_id, seq_no) VALUES (0, 1, 1, 1);"
+	}
 	for _, i := range r.AllInstances(Database) {
 		variables["CLUSTER_"+strconv.Itoa(i.Ordinal)] = r.cluster(i.Name)
 	}
