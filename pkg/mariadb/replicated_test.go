@@ -14,6 +14,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/mariadb"
+	"github.com/confidb/confidb/pkg/mariadb/ask"
 	"github.com/confidb/confidb/pkg/mariadb/mariadbtest"
 	"github.com/confidb/confidb/pkg/promise"
 	"github.com/confidb/confidb/pkg/session"
@@ -157,6 +158,29 @@ func TestBeside(t *testing.T) {
 	t.Run("neighbours", b.neighbours)
 	t.Run("sources", b.sources)
 	t.Run("the other way round", b.turned)
+}
+
+// TestPlaces: what a database says of how far it is tells a replica that lags from one that has a
+// commit of its own. Whoever has the statements of both compares (pkg/verify).
+func TestPlaces(t *testing.T) {
+	b := startBeside(t)
+	end := func(at int) ask.Replication {
+		return mariadb.Ask(t.Context(), t, b.target(t, at)).Replication().End
+	}
+	b.run(t, second, "STOP SLAVE SQL_THREAD")
+	b.run(t, first, "CREATE TABLE app.places (n INT)", "INSERT INTO app.places VALUES (1)")
+	if had, has := end(first), end(second); has.Applied == had.Written || !strings.HasPrefix(had.Written, "0-1-") {
+		t.Errorf("a replica that applies nothing is at %+v, the primary at %+v", has, had)
+	}
+	wantOf(t, b, second, "rep-01", check.Fail, `Slave_SQL_Running="No"`)
+	b.run(t, second, "START SLAVE SQL_THREAD", "SELECT MASTER_GTID_WAIT('"+end(first).Written+"', 30)")
+	if had, has := end(first), end(second); has.Applied != had.Written || has.Written != had.Written {
+		t.Errorf("a replica that has all is at %+v, the primary at %+v", has, had)
+	}
+	b.run(t, second, "SET SESSION sql_log_bin=1", "FLUSH TABLES") // it is logged, as the replica's own
+	if had, has := end(first), end(second); !strings.HasPrefix(has.Written, "0-2-") || has.Applied != had.Written {
+		t.Errorf("a replica with a commit of its own is at %+v, the primary at %+v", has, had)
+	}
 }
 
 // unlike are the findings that do not pass.

@@ -201,6 +201,10 @@ const (
 	ServiceKeeper   = "keeper"
 )
 
+// ServiceCold is the service, beside ServiceDatabase, that runs a database of several where
+// all start.
+const ServiceCold = "cold"
+
 // memberDatabase is the only database of Single, as the attested client calls it.
 const memberDatabase = "database"
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/confidb/confidb/pkg/check"
 	"github.com/confidb/confidb/pkg/evidence"
+	"github.com/confidb/confidb/pkg/promise"
 	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/pkg/verify"
 	"github.com/confidb/confidb/pkg/witness"
@@ -28,6 +29,7 @@ func newSeveral(t *testing.T) *scene {
 		for _, id := range verify.RequiredBeside() {
 			said.Findings = append(said.Findings, check.Finding{ID: id, Title: id, Outcome: check.Pass})
 		}
+		said.Replication = standing(i)
 		if i.Ordinal > 0 { // asked once more, for what the primary has taken
 			said.Witness.Written, said.Witness.Asked = witness.Mark{}, said.Witness.Written.Digest
 		}
@@ -35,6 +37,19 @@ func newSeveral(t *testing.T) *scene {
 	}
 	s.sign(t)
 	return s
+}
+
+// standing is what a database says of its place among those of newSeveral.
+func standing(i topology.Instance) *evidence.Replication {
+	r := &evidence.Replication{Begin: evidence.Standing{Role: promise.Primary, ServerID: 1, Written: "0-1-40", Current: "0-1-40", Applied: "0-3-20"}}
+	if i.Ordinal > 0 {
+		r.Begin = evidence.Standing{Role: promise.Replica, ServerID: uint32(i.ServerID()), ReadOnly: true, Written: "0-1-44", Current: "0-1-44", Applied: "0-1-44", SourceHost: "db1-mariadb-0", SourceID: 1}
+	}
+	r.End = r.Begin
+	if i.Ordinal == 0 {
+		r.End.Written, r.End.Current = "0-1-42", "0-1-42"
+	}
+	return r
 }
 
 // ofDatabases are the findings about databases, by what they are about.
@@ -51,7 +66,7 @@ func ofDatabases(r verify.Result) map[string]check.Report {
 // Each database is asked for everything that one is asked for, and says which one it is.
 func TestEachDatabaseIsJudged(t *testing.T) {
 	one, s := newScene(t), newSeveral(t)
-	want := []string{"rep-01 ", "rep-02 "}
+	want := []string{"rep-01 ", "rep-02 ", "rep-03 ", "rep-04 "}
 	for _, f := range verify.Appraise(one.promised, one.memory, one.seen).Findings {
 		if slices.Contains([]string{"probe-statement", "statement-ca", "data-01"}, f.ID) || slices.Contains(verify.Required(), f.ID) {
 			want = append(want, f.ID+" "+f.Subject)

@@ -111,6 +111,10 @@ func links() []link {
 			Title: "the data directory and tmpdir are on volumes that only the enclave can read, with rollback protection",
 		},
 		{
+			ID: "rep-03", Level: LevelSession, Each: true, In: topology.Replicated, Judge: judgeHistory,
+			Title: "what it keeps of the database that it follows, with a password in clear, is on volumes that only the enclave can read",
+		},
+		{
 			ID: "release-deployed", Level: LevelRelease, Judge: judgeRelease,
 			Title: "the Helm release is deployed",
 		},
@@ -152,6 +156,10 @@ func links() []link {
 		{
 			ID: onePrimary, Level: LevelDatabase, In: topology.Replicated, Needs: []string{casAttested}, Judge: judgePrimary,
 			Title: "exactly one database is written to",
+		},
+		{
+			ID: "rep-04", Level: LevelDatabase, Each: true, In: topology.Replicated, Needs: []string{probeStatement}, Judge: judgePlaces,
+			Title: "it has the history of the primary, as far as that was when it was asked, and no other",
 		},
 	}
 }

@@ -73,6 +73,17 @@ func howLinksEnd() map[string]ends {
 		"maxscale-session-policy": {
 			fail: write(topology.MaxScale, tolerant), skip: write(topology.MaxScale, unreadable),
 		},
+		"rep-03": {
+			fail: func(_ *testing.T, s *scene) { s.promise("relay_log = relay", "relay_log = /srv/relay") },
+			skip: write(topology.Database, unreadable),
+		},
+		"rep-04": {
+			fail: func(t *testing.T, s *scene) {
+				s.about["mariadb-1"].Replication.End.Written = "0-2-42" // the primary has 0-1-42
+				s.sign(t)
+			},
+			skip: func(t *testing.T, s *scene) { s.about["mariadb-1"].Replication = nil; s.sign(t) },
+		},
 		"rep-05": {
 			fail: func(t *testing.T, s *scene) {
 				s.about["mariadb-1"].Witness.Written = witness.Mark{Number: 8, Digest: strings.Repeat("9", 64)}

@@ -20,9 +20,15 @@ func judgeVolumes(a *appraisal, l link, promised topology.Session) check.Report 
 	if err != nil {
 		return check.Report{skipped(l.ID, l.Title, err.Error(), "Restore the record of this release.")}
 	}
-	f := check.Finding{ID: l.ID, Title: l.Title, Outcome: check.Pass}
+	f, protected := a.onVolumes(l, parsed)
+	a.volumes = append(a.volumes, protected)
+	return check.Report{f}
+}
+
+// onVolumes judges where the servers among the services of a session keep their files.
+func (a *appraisal) onVolumes(l link, parsed *session.Session) (f check.Finding, protected bool) {
+	f = check.Finding{ID: l.ID, Title: l.Title, Outcome: check.Pass}
 	problems := lint.UnprotectedPaths(parsed)
-	a.volumes = append(a.volumes, len(problems) == 0)
 	switch {
 	case len(problems) == 0:
 	case slices.Contains(a.promised.Trust.Deviations, attest.UnprotectedVolume):
@@ -31,7 +37,7 @@ func judgeVolumes(a *appraisal, l link, promised topology.Session) check.Report 
 		f.Outcome, f.Reason = check.Fail, strings.Join(problems, "; ")
 		f.Hint = "Put datadir and tmpdir on volumes of the session with files: encrypted and update_policy: rollback_protected (tmpdir: or ephemeral), as our template does."
 	}
-	return check.Report{f}
+	return f, len(problems) == 0
 }
 
 // onVolume are limitations of MariaDB's own encryption: they are nobody's chance where
