@@ -52,12 +52,14 @@ func (k Keys) values(user map[string]any, chart *release.Chart, r *topology.Rele
 		settings = append(settings, setting{"--las-key", k.LAS, LASKey, k.LASAddress})
 	}
 	for _, s := range settings {
-		key, err := chartKey(chart, user, r.Chart, s)
+		keys, err := chartKeys(chart, user, r.Chart, s)
 		if err != nil {
 			return nil, err
 		}
-		if err := release.SetPath(values, key, s.value); err != nil {
-			return nil, fmt.Errorf("setting %s of the chart: %w", key, err)
+		for _, key := range keys {
+			if err := release.SetPath(values, key, s.value); err != nil {
+				return nil, fmt.Errorf("setting %s of the chart: %w", key, err)
+			}
 		}
 	}
 	return values, nil
@@ -156,21 +158,22 @@ func (*RoleError) Hint() string {
 // ExitCode is that of a command line that is wrong.
 func (*RoleError) ExitCode() int { return 2 }
 
-// chartKey finds a key among the chart's values, or those of the user's own, which the
+// chartKeys finds a key among the chart's values, or those of the user's own, which the
 // chart may use through a template: Helm ignores a value that nothing uses, and what the
-// chart then runs is looked at once it is rendered.
-func chartKey(chart *release.Chart, user map[string]any, given topology.Chart, s setting) (string, error) {
+// chart then runs is looked at once it is rendered. CAS and LAS are the same for each part
+// of a chart that has the key; which session a part is for, somebody must say.
+func chartKeys(chart *release.Chart, user map[string]any, given topology.Chart, s setting) ([]string, error) {
 	if s.key != "" {
 		if !chart.HasValue(s.key) && !release.HasPath(user, s.key) {
-			return "", &KeyError{Chart: chart.Name, Given: given, Key: s.key, Flag: s.flag}
+			return nil, &KeyError{Chart: chart.Name, Given: given, Key: s.key, Flag: s.flag}
 		}
-		return s.key, nil
+		return []string{s.key}, nil
 	}
 	found := chart.FindValue(s.fallback)
-	if len(found) != 1 {
-		return "", &KeyError{Chart: chart.Name, Given: given, Key: s.fallback, Flag: s.flag, Found: found}
+	if len(found) == 0 || len(found) > 1 && s.fallback == ConfigIDKey {
+		return nil, &KeyError{Chart: chart.Name, Given: given, Key: s.fallback, Flag: s.flag, Found: found}
 	}
-	return found[0], nil
+	return found, nil
 }
 
 // KeyError means that a chart does not have the value that must be set.

@@ -62,8 +62,8 @@ func (f *Installation) AddFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.CreateNamespace, "create-namespace", false, "create the namespace if it is missing")
 	flags.StringSliceVar(&f.allowed, "allow-kind", nil, "kind of objects that the chart may have although it is not known what they run, as KIND.GROUP; may be repeated")
 	flags.StringArrayVar(&f.keys.ConfigIDs, "config-id-key", nil, "key of the chart's values, or of your own, for the session, as KEY or KEY=ROLE[/SERVICE] with the role of a session, database if none is said; items of lists are KEY[0]; may be repeated (default "+deploy.ConfigIDKey+", perhaps in a subchart)")
-	flags.StringVar(&f.keys.CAS, "cas-key", "", "key of the chart's values for the CAS (default "+deploy.CASKey+", perhaps in a subchart)")
-	flags.StringVar(&f.keys.LAS, "las-key", "", "key of the chart's values for the LAS, used with --las (default "+deploy.LASKey+", perhaps in a subchart)")
+	flags.StringVar(&f.keys.CAS, "cas-key", "", "key of the chart's values for the CAS (default "+deploy.CASKey+", in each subchart that has it)")
+	flags.StringVar(&f.keys.LAS, "las-key", "", "key of the chart's values for the LAS, used with --las (default "+deploy.LASKey+", in each subchart that has it)")
 	flags.StringVar(&f.keys.Service, "config-id-service", "", "service to append to the session for a chart that wants session/service (not for our own chart)")
 	flags.StringVar(&f.keys.LASAddress, "las", "", "address of the LAS for the pods (default: what the chart does, for our own chart the node's own)")
 
