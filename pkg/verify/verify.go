@@ -31,6 +31,8 @@ type Result struct {
 	// Guests are the clients of the user's own: those that may come in, then those that are
 	// locked out.
 	Guests []Guest
+	// Path is the way to several databases, with how each part of it ended.
+	Path Path
 }
 
 // Appraise judges what was fetched against what was promised. memory is what earlier
@@ -46,7 +48,7 @@ func Appraise(promised *topology.Release, memory attest.Memory, seen evidence.Ob
 	if a.collateral != "" {
 		origins["collateral of"] = a.collateral
 	}
-	return Result{Findings: findings, Simulated: a.simulated, Limitations: a.limits(), Line: a.line, Origins: origins, Guests: a.guestList(findings)}
+	return Result{Findings: findings, Simulated: a.simulated, Limitations: a.limits(), Line: a.line, Origins: origins, Guests: a.guestList(findings), Path: a.path(findings)}
 }
 
 // appraisal is what the judges of one run look at, and what they leave for later ones.

@@ -95,11 +95,33 @@ func invited(r *printers.Result) {
 	}
 }
 
+// tiers has findings about each tier of a release with several databases.
+func tiers(r *printers.Result) {
+	onePass(r)
+	about := func(id, member, title string, outcome check.Outcome) check.Finding {
+		f := check.Finding{ID: id, Subject: member, Title: member + ": " + title, Outcome: outcome}
+		if outcome == check.Skip {
+			f.Reason, f.Hint = "it is behind", "kubectl confidb verify db1"
+		}
+		return f
+	}
+	r.Findings = append(r.Findings, about("enc-01", "mariadb-0", "all tables are encrypted", check.Pass), about("rep-04", "mariadb-0", "it has the history of the primary", check.Pass),
+		about("enc-01", "mariadb-1", "all tables are encrypted", check.Pass), about("rep-04", "mariadb-1", "it has the history of the primary", check.Skip),
+		about("enc-01", "mariadb-2", "all tables are encrypted", check.Pass), about("rep-04", "mariadb-2", "it has the history of the primary", check.Skip),
+		about("mxs-01", "maxscale-0", "it demands a certificate", check.Pass), about("mxs-01", "maxscale-1", "it demands a certificate", check.Fail))
+	r.Path = verify.Path{
+		{Name: "HAProxy", Count: 2, Members: []verify.TierMember{{Name: "haproxy", State: verify.NotAsked}}},
+		{Name: "MaxScale", Count: 2, Members: []verify.TierMember{{Name: "maxscale-0", State: verify.Proven}, {Name: "maxscale-1", State: verify.Failed}}},
+		{Name: "MariaDB", Count: 3, Members: []verify.TierMember{{Name: "mariadb-0", State: verify.Proven, Primary: true}, {Name: "mariadb-1", State: verify.Unproven}, {Name: "mariadb-2", State: verify.Unproven}}},
+	}
+}
+
 func TestTable(t *testing.T) {
 	for name, r := range map[string]printers.Result{
 		"everything.txt": with(check.Contraindicated, false, nil),
 		"simulated.txt":  with(check.Affirming, true, onePass),
 		"guests.txt":     with(check.None, false, invited),
+		"tiers.txt":      with(check.Contraindicated, false, tiers),
 		"nothing.txt":    {Subject: "CAS cas.scone-system.svc", Verdict: check.None},
 	} {
 		got := text(t, "", r)

@@ -25,6 +25,8 @@ type Result struct {
 	Evidence *attest.EvidenceLabel `json:"evidence,omitempty"`
 	// Guests are the user's own clients, where a release was verified.
 	Guests []verify.Guest `json:"guests,omitempty"`
+	// Path is the way to several databases, where a release was verified.
+	Path verify.Path `json:"path,omitempty"`
 	// Origins says where inputs came from.
 	Origins map[string]string `json:"origins,omitempty"`
 	// Limitations are what is not claimed.
@@ -33,7 +35,15 @@ type Result struct {
 
 // Text writes the findings, what they rest on, and the verdict.
 func (r Result) Text(p *Page) {
-	p.Findings(r.Findings)
+	for _, g := range r.Path.Groups(r.Findings) {
+		if g.Title != "" {
+			p.Section(g.Title)
+		}
+		p.Findings(g.Findings)
+	}
+	if drawing := r.Path.Drawing(); drawing != nil {
+		p.Section("The path, by what this run has seen:", drawing...)
+	}
 	for _, g := range r.Guests {
 		title, said := g.Said()
 		p.Section(title)
@@ -66,36 +76,13 @@ func (p *Page) Findings(findings check.Report) {
 	for _, f := range findings {
 		ids = max(ids, len(f.ID))
 	}
-	for _, f := range together(findings) {
+	for _, f := range findings {
 		p.Wrap(fmt.Sprintf("%-4s %-*s ", strings.ToUpper(f.Outcome.String()), ids, f.ID), f.Title)
 		if f.Outcome == check.Pass {
 			continue
 		}
 		p.Parts("     %8s ", "got", f.Got, "want", f.Want, "because", f.Reason, "next", f.Hint)
 	}
-}
-
-// together makes one finding of those by which the same passed at several databases: the
-// first, which names all of them. Whatever did not pass stays as it is.
-func together(findings check.Report) check.Report {
-	type same struct{ id, about, title string }
-	first := map[same]int{}
-	var all check.Report
-	for _, f := range findings {
-		database, about, _ := strings.Cut(f.Subject, "/")
-		title, named := strings.CutPrefix(f.Title, database+": ")
-		what := same{f.ID, about, title}
-		at, again := first[what]
-		switch {
-		case f.Outcome != check.Pass || !named:
-			all = append(all, f)
-		case again:
-			all[at].Title = strings.TrimSuffix(all[at].Title, ": "+title) + ", " + f.Title
-		default:
-			first[what], all = len(all), append(all, f)
-		}
-	}
-	return all
 }
 
 // Verdict writes the last line. The word affirming never stands alone for a simulated

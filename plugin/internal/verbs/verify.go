@@ -86,7 +86,7 @@ func (o *verification) prove(ctx context.Context, name string, progress *cli.Pro
 	verdict := result.Findings.Verdict()
 	return printers.Conclude(o.env.Out, o.result, printers.Result{
 		Head: printers.Head{Kind: "confidb.verification/v1", Simulated: result.Simulated}, Subject: "release " + known.Promised.Namespace + "/" + name, Verdict: verdict,
-		Findings: o.env.Program.Findings(result.Findings), Origins: result.Origins, Limitations: result.Limitations, Guests: result.Guests,
+		Findings: o.env.Program.Findings(result.Findings), Origins: result.Origins, Limitations: result.Limitations, Guests: result.Guests, Path: result.Path,
 	}, verdict)
 }
 
