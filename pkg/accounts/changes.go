@@ -150,7 +150,11 @@ func (c Changes) Words() []string {
 
 func (c DatabaseChange) words() string {
 	if c.Before == nil {
-		return fmt.Sprintf("database %q is made, with characters %s", c.After.Name, c.After.characters())
+		at := ""
+		if c.After.Shard > 0 {
+			at = fmt.Sprintf(" on shard %d", c.After.Shard)
+		}
+		return fmt.Sprintf("database %q is made%s, with characters %s", c.After.Name, at, c.After.characters())
 	}
 	return fmt.Sprintf("database %q: characters %s, after %s", c.After.Name, c.After.characters(), c.Before.characters())
 }

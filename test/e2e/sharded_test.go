@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,7 +17,16 @@ import (
 func TestSharded(t *testing.T) {
 	t.Parallel()
 	const name = "shards"
-	installed(t, name, "--architecture", "sharded", "--values", filepath.Join(absolute(t, lab), "values-scalable.yaml"))
+	accounts := filepath.Join(t.TempDir(), "accounts.yaml")
+	install := func(databases string) {
+		t.Helper()
+		text := "kind: confidb.accounts/v1\ndatabases: [" + databases + "]\naccounts: [{name: web, client: web, privileges: [{database: shop_eu, grant: [SELECT]}, {database: shop_us, grant: [SELECT]}]}]\n"
+		if err := os.WriteFile(accounts, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		installed(t, name, "--architecture", "sharded", "--values", filepath.Join(absolute(t, lab), "values-scalable.yaml"), "--accounts", accounts)
+	}
+	install("{name: shop_eu}, {name: shop_us, shard: 1}")
 	words := func(statement string) []string {
 		t.Helper()
 		said := sql(t, name, statement)
@@ -35,6 +45,7 @@ func TestSharded(t *testing.T) {
 			t.Errorf("%s: got %q, want what the database %s has", table, got, want)
 		}
 	}
+	install("{name: shop_eu}, {name: shop_us, shard: 1}, {name: shop_asia, shard: 2}") // databases start anew
 	code, found := verify(t, name)
 	if failed := found.failed(); code != 0 || len(failed) > 0 {
 		t.Errorf("verify ends with %d; failed: %q", code, failed)
