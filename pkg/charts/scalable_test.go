@@ -335,16 +335,18 @@ func TestScalableNetworkPolicies(t *testing.T) {
 		return in && out
 	}
 	const db, mxs, hap = "db1-mariadb", "db1-maxscale", "db1-haproxy"
-	want := map[flow]bool{
-		{mxs, db, 3306}: true, {db, db, 3306}: true, {"client", db, 3306}: true, {mxs, db, 3307}: true, {db, db, 3307}: true,
-		{hap, mxs, 4006}: true, {"client", mxs, 4006}: true, {"client", mxs, 8990}: true, {db, mxs, 8990}: true,
-		{"client", hap, 3306}: true, {"stranger", hap, 3306}: true, {"another release", hap, 3306}: true,
-	}
-	for from := range pods {
-		for _, to := range []string{db, mxs, hap} {
-			for _, port := range []int32{3306, 3307, 4006, 8989, 8990, 22} {
-				if got := allowed(flow{from, to, port}); got != want[flow{from, to, port}] {
-					t.Errorf("from %s to %s port %d: got %v", from, to, port, got)
+	both := []flow{{mxs, db, 3306}, {"client", db, 3306}, {hap, mxs, 4006}, {"client", mxs, 4006}, {"client", hap, 3306}, {"stranger", hap, 3306}, {"another release", hap, 3306}}
+	for architecture, want := range map[string][]flow{
+		"replicated": append(both, flow{db, db, 3306}, flow{mxs, db, 3307}, flow{db, db, 3307}, flow{"client", mxs, 8990}, flow{db, mxs, 8990}),
+		"sharded":    both, // no database reaches another one
+	} {
+		o = read(t, renderScalable(t, with(t, "architecture", architecture)))
+		for from := range pods {
+			for _, to := range []string{db, mxs, hap} {
+				for _, port := range []int32{3306, 3307, 4006, 8989, 8990, 22} {
+					if got := allowed(flow{from, to, port}); got != slices.Contains(want, flow{from, to, port}) {
+						t.Errorf("%s: from %s to %s port %d: got %v", architecture, from, to, port, got)
+					}
 				}
 			}
 		}

@@ -67,6 +67,15 @@ func TestEachShardIsJudged(t *testing.T) {
 			t.Errorf("got %+v", f)
 		}
 	}
+	databases := result.Path[len(result.Path)-1]
+	for _, m := range databases.Members {
+		if m.State != verify.Proven || m.Primary {
+			t.Errorf("on the way to it, %s is %s, and the primary is said to be it: %v", m.Name, m.State, m.Primary)
+		}
+	}
+	if databases.Count != 3 {
+		t.Errorf("the way leads to %d databases", databases.Count)
+	}
 	for i := range 3 {
 		if got := result.Line.Shards["mariadb-"+string(rune('0'+i))].Last.Number; got != uint64(i+11) {
 			t.Errorf("mariadb-%d: the mark %d is kept, want %d", i, got, i+11)
