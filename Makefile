@@ -63,9 +63,9 @@ lab-down: ## stop the lab and remove all of it but the caches
 golden: ## rewrite the golden files from what the code says now
 	$(GOTEST) ./pkg/charts ./plugin/internal/printers ./plugin/confidb ./plugin/scone -update
 
-bench: build ## measure: quotes, start of the program, lab up, install to verified
+bench: build ## measure: quotes, sysbench through the tiers, start of the program, lab up, install to verified
 	$(GOTEST) -run '^$$' -bench . ./pkg/sgx
-	$(GOTEST) -run '^$$' -bench Growth -benchtime 1x ./pkg/lint
+	$(GOTEST) -run '^$$' -bench 'Growth|Path' -benchtime 1x ./pkg/lint ./pkg/mariadb/mariadbtest
 	$(GOTEST) -run '^$$' -bench Clients -benchtime 3x ./pkg/deploy
 	cd test/oracle && $(GOTEST) -run '^$$' -bench . ./...
 	@if lab=$$(test/cluster/machine.sh); then $(MAKE) --no-print-directory bench-lab; else echo "not run: the benchmarks on the lab ($$lab)"; fi

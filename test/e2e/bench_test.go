@@ -5,32 +5,51 @@ package e2e
 import (
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"testing"
 )
 
-// From nothing to a proven database, on a running lab with warm caches.
+// architectures are what is installed for each, behind the name of the release.
+func architectures(b *testing.B) map[string][]string {
+	return map[string][]string{"single": nil, "replicated": {"--architecture", "replicated", "--values", filepath.Join(absolute(b, lab), "values-scalable.yaml")}}
+}
+
+// gone removes a release with its volumes.
+func gone(b *testing.B, name string) {
+	run(b, "helm", "uninstall", name, "--wait")
+	run(b, "kubectl", "delete", "pvc", "-l", "app.kubernetes.io/instance="+name, "--wait=false")
+}
+
+// From nothing to proven databases, on a running lab with warm caches.
 func BenchmarkInstallToVerified(b *testing.B) {
-	for n := range b.N {
-		name := fmt.Sprintf("bench%d-%d", b.N, n) // a session knows its volume: a new one under the old name is refused
-		installed(b, name)
-		b.StopTimer()
-		run(b, "helm", "uninstall", name, "--wait")
-		run(b, "kubectl", "delete", "pvc", "-l", "app.kubernetes.io/instance="+name, "--wait=false")
-		b.StartTimer()
+	for architecture, more := range architectures(b) {
+		b.Run(architecture, func(b *testing.B) {
+			for n := range b.N {
+				name := fmt.Sprintf("bench-%.1s%d-%d", architecture, b.N, n) // a session knows its volume: a new one under the old name is refused
+				installed(b, name, more...)
+				b.StopTimer()
+				gone(b, name)
+				b.StartTimer()
+			}
+		})
 	}
 }
 
 // A verification against a pod that does nothing but start MariaDB's client, in one run:
 // what a verification takes that no pod does. MB is what our program needs in memory.
 func BenchmarkVerify(b *testing.B) {
-	installed(b, "bench-verify")
+	for architecture, more := range architectures(b) {
+		installed(b, "bench-"+architecture, more...)
+		b.Cleanup(func() { gone(b, "bench-"+architecture) })
+	}
 	for _, c := range []struct {
 		name string
 		run  []string
 	}{
 		{"pod", []string{"bash", "-c", "kubectl run pod-$RANDOM$RANDOM --restart=Never --image=lab.local/mariadb:10.11 --image-pull-policy=IfNotPresent --attach --rm --quiet --command -- mariadb --version"}},
-		{"verify", confidb("verify", "bench-verify", "--accept-simulated")},
+		{"verify-single", confidb("verify", "bench-single", "--accept-simulated")},
+		{"verify-replicated", confidb("verify", "bench-replicated", "--accept-simulated")},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			var memory int64

@@ -55,7 +55,7 @@ func (l *lines) String() string {
 
 // newProxy writes what CAS and the service `prepare` give. Only paths, addresses and ports
 // are others, and the times, which are shorter.
-func newProxy(t *testing.T, c *mariadbtest.Several) *proxy {
+func newProxy(t testing.TB, c *mariadbtest.Several) *proxy {
 	t.Helper()
 	p := &proxy{folder: t.TempDir(), ended: make(chan int, 1)}
 	front, admin := hold(t), hold(t)
@@ -103,7 +103,7 @@ func newProxy(t *testing.T, c *mariadbtest.Several) *proxy {
 	return p
 }
 
-func hold(t *testing.T) *loopback.Port {
+func hold(t testing.TB) *loopback.Port {
 	t.Helper()
 	port, err := loopback.Hold()
 	must(t, err)
@@ -111,7 +111,7 @@ func hold(t *testing.T) *loopback.Port {
 	return port
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -240,7 +240,7 @@ accounts:
 }
 
 // login is one through MaxScale, with a certificate of our CA.
-func (p *proxy) login(t *testing.T, c *mariadbtest.Several, account, password string) (*mysql.Conn, error) {
+func (p *proxy) login(t testing.TB, c *mariadbtest.Several, account, password string) (*mysql.Conn, error) {
 	t.Helper()
 	certificate, err := c.Client("confidb-app")
 	must(t, err)
@@ -252,7 +252,7 @@ func (p *proxy) login(t *testing.T, c *mariadbtest.Several, account, password st
 
 // awaitLogin waits until an account is let in: MaxScale knows accounts a moment after it
 // listens. It does not try often, as ten failures block all clients of a machine.
-func (p *proxy) awaitLogin(t *testing.T, c *mariadbtest.Several, account, password string) *mysql.Conn {
+func (p *proxy) awaitLogin(t testing.TB, c *mariadbtest.Several, account, password string) *mysql.Conn {
 	t.Helper()
 	for begun := time.Now(); ; time.Sleep(500 * time.Millisecond) {
 		conn, err := p.login(t, c, account, password)
@@ -266,7 +266,7 @@ func (p *proxy) awaitLogin(t *testing.T, c *mariadbtest.Several, account, passwo
 }
 
 // awaitWrite repeats a write, as a client does, until it is done.
-func (p *proxy) awaitWrite(t *testing.T, c *mariadbtest.Several, statement string) *mysql.Conn {
+func (p *proxy) awaitWrite(t testing.TB, c *mariadbtest.Several, statement string) *mysql.Conn {
 	t.Helper()
 	for begun := time.Now(); ; time.Sleep(50 * time.Millisecond) {
 		conn := p.awaitLogin(t, c, "confidb_app", c.Password("app_password"))
@@ -282,7 +282,7 @@ func (p *proxy) awaitWrite(t *testing.T, c *mariadbtest.Several, statement strin
 }
 
 // awaitServer waits until a server answers a question so.
-func awaitServer(t *testing.T, c *mariadbtest.Several, at int, question, want string) {
+func awaitServer(t testing.TB, c *mariadbtest.Several, at int, question, want string) {
 	t.Helper()
 	got := ""
 	for begun := time.Now(); time.Since(begun) < 30*time.Second; time.Sleep(50 * time.Millisecond) {
@@ -296,7 +296,7 @@ func awaitServer(t *testing.T, c *mariadbtest.Several, at int, question, want st
 }
 
 // query is the first value of an answer.
-func query(t *testing.T, conn *mysql.Conn, statement string) string {
+func query(t testing.TB, conn *mysql.Conn, statement string) string {
 	t.Helper()
 	rows, err := conn.Query(t.Context(), statement)
 	if err != nil {

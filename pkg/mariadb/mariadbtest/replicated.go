@@ -35,7 +35,7 @@ type Several struct {
 // StartReplicated makes and starts the first of the databases of a cluster, by the service
 // `cold` of each. None of them is the primary yet.
 func StartReplicated(count int) (*Several, error) {
-	return start(topology.Plan{Architecture: topology.Replicated}, "cold", count)
+	return start(topology.Plan{Architecture: topology.Replicated, Databases: max(count, 3)}, topology.ServiceCold, count)
 }
 
 // StartSharded makes and starts databases that know nothing of each other, for applications.
