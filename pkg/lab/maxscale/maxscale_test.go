@@ -126,8 +126,8 @@ func file(t *testing.T, name string, content []byte) {
 	}
 }
 
-// begin starts a MaxScale before a set of servers.
-func begin(t *testing.T, set *mariadbtest.Set) *program {
+// begin starts a MaxScale before a set of servers, with changes of its configuration.
+func begin(t *testing.T, set *mariadbtest.Set, changes ...string) *program {
 	t.Helper()
 	p := &program{set: set, folder: t.TempDir(), log: new(output), ended: make(chan int, 1)}
 	port, masked, administration := hold(t), hold(t), hold(t)
@@ -147,7 +147,7 @@ func begin(t *testing.T, set *mariadbtest.Set) *program {
 	}
 	file(t, filepath.Join(p.folder, "ca.crt"), set.CA.PEM())
 	file(t, filepath.Join(p.folder, "masking.json"), []byte(`{"rules": [{"replace": {"column": "text"}, "with": {"fill": "*"}}]}`))
-	file(t, filepath.Join(p.folder, "maxscale.cnf"), []byte(cnf(set, p.folder, port.Number, masked.Number, administration.Number)))
+	file(t, filepath.Join(p.folder, "maxscale.cnf"), []byte(strings.NewReplacer(changes...).Replace(cnf(set, p.folder, port.Number, masked.Number, administration.Number))))
 	arguments := []string{"--nodaemon", "--log=stdout", "--config=" + p.folder + "/maxscale.cnf"}
 	for _, name := range []string{"data", "cache", "persist", "pid", "log"} {
 		if err := os.Mkdir(filepath.Join(p.folder, name), 0o700); err != nil {
@@ -394,6 +394,56 @@ func TestFailover(t *testing.T) {
 	p.shows(t, "monitors/Mon", `"state": "Stopped"`)
 	if text := p.log.text(); strings.Contains(text, "pw-") || strings.Contains(text, mariadbtest.Password) {
 		t.Errorf("the log has a password:\n%s", text)
+	}
+}
+
+// TestShards has schemarouter before servers that know nothing of each other, with a masking
+// filter and without.
+func TestShards(t *testing.T) {
+	set, err := mariadbtest.StartSet(2, statements()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { set.Stop() })
+	for at, statements := range [][]string{{"INSERT INTO lab.t(text) VALUES ('x')"}, {"DROP DATABASE lab", "CREATE DATABASE far", "CREATE TABLE far.t (text VARCHAR(9))", "INSERT INTO far.t VALUES ('y')", "GRANT ALL ON far.* TO app"}} {
+		for _, s := range statements {
+			if err := set.Members[at].Exec(s); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	p := begin(t, set, "router=readwritesplit\ncluster=Mon", "router=schemarouter\nservers=db1,db2\nauth_all_servers=true\nrefresh_interval=1h", "causal_reads=global\n", "",
+		"auto_failover=true", "auto_failover=false", "auto_rejoin=true", "auto_rejoin=false", "enforce_read_only_slaves=true", "enforce_read_only_slaves=false", "majority_of_all", "none")
+	var conn *backend.Conn
+	p.eventually(t, "a login", func() (err error) {
+		conn, err = p.tryAt(t, p.address, wire.Rewriting&^wire.NoSchema)
+		return err
+	})
+	defer conn.Close()
+	for statement, want := range map[string]string{"SELECT CONCAT(text, @@server_id) FROM t": "x1", "SELECT CONCAT(text, @@server_id) FROM far.t": "y2"} {
+		if result, err := conn.Query(t.Context(), statement); err != nil || result.Rows[0][0].Text != want {
+			t.Errorf("%s: got %+v, %v, want %s", statement, result, err, want)
+		}
+	}
+	p.shows(t, "services/RW", `"router": "schemarouter"`, `"shard_map_misses": 1`, `"shard_map_updates": 1`, `"shard_map_hits": 0`, `"shard_map_stale": 0`)
+	p.masks(t)
+}
+
+// Without the accounts of all servers it depends on one of them who comes in: what then
+// happens is not imitated.
+func TestShardsWithoutAllAccounts(t *testing.T) {
+	folder := t.TempDir()
+	file(t, filepath.Join(folder, "maxscale.cnf"), []byte("[maxscale]\nload_persisted_configs=false\n\n[db1]\ntype=server\naddress=127.0.0.1\n\n[S]\ntype=service\nrouter=schemarouter\nservers=db1\nuser=u\npassword=p\n"))
+	arguments := []string{"--nodaemon", "--log=stdout", "--config=" + folder + "/maxscale.cnf"}
+	for _, name := range []string{"data", "cache", "persist", "pid", "log"} {
+		if err := os.Mkdir(filepath.Join(folder, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		arguments = append(arguments, "--"+name+"dir="+filepath.Join(folder, name))
+	}
+	log := new(output)
+	if code := maxscale.Main(t.Context(), arguments, settings.Host{Environment: func(string) (string, bool) { return "", false }, Now: time.Now, Out: log}); code != 1 || !strings.Contains(log.text(), "auth_all_servers only") {
+		t.Errorf("it ends with %d: %s", code, log.text())
 	}
 }
 
