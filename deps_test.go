@@ -58,7 +58,7 @@ func floors() [][]room {
 		{{judge, "pkg/verify", "the chain of a proof, judged link by link"}, {judge, "pkg/report", ""}},
 		{{reach, "pkg/record", "what a user keeps: who they are, what they were promised and what earlier runs have seen"}, {reach, "pkg/pcs", ""}, {reach, "pkg/cas", ""}, {reach, "pkg/kube", "Services, workloads and Jobs of a cluster"},
 			{reach, "pkg/machines", "what a cluster says of its machines"}, {reach, "pkg/charts", ""}, {reach, "pkg/release", "a Helm release, by Helm's SDK"}, {reach, "pkg/console", ""}, {reach, "pkg/maxscale", ""}, {reach, "pkg/mysql", "the MySQL protocol for logins that must be refused"}},
-		{{reach, "pkg/mariadb/ask", "everything that a database says of itself, whole or not at all"}},
+		{{reach, "pkg/mariadb/ask", "everything that a database says of itself, whole or not at all"}, {reach, "pkg/mariadb/seed", ""}},
 		{{reach, "pkg/mariadb", "a database, tried, and what it says of itself compared with what was promised"}, {aside, "pkg/mariadb/mariadbtest", ""}, {aside, "internal/castest", ""}, {aside, "pkg/machines/machinestest", ""}},
 		{{story, "pkg/contact", ""}, {story, "pkg/deploy", "an installation, from nothing to a running release and back"}, {story, "pkg/rollout", "a change of what runs: of sessions, machines or the primary"}, {story, "pkg/watch", ""}, {story, "pkg/probe", "the attested client: what CAS gives it, what it looks at, and what it signs"}, {story, "pkg/keeper", "when a member of a replicated database starts, and which one is written to"}},
 		{{story, "pkg/observe", ""}},

@@ -350,31 +350,38 @@ func (m *member) nudge(run *exec.Cmd) error {
 // whole takes its place by one rename, and anything less is cleared away.
 const disk = `volume-*)
   [ ! -e data ] || exit 0
-  if [ -e new/whole ]; then mv new data; exit 0; fi
-  rm -rf new; mkdir new; exit 3 ;;
+  if [ -e seed/whole ]; then mv seed data; exit 0; fi
+  if [ -e new/whole ] && [ ! -e seed ]; then mv new data; exit 0; fi
+  rm -rf new seed; mkdir new; exit 3 ;;
+seedbed-*) if [ -e new/whole ]; then [ -d seed ] || exit 67; cp -r new/. seed; rm -r new seed/whole; else mkdir seed; fi ;;
+seeding-*) [ -e seed/part ] || exit 68; while [ ! -e seed/filled ]; do [ -e seed ] || exit 69; sleep 0.01; done; mv seed/filled seed/whole ;;
+seed-*) [ ! -e failing ] || exit 70; while [ ! -e seed ]; do sleep 0.01; done; touch seed/filled ;;
 gate-*) [ ! -e data ] || exit 88; echo "waiting"; cat word ;;
 init-*) [ -d new ] && [ ! -e new/part ] || exit 66; touch new/part; touch new/whole ;;`
 
 // TestJoinWords: a member without a database makes one when the gate says so, and only then.
 func TestJoinWords(t *testing.T) {
 	const volume, gate, server = "volume-db1-mariadb-1 confidb-probe\n", "gate-db1-mariadb-1 confidb-probe\n", "init-db1-mariadb-1 mariadbd\n"
+	const bed, seeding, copier = "seedbed-db1-mariadb-1 confidb-probe\n", "seeding-db1-mariadb-1 mariadbd\n", "seed-db1-mariadb-1 confidb-probe\n"
 	for name, c := range map[string]struct {
 		word, prepare, want string
 		exit                int
 	}{
-		"found":            {"found", ":", volume + gate + server + volume, 0},
-		"seed":             {"seed 0", ":", volume + gate + server + volume, 0},
-		"it has one":       {"found", "mkdir data", volume, 0},
-		"it has half":      {"found", "mkdir new && touch new/part", volume + gate + server + volume, 0},
-		"one is made":      {"found", "mkdir new && touch new/whole", volume, 0},
-		"late":             {"late", ":", volume + gate, 1},
-		"cold":             {"cold", ":", volume + gate, 1},
-		"nothing":          {"", ":", volume + gate, 1},
-		"seed of nobody":   {"seed", ":", volume + gate, 1},
-		"seed of two":      {"seed 0 1", ":", volume + gate, 1},
-		"seed of a word":   {"seed x", ":", volume + gate, 1},
-		"found and more":   {"found 1", ":", volume + gate, 1},
-		"waiting for ever": {"wait", ":", volume + gate, 1},
+		"found":             {"found", ":", volume + gate + server + volume, 0},
+		"join":              {"join", ":", volume + gate + server + volume, 0},
+		"seed":              {"seed", ":", volume + gate + bed + server + bed + seeding + copier + volume, 0},
+		"a seed that fails": {"seed", "touch failing", volume + gate + bed + server + bed + seeding + copier, 70},
+		"half a seed":       {"seed", "mkdir new seed && touch new/part new/whole seed/part", volume + gate + bed + server + bed + seeding + copier + volume, 0},
+		"a whole seed":      {"seed", "mkdir seed && touch seed/part seed/whole", volume, 0},
+		"it has one":        {"found", "mkdir data", volume, 0},
+		"it has half":       {"found", "mkdir new && touch new/part", volume + gate + server + volume, 0},
+		"one is made":       {"found", "mkdir new && touch new/whole", volume, 0},
+		"late":              {"late", ":", volume + gate, 1},
+		"cold":              {"cold", ":", volume + gate, 1},
+		"nothing":           {"", ":", volume + gate, 1},
+		"seed of somebody":  {"seed 0", ":", volume + gate, 1},
+		"found and more":    {"found 1", ":", volume + gate, 1},
+		"waiting for ever":  {"wait", ":", volume + gate, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -387,7 +394,7 @@ func TestJoinWords(t *testing.T) {
 			if code := m.end(m.start(command)); code != c.exit {
 				t.Errorf("got exit code %d, want %d", code, c.exit)
 			}
-			if diff := cmp.Diff(c.want, m.calls()); diff != "" {
+			if diff := cmp.Diff(c.want, strings.Replace(m.calls(), copier+seeding, seeding+copier, 1)); diff != "" {
 				t.Errorf("called (-want +got):\n%s", diff)
 			}
 		})
@@ -423,11 +430,12 @@ func TestMadeThoughKilledAnywhere(t *testing.T) {
 			if len(variants) < 8 {
 				t.Fatalf("%s: got %d places", architecture, len(variants))
 			}
-			for i, variant := range variants {
+			for i := range 2 * len(variants) {
+				variant, word := variants[i/2], []string{"found", "seed"}[i%2]
 				t.Run(architecture+signal+strconv.Itoa(i), func(t *testing.T) {
 					t.Parallel()
 					m := newMember(t)
-					m.write("word", "found\n", 0o600)
+					m.write("word", word+"\n", 0o600)
 					own := m.script(architecture, true, disk)
 					m.end(m.start(m.below(variant)))
 					if code := m.end(m.start(own)); code != 0 {

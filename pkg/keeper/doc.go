@@ -3,6 +3,7 @@
 //
 //   - gate, before the server of a member: Decide says from what is seen of the others whether
 //     the cluster goes on without it (late), or all of them start (cold).
+//   - seed, for a member without a database: it copies that of the member that is written to.
 //   - keeper, beside each MaxScale: Next says from what all servers say of themselves which
 //     one is opened, if none is, and sees to semi-sync.
 //   - leave and operate ask a keeper for another primary; prepare says who may administer a

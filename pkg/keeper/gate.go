@@ -69,29 +69,29 @@ const (
 	// Found means that there is no database anywhere, and that this member makes one. All do:
 	// those that are made under a session are equal, and nobody is written to before all run.
 	Found
-	// Seed means that this member has no database, and that another has.
+	// Seed means that this member has no database and another one is written to, whose data
+	// it takes over.
 	Seed
+	// Join means that all others are there and none is written to, as one that has little may
+	// stand in the place of one that had more: this member makes an empty database, so that a
+	// keeper can see all.
+	Join
 )
 
 // String is the verdict as the shell of a member reads it.
-func (v Verdict) String() string { return [...]string{"wait", "late", "cold", "found", "seed"}[v] }
+func (v Verdict) String() string {
+	return [...]string{"wait", "late", "cold", "found", "seed", "join"}[v]
+}
 
 // Word is a verdict, and what goes with it.
 type Word struct {
 	Verdict Verdict
-	// From is the ordinal of the member that has the database, if Verdict is Seed.
-	From int
 	// Why says in a few words what it rests on, or what is waited for.
 	Why string
 }
 
-// String is the word as the shell of a member reads it: "seed 1", "late".
-func (w Word) String() string {
-	if w.Verdict == Seed {
-		return fmt.Sprintf("%v %d", w.Verdict, w.From)
-	}
-	return w.Verdict.String()
-}
+// String is the word as the shell of a member reads it: "seed", "late".
+func (w Word) String() string { return w.Verdict.String() }
 
 // Decide says what a member is to do that has not started its server. Peers are all other
 // members, once each: a cluster of n members has n-1 of them.
@@ -106,19 +106,25 @@ func Decide(own Own, peers []Peer) Word {
 	case seen[Unclear] > 0:
 		return Word{Why: "a server answers, and does not say whether it is written to: " + names(peers, Unclear)}
 	case seen[Writable] == 1:
-		return beside(own, first(peers, Writable))
+		return beside(own, peers, seen)
 	case seen[ReadOnly] > 0:
 		return amid(own, peers, seen)
 	}
 	return together(own, peers, seen)
 }
 
-// beside decides beside a member that is written to.
-func beside(own Own, primary int) Word {
-	if own.Database {
-		return Word{Verdict: Late, Why: fmt.Sprintf("member %d is written to", primary)}
+// beside decides beside a member that is written to. Who takes over its data stands, from
+// then on, for one that knows all commits, and may have been one that did: a member that is
+// not seen could be the one that the other way round is written to, and has more.
+func beside(own Own, peers []Peer, seen sights) Word {
+	switch why := fmt.Sprintf("member %s is written to", names(peers, Writable)); {
+	case own.Database:
+		return Word{Verdict: Late, Why: why}
+	case seen[Silent] > 0:
+		return short(peers)
+	default:
+		return Word{Verdict: Seed, Why: why}
 	}
-	return Word{Verdict: Seed, From: primary, Why: fmt.Sprintf("member %d is written to", primary)}
 }
 
 // amid decides where servers run, and none is written to: there is a failover, or a start of
@@ -136,7 +142,7 @@ func amid(own Own, peers []Peer, seen sights) Word {
 	case own.Database:
 		return Word{Verdict: Cold, Why: "those that run do not agree without this one"}
 	}
-	return Word{Verdict: Seed, From: first(peers, ReadOnly), Why: "everybody is there, and nobody is written to"}
+	return Word{Verdict: Join, Why: "everybody is there, and nobody is written to"}
 }
 
 // together decides where no server runs.
@@ -171,17 +177,6 @@ func count(peers []Peer) (seen sights) {
 		seen[p.Sight]++
 	}
 	return seen
-}
-
-// first is the lowest ordinal of those that are seen so; -1 if there is none.
-func first(peers []Peer, as Sight) int {
-	found := -1
-	for _, p := range peers {
-		if p.Sight == as && (found < 0 || p.Ordinal < found) {
-			found = p.Ordinal
-		}
-	}
-	return found
 }
 
 func names(peers []Peer, as Sight) (said string) {

@@ -46,7 +46,7 @@ func TestDecide(t *testing.T) {
 			}
 		}
 	}
-	for v := Wait; v <= Seed; v++ {
+	for v := Wait; v <= Join; v++ {
 		if words[v] == 0 {
 			t.Errorf("no member ever says %v", v)
 		}
@@ -78,16 +78,11 @@ func problems(own Own, peers []Peer, word Word) (wrong []string) {
 		must(!own.Database && seen[Empty] == n-1, "nobody founds a database but where all are there and have none")
 	case Seed:
 		must(!own.Database, "who has a database keeps it")
-		from := Silent
-		for _, p := range peers {
-			if p.Ordinal == word.From {
-				from = p.Sight
-			}
-		}
-		must(from == Writable || from == ReadOnly, "what is copied runs")
-		must(from == Writable || seen[Silent]+seen[Full]+seen[Writable] == 0, "a copy of who is not written to may lack what somebody else has")
-	case Wait:
-		must(word.From == 0, "nobody waits for a copy")
+		must(seen[Writable] == 1, "what is copied is written to")
+		must(seen[Silent]+seen[Unclear] == 0, "who is not seen may be written to as well")
+	case Join:
+		must(!own.Database, "who has a database keeps it")
+		must(seen[ReadOnly] > 0 && seen[Silent]+seen[Full]+seen[Writable]+seen[Unclear] == 0, "all others run or have nothing")
 	}
 	return wrong
 }
@@ -202,12 +197,14 @@ func TestWords(t *testing.T) {
 		{Own{0, true, patienceElection}, []Sight{ReadOnly, ReadOnly}, "cold"},
 		{Own{0, true, 0}, []Sight{ReadOnly, Full}, "wait"},
 		{Own{0, true, patienceFailover}, []Sight{ReadOnly, Full}, "cold"},
-		{Own{0, false, 0}, []Sight{Silent, Writable}, "seed 2"},
+		{Own{0, false, 0}, []Sight{Silent, Writable}, "wait"},
+		{Own{0, false, 0}, []Sight{Full, Writable}, "seed"},
+		{Own{0, false, 0}, []Sight{ReadOnly, Writable}, "seed"},
 		{Own{0, false, 0}, []Sight{Empty, Empty}, "found"},
 		{Own{2, false, 0}, []Sight{Empty, Empty}, "found"},
 		{Own{0, false, patienceMissing}, []Sight{Empty, Silent}, "wait"},
 		{Own{0, false, patienceMissing}, []Sight{Full, Full}, "wait"},
-		{Own{0, false, patienceFailover}, []Sight{Empty, ReadOnly}, "seed 2"},
+		{Own{0, false, patienceFailover}, []Sight{Empty, ReadOnly}, "join"},
 		{Own{0, false, patienceFailover}, []Sight{Full, ReadOnly}, "wait"},
 		{Own{0, false, patienceFailover}, []Sight{Silent, ReadOnly}, "wait"},
 	} {

@@ -46,7 +46,7 @@ func TestSessionsGiveWhatProgramsRead(t *testing.T) {
 	for _, one := range []struct {
 		name   string
 		server bool
-	}{{"server_1", true}, {"front", true}, {"admin_ca", true}, {"admin", true}, {"peer", false}, {"backend", false}, {"operate", false}} {
+	}{{"server_1", true}, {"front", true}, {"admin_ca", true}, {"admin", true}, {"peer", false}, {"backend", false}, {"operate", false}, {"seed", false}} {
 		issue := c.Client
 		if one.server {
 			issue = func(name string) (tls.Certificate, error) { return c.CA.Server(name, name) }
@@ -71,6 +71,7 @@ func TestSessionsGiveWhatProgramsRead(t *testing.T) {
 	}{
 		{topology.Database, at.ServiceOf("gate"), "gate", func(p *program) error { return ignored(p.gateHere()) }},
 		{topology.Database, at.ServiceOf("leave"), "leave", func(p *program) error { return p.leave(t.Context()) }},
+		{topology.Database, at.ServiceOf("seed"), "seed", func(p *program) error { return p.seed(t.Context()) }},
 		{topology.MaxScale, topology.ServiceKeeper, "keeper", func(p *program) error { return p.keeper(t.Context()) }},
 		{topology.MaxScale, topology.ServicePrepare, "prepare", func(p *program) error { return p.prepare(t.Context()) }},
 		{topology.Client, "operate", "operate", func(p *program) error { return p.operate(t.Context()) }},

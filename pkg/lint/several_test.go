@@ -88,7 +88,7 @@ func TestVolumesForMakingDatabases(t *testing.T) {
 		"a server has it as well":     {last, last + "      - name: new\n        path: /somewhere\n        update_policy: rollback_protected\n", "service init-shop-mariadb-0: datadir"},
 		"for temporary files as well": {"path: /var/lib/mysql-tmp\n        update_policy: ephemeral\n    provide_secrets: [made", "path: /var/lib/mysql-tmp\n        update_policy: no_rollback_protection\n    provide_secrets: [made", "service init-shop-mariadb-0: tmpdir"},
 		"left to CAS":                 {made, strings.Replace(made, "        update_policy: no_rollback_protection\n", "", 1), "service init-shop-mariadb-0: datadir"},
-		"no tag for a database":       {"path: /var/lib/mysql\n        update_policy: rollback_protected\n      - name: tmp", "path: /var/lib/mysql\n        update_policy: no_rollback_protection\n      - name: tmp", "service db-shop-mariadb-0: datadir"},
+		"no tag for a database":       {"path: /var/lib/mysql\n        update_policy: rollback_protected\n      - name: tmp\n        path: /var/lib/mysql-tmp\n        update_policy: ephemeral\n    provide_secrets:\n", "path: /var/lib/mysql\n        update_policy: no_rollback_protection\n      - name: tmp\n        path: /var/lib/mysql-tmp\n        update_policy: ephemeral\n    provide_secrets:\n", "service db-shop-mariadb-0: datadir"},
 	} {
 		changed := strings.Replace(text, c.old, c.new, 1)
 		if c.old != "" && changed == text {

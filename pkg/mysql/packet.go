@@ -13,6 +13,8 @@ const (
 	// it, in bytes. The protocol itself would allow 16 MiB, and any number of them.
 	maxHandshakePacket = 64 << 10
 	maxResultPacket    = 1 << 20
+	// maxFrame is the payload of one packet; one that is as long goes on in the next.
+	maxFrame = 1<<24 - 1
 )
 
 var errShort = errors.New("packet ends too early")
@@ -20,47 +22,57 @@ var errShort = errors.New("packet ends too early")
 // packetStream frames packets (page "MySQL Packets"): three bytes of length
 // (little endian), one byte of sequence number, payload. It refuses a packet that
 // is out of sequence, longer than limit, or empty. A packet that continues in
-// another one has 16 MiB - 1 bytes, which is always beyond limit.
+// another one has 16 MiB - 1 bytes; all parts together are within limit.
 type packetStream struct {
 	stream   io.ReadWriter
 	sequence byte
 	limit    int
 }
 
-func (s *packetStream) read() ([]byte, error) {
-	var header [4]byte
-	if _, err := io.ReadFull(s.stream, header[:]); err != nil {
-		return nil, fmt.Errorf("reading a packet header: %w", err)
+func (s *packetStream) read() (payload []byte, err error) {
+	for {
+		var header [4]byte
+		if _, err := io.ReadFull(s.stream, header[:]); err != nil {
+			return nil, fmt.Errorf("reading a packet header: %w", err)
+		}
+		length := int(header[0]) | int(header[1])<<8 | int(header[2])<<16
+		if len(payload)+length > s.limit {
+			return nil, fmt.Errorf("packet of %d bytes: want at most %d", len(payload)+length, s.limit)
+		}
+		if header[3] != s.sequence {
+			return nil, fmt.Errorf("packet number %d: want %d", header[3], s.sequence)
+		}
+		s.sequence++
+		before := len(payload)
+		payload = append(payload, make([]byte, length)...)
+		if _, err := io.ReadFull(s.stream, payload[before:]); err != nil {
+			return nil, fmt.Errorf("reading a packet of %d bytes: %w", length, err)
+		}
+		if len(payload) == 0 {
+			return nil, errors.New("empty packet")
+		}
+		if length < maxFrame {
+			return payload, nil
+		}
 	}
-	length := int(header[0]) | int(header[1])<<8 | int(header[2])<<16
-	if length > s.limit {
-		return nil, fmt.Errorf("packet of %d bytes: want at most %d", length, s.limit)
-	}
-	if header[3] != s.sequence {
-		return nil, fmt.Errorf("packet number %d: want %d", header[3], s.sequence)
-	}
-	s.sequence++
-	payload := make([]byte, length)
-	if _, err := io.ReadFull(s.stream, payload); err != nil {
-		return nil, fmt.Errorf("reading a packet of %d bytes: %w", length, err)
-	}
-	if length == 0 {
-		return nil, errors.New("empty packet")
-	}
-	return payload, nil
 }
 
 func (s *packetStream) write(payload []byte) error {
 	if len(payload) > s.limit {
 		return fmt.Errorf("packet of %d bytes: want at most %d", len(payload), s.limit)
 	}
-	frame := make([]byte, 0, 4+len(payload))
-	frame = append(frame, byte(len(payload)), byte(len(payload)>>8), byte(len(payload)>>16), s.sequence)
-	s.sequence++
-	if _, err := s.stream.Write(append(frame, payload...)); err != nil {
-		return fmt.Errorf("writing a packet: %w", err)
+	for {
+		part := payload[:min(len(payload), maxFrame)]
+		frame := make([]byte, 0, 4+len(part))
+		frame = append(frame, byte(len(part)), byte(len(part)>>8), byte(len(part)>>16), s.sequence)
+		s.sequence++
+		if _, err := s.stream.Write(append(frame, part...)); err != nil {
+			return fmt.Errorf("writing a packet: %w", err)
+		}
+		if payload = payload[len(part):]; len(part) < maxFrame {
+			return nil
+		}
 	}
-	return nil
 }
 
 // cursor takes fields off the front of a packet. After the first field that is

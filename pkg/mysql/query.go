@@ -18,6 +18,11 @@ const (
 	// the login has another, three times what a list of 20,000 tables was seen to take at
 	// worst. An enclave opens files slowly.
 	queryPatience = 3
+
+	// Limits of Each, which copies whole tables: of columns as MariaDB has them, and of a
+	// row, or a statement, in bytes.
+	mostColumns = 4096
+	maxRow      = 256 << 20
 )
 
 // Value is one field of a row. The zero value is the empty text.
@@ -68,9 +73,68 @@ func (c *Conn) query(statement string) (*Rows, error) {
 	return readResult(c.packets.read)
 }
 
+// Each runs one statement of up to 256 MiB, and calls row with each row of its result, of
+// which there may be any number; row may be nil where there are none. Only ctx bounds the
+// time. An error of row ends it. What the server refuses is a *ServerError; after any other
+// error the connection is of no more use.
+func (c *Conn) Each(ctx context.Context, statement []byte, row func([]Value) error) error {
+	release := c.limit(ctx)
+	defer release()
+	err := c.each(statement, row)
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("querying: %w: %w", ctx.Err(), err)
+	}
+	if err != nil {
+		return fmt.Errorf("querying: %w", err)
+	}
+	return nil
+}
+
+func (c *Conn) each(statement []byte, row func([]Value) error) error {
+	c.packets.sequence, c.packets.limit = 0, maxRow
+	if err := c.packets.write(append([]byte{queryCommand}, statement...)); err != nil {
+		return err
+	}
+	rows, err := readColumns(c.packets.read, mostColumns)
+	if err != nil || rows.Columns == nil {
+		return err
+	}
+	if row == nil {
+		return errors.New("an answer with rows, want none")
+	}
+	for {
+		packet, err := c.packets.read()
+		if err != nil {
+			return err
+		}
+		if isEnd(packet) {
+			return nil
+		}
+		if packet[0] == errorMarker {
+			return parseServerError(packet)
+		}
+		values, err := parseRow(packet, len(rows.Columns))
+		if err == nil {
+			err = row(values)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
 // readResult reads the answer to a query (page "COM_QUERY Response"), packet by
 // packet. next must not return an empty packet.
 func readResult(next func() ([]byte, error)) (*Rows, error) {
+	rows, err := readColumns(next, maxColumns)
+	if err != nil || rows.Columns == nil {
+		return rows, err
+	}
+	return rows, rows.read(next)
+}
+
+// readColumns reads an answer up to its rows. One without rows has no columns.
+func readColumns(next func() ([]byte, error), most uint64) (*Rows, error) {
 	packet, err := next()
 	if err != nil {
 		return nil, err
@@ -85,8 +149,8 @@ func readResult(next func() ([]byte, error)) (*Rows, error) {
 	}
 	fields := cursor{rest: packet}
 	count, _ := fields.lengthEncoded()
-	if fields.failed || count == 0 || count > maxColumns {
-		return nil, fmt.Errorf("result of %d columns: want 1 to %d", count, maxColumns)
+	if fields.failed || count == 0 || count > most {
+		return nil, fmt.Errorf("result of %d columns: want 1 to %d", count, most)
 	}
 	rows := &Rows{}
 	for range count {
@@ -102,7 +166,7 @@ func readResult(next func() ([]byte, error)) (*Rows, error) {
 	if !isEnd(packet) {
 		return nil, fmt.Errorf("packet of type %#x after the columns: want an end", packet[0])
 	}
-	return rows, rows.read(next)
+	return rows, nil
 }
 
 // readColumn reads a column's name (page "Protocol::ColumnDefinition41").

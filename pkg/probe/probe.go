@@ -20,10 +20,14 @@ const runTimeout = 3 * time.Minute
 
 // Main is the program: it prints one line with the signed statement and returns
 // 0, whatever the statement says; 1 if it could make none, 2 if it was given other
-// arguments than "volume", a folder, a file and perhaps another folder: see prepareVolume.
+// arguments than "volume", a folder, a file and perhaps another folder, and the word "seed"
+// after that: see prepareVolume and prepareSeed.
 func Main(arguments []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	if n := len(arguments); (n == 3 || n == 4) && arguments[0] == "volume" {
 		return prepareVolume(arguments[1], arguments[2], arguments[n-1], n == 4, stdout, stderr)
+	}
+	if len(arguments) == 5 && arguments[0] == "volume" && arguments[4] == seedWord {
+		return prepareSeed(arguments[1], arguments[2], arguments[3], stderr)
 	}
 	if len(arguments) > 0 {
 		fmt.Fprintf(stderr, "error: %d arguments: want none\nhint: Set CONFIDB_NONCE, CONFIDB_VERIFIER and CONFIDB_MARK; everything else comes from CAS.\n", len(arguments))

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/confidb/confidb/pkg/mariadb/seed"
 )
 
 // exitEmpty is the exit code that says: there is no database on the volume.
@@ -18,7 +20,13 @@ const exitEmpty = 3
 const (
 	newFolder  = "new"
 	dataFolder = "data"
+	// seedFolder is where the data of another server is taken over, which becomes the second
+	// in the same way.
+	seedFolder = "seed"
 )
+
+// seedWord is the argument by which a volume is prepared for the data of another server.
+const seedWord = "seed"
 
 // prepareVolume is the service `volume`: with a database on the volume it returns 0.
 // Else it makes an empty folder for one, and returns exitEmpty. Mark is the file of a
@@ -44,22 +52,78 @@ func prepareVolume(volume, mark, from string, apart bool, stdout, stderr io.Writ
 // settle may be killed at any moment and begun again.
 func settle(volume, mark, from string) (isThere bool, err error) {
 	data, unfinished := filepath.Join(volume, dataFolder), filepath.Join(from, newFolder)
-	if isThere, err = exists(data); isThere || err != nil {
+	if isThere, err = taken(volume); isThere || err != nil {
 		return isThere, err
+	}
+	begun, err := exists(filepath.Join(volume, seedFolder))
+	if err != nil {
+		return false, err
 	}
 	finished, err := exists(filepath.Join(unfinished, mark))
 	switch {
 	case err != nil:
 		return false, err
+	case begun: // an empty database was made to be filled, and was not
+		err = os.RemoveAll(filepath.Join(volume, seedFolder))
 	case finished && from != volume:
 		return true, takeOver(unfinished, volume)
 	case finished:
 		return true, errors.Join(os.Rename(unfinished, data), flush(volume))
 	}
-	if err := os.RemoveAll(unfinished); err != nil {
+	if err = errors.Join(err, os.RemoveAll(unfinished)); err != nil {
 		return false, err
 	}
 	return false, errors.Join(os.Mkdir(unfinished, 0o700), flush(from))
+}
+
+// taken reports whether there is a database, and gives one that was taken over whole its
+// place.
+func taken(volume string) (isThere bool, err error) {
+	data, copied := filepath.Join(volume, dataFolder), filepath.Join(volume, seedFolder)
+	if isThere, err = exists(data); err != nil {
+		return false, err
+	}
+	if !isThere {
+		whole, err := exists(filepath.Join(copied, seed.Mark, "db.opt"))
+		if !whole || err != nil {
+			return false, err
+		}
+		if err := errors.Join(os.Rename(copied, data), flush(volume)); err != nil {
+			return false, err
+		}
+	}
+	// The server is not to see the mark.
+	return true, errors.Join(os.RemoveAll(filepath.Join(data, seed.Mark)), os.RemoveAll(copied))
+}
+
+// prepareSeed is the service `seedbed`. Called before a database is made, it notes that the
+// database is to be filled; called after that, it puts the database on the volume, where a
+// server fills it. Settle makes it the database of the volume only when it is whole.
+func prepareSeed(volume, mark, from string, stderr io.Writer) int {
+	copied, unfinished := filepath.Join(volume, seedFolder), filepath.Join(from, newFolder)
+	isThere, err := exists(filepath.Join(volume, dataFolder))
+	finished, failed := exists(filepath.Join(unfinished, mark))
+	begun, alsoFailed := exists(copied)
+	err = errors.Join(err, failed, alsoFailed)
+	switch {
+	case err != nil:
+	case isThere:
+		err = errors.New("there is a database")
+	case finished && begun:
+		if err = os.RemoveAll(copied); err == nil {
+			err = copyFolder(unfinished, copied)
+		}
+		err = errors.Join(err, flush(volume))
+	case finished:
+		err = errors.New("a database was made that was not to be filled")
+	default:
+		err = errors.Join(os.MkdirAll(copied, 0o700), flush(volume))
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "error: preparing the volume: %v\n", err)
+		return 1
+	}
+	return 0
 }
 
 // takeOver copies a whole database to a volume. What a killed run has copied is thrown away.
@@ -68,22 +132,27 @@ func takeOver(whole, volume string) error {
 	if err := os.RemoveAll(copied); err != nil {
 		return err
 	}
-	if err := filepath.WalkDir(whole, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		below, err := filepath.Rel(whole, path)
-		if err != nil {
-			return err
-		}
-		return copyEntry(path, filepath.Join(copied, below), entry)
-	}); err != nil {
+	if err := copyFolder(whole, copied); err != nil {
 		return err
 	}
 	if err := errors.Join(os.Rename(copied, filepath.Join(volume, dataFolder)), flush(volume)); err != nil {
 		return err
 	}
 	return os.RemoveAll(whole)
+}
+
+// copyFolder copies a folder with all that is in it, such that it survives a loss of power.
+func copyFolder(from, to string) error {
+	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		below, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		return copyEntry(path, filepath.Join(to, below), entry)
+	})
 }
 
 // copyEntry copies a folder without what is in it, or a file, such that it survives a loss

@@ -149,3 +149,59 @@ func TestVolumeCopiesContents(t *testing.T) {
 		t.Errorf("got %d bytes, %v, want %d", len(got), err, len(content))
 	}
 }
+
+// The data of another server takes its place only when it is whole, and a volume that was
+// prepared for it and not filled is as good as an empty one: whatever ran before was killed
+// anywhere.
+func TestVolumeForTheDataOfAnother(t *testing.T) {
+	const mark = "app/db.opt"
+	for name, c := range map[string]struct {
+		files             []string
+		bed               int // exit code of the service seedbed, before and after a database is made
+		look              int
+		want, gone        []string
+		wantBed, wantGone []string
+	}{
+		"nothing":              {nil, 0, 3, nil, []string{"to/data", "to/seed"}, []string{"to/seed"}, nil},
+		"made, not yet put":    {[]string{"to/seed/", "from/new/app/db.opt", "from/new/ibdata1"}, 0, 3, []string{"from/new"}, []string{"to/data", "to/seed", "from/new/app"}, []string{"to/seed/ibdata1", "to/seed/app/db.opt"}, nil},
+		"half put":             {[]string{"to/seed/old", "from/new/app/db.opt"}, 0, 3, nil, []string{"to/data", "to/seed"}, []string{"to/seed/app/db.opt"}, []string{"to/seed/old"}},
+		"put, not filled":      {[]string{"to/seed/app/db.opt"}, 0, 3, nil, []string{"to/data", "to/seed"}, nil, nil},
+		"filled":               {[]string{"to/seed/app/db.opt", "to/seed/confidb_seeded/db.opt"}, 0, 0, []string{"to/data/app/db.opt"}, []string{"to/seed", "to/data/confidb_seeded"}, nil, nil},
+		"in its place, marked": {[]string{"to/data/app/db.opt", "to/data/confidb_seeded/db.opt", "to/seed/x"}, 1, 0, []string{"to/data/app/db.opt"}, []string{"to/seed", "to/data/confidb_seeded"}, nil, nil},
+		"made for itself":      {[]string{"from/new/app/db.opt"}, 1, 0, []string{"to/data/app/db.opt"}, []string{"to/seed"}, nil, []string{"to/seed"}},
+		"there is one already": {[]string{"to/data/ibdata1"}, 1, 0, []string{"to/data/ibdata1"}, nil, nil, []string{"to/seed"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, service := range []string{"look", "bed"} {
+				folder := t.TempDir()
+				for _, f := range append([]string{"to/", "from/"}, c.files...) {
+					if strings.HasSuffix(f, "/") {
+						if err := os.MkdirAll(filepath.Join(folder, f), 0o700); err != nil {
+							t.Fatal(err)
+						}
+						continue
+					}
+					write(t, folder, f)
+				}
+				arguments, code, want, gone := []string{"volume", filepath.Join(folder, "to"), mark, filepath.Join(folder, "from")}, c.look, c.want, c.gone
+				if service == "bed" {
+					arguments, code, want, gone = append(arguments, "seed"), c.bed, c.wantBed, c.wantGone
+				}
+				var out bytes.Buffer
+				if got := probe.Main(arguments, func(string) string { return "" }, &out, &out); got != code {
+					t.Errorf("%s: got exit code %d, want %d: %s", service, got, code, &out)
+				}
+				for _, f := range want {
+					if !there(folder, f) {
+						t.Errorf("%s: %s is not there", service, f)
+					}
+				}
+				for _, f := range gone {
+					if there(folder, f) {
+						t.Errorf("%s: %s is there", service, f)
+					}
+				}
+			}
+		})
+	}
+}

@@ -3,13 +3,18 @@
 # shell is the host's, and sees of the volume only cipher text: the service `volume` of
 # this pod looks whether there is a database (exit code 0) or none (3). Where there is
 # none, the service `gate` asks the other members before anything is made: a member
-# without a database must not begin one beside those that have it. It says `found`, or
-# `seed` with the number of a member, on the last line that it prints; the service `init`
-# makes a database that begins as all of this session begin, and a member that is not the
-# first gets from the primary what came after.
+# without a database must not begin one beside those that have it. It says `found`, `join`
+# or `seed` on the last line that it prints; the service `init` makes a database that begins
+# as all of this session begin. After `seed`, that is filled before it counts: the service
+# `seeding` runs it, out of reach of others, and `seed` copies into it what the member has
+# that is written to. Both are enclaves, and speak TLS with each other.
 # Run by sh -e. A run that was killed is cleared away by the next one.
 look() {
   SCONE_CONFIG_ID=${SCONE_CONFIG_ID%/*}/volume-${POD_NAME} "$@" confidb-probe </dev/null
+}
+
+bed() {
+  SCONE_CONFIG_ID=${SCONE_CONFIG_ID%/*}/seedbed-${POD_NAME} "$@" confidb-probe </dev/null
 }
 
 code=0
@@ -43,11 +48,38 @@ trap - TERM INT
 word=
 while read -r line; do word=$line; done </run/mysqld/gate
 case $word in
-found | seed\ [0-9]) ;;
+found | join) ;;
+seed)
+  bed "$@"
+  ;;
 *)
   echo "the gate did not say that a database is to be made here" >&2
   exit 1
   ;;
 esac
 SCONE_CONFIG_ID=${SCONE_CONFIG_ID%/*}/init-${POD_NAME} "$@" mariadbd </dev/null
+if [ "$word" = seed ]; then
+  bed "$@"
+  # Told to end, the copy ends, and with it the server.
+  copier=
+  trap 'ending=yes; [ -z "$copier" ] || kill -TERM "$copier" 2>/dev/null || :' TERM INT
+  SCONE_CONFIG_ID=${SCONE_CONFIG_ID%/*}/seeding-${POD_NAME} "$@" mariadbd </dev/null &
+  child=$!
+  SCONE_CONFIG_ID=${SCONE_CONFIG_ID%/*}/seed-${POD_NAME} "$@" confidb-probe </dev/null &
+  copier=$!
+  [ -z "$ending" ] || kill -TERM "$copier" 2>/dev/null || :
+  code=0
+  wait "$copier" || code=$?
+  while kill -0 "$copier" 2>/dev/null; do
+    code=0
+    wait "$copier" || code=$?
+  done
+  [ "$code" = 0 ] || stop KILL
+  wait "$child" || [ "$code" != 0 ] || code=1
+  while kill -0 "$child" 2>/dev/null; do
+    wait "$child" || [ "$code" != 0 ] || code=1
+  done
+  trap - TERM INT
+  [ "$code" = 0 ] || exit "$code"
+fi
 look "$@"
