@@ -21,7 +21,7 @@ import (
 )
 
 // servers are a primary and a server that is filled, as our sessions run them.
-var servers *mariadbtest.Replicated
+var servers *mariadbtest.Several
 
 func TestMain(m *testing.M) {
 	code := 1
