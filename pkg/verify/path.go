@@ -242,5 +242,20 @@ func folded(findings check.Report) check.Report {
 			first[same], all = len(all), append(all, f)
 		}
 	}
+	return listed(all)
+}
+
+// listed makes one finding of those of one check that follow each other and passed, and whose
+// titles differ only in what is behind the last colon, as in an account.
+func listed(findings check.Report) check.Report {
+	var all check.Report
+	for _, f := range findings {
+		about := strings.LastIndex(f.Title, ": ") + 1
+		if n := len(all) - 1; n >= 0 && about > 0 && f.Outcome == check.Pass && all[n].Outcome == check.Pass && f.ID == all[n].ID && strings.HasPrefix(all[n].Title, f.Title[:about]) {
+			all[n].Title += "," + f.Title[about:]
+			continue
+		}
+		all = append(all, f)
+	}
 	return all
 }

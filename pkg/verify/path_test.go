@@ -117,6 +117,7 @@ func TestGroups(t *testing.T) {
 		name := []string{"m-0", "m-1", "m-2"}[i]
 		findings = append(findings, about("enc-01", name, name+": all is encrypted", check.Pass, "of "+name), about("set-01", name, name+": settings", outcome, "x"),
 			about("mtls-09", name+"/'a'@'%'", name+": a is refused", check.Pass, ""), about("mtls-09", name+"/'b'@'%'", name+": b is refused", outcome, ""),
+			about("mtls-08", name+"/a", name+": it opens not: a", check.Pass, "x"), about("mtls-08", name+"/b", name+": it opens not: b", check.Pass, "y"),
 			about("data-01", name, name+": only of "+name, check.Pass, ""), about("rep-05", name, name+": x", check.Skip, "because of "+name), about("rep-04", name, name+": y", check.Skip, "away"))
 	}
 	findings = append(findings, about("guests", "m-0", "the client m-0 may come in", check.Pass, ""), about("hap-01", "h", "h: it passes on", check.Pass, ""))
@@ -131,7 +132,7 @@ func TestGroups(t *testing.T) {
 	want := map[string][]string{
 		"":        {"pass the CAS is genuine"},
 		"HAProxy": {"pass h: it passes on"},
-		"MariaDB": {"pass m-0, m-1, m-2: all is encrypted", "pass m-0, m-2: settings", "pass m-0, m-1, m-2: a is refused", "pass m-0, m-2: b is refused", "pass m-0: only of m-0", "skip m-0: x",
+		"MariaDB": {"pass m-0, m-1, m-2: all is encrypted", "pass m-0, m-2: settings", "pass m-0, m-1, m-2: a is refused", "pass m-0, m-2: b is refused", "pass m-0, m-1, m-2: it opens not: a, b", "pass m-0: only of m-0", "skip m-0: x",
 			"skip m-0, m-1, m-2: y", "fail m-1: settings", "fail m-1: b is refused", "pass m-1: only of m-1", "skip m-1: x", "pass m-2: only of m-2", "skip m-2: x", "pass the client m-0 may come in"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
