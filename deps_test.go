@@ -53,7 +53,7 @@ func floors() [][]room {
 		{{judge, "pkg/layout", "what the services of sessions that belong together run, and what protects it"}},
 		{{judge, "pkg/diff", "what a change of a session means"}, {judge, "pkg/lint", "what is dangerous in sessions, rule by rule"}, {judge, "pkg/render", ""}, {judge, "pkg/platform", "a machine's facts, and what they say together"}, {judge, "pkg/envelope", ""}},
 		{{judge, "pkg/topology", "what is to run, and what was promised of it"}, {judge, "pkg/explain", ""}, {judge, "pkg/atrest", ""}, {judge, "pkg/inventory", "the machines over time"}},
-		{{judge, "pkg/evidence", ""}},
+		{{judge, "pkg/evidence", "what was seen, and no judgement"}},
 		{{judge, "pkg/manifest", "what the objects of a chart run, judged and compared with what exists"}, {judge, "pkg/change", "an update of sessions: what it does, and whether it may be done"}, {judge, "pkg/fleet", "many machines, judged and compared"}},
 		{{judge, "pkg/verify", "the chain of a proof, judged link by link"}, {judge, "pkg/report", ""}},
 		{{reach, "pkg/record", "what a user keeps: who they are, what they were promised and what earlier runs have seen"}, {reach, "pkg/pcs", ""}, {reach, "pkg/cas", ""}, {reach, "pkg/kube", "Services, workloads and Jobs of a cluster"},

@@ -3,6 +3,8 @@ package evidence
 import (
 	"encoding/json"
 	"errors"
+	"math"
+	"net/netip"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -98,6 +100,20 @@ type Endpoint struct {
 	Pod string `json:"pod"`
 	// Ready means that it is sent new connections.
 	Ready bool `json:"ready"`
+}
+
+// Ways are the addresses with ports to which an end leads, in the form of netip. What is no
+// IP address is left out.
+func (e Endpoint) Ways() (all []string) {
+	for _, text := range e.Addresses {
+		address, err := netip.ParseAddr(text)
+		for _, port := range e.Ports {
+			if err == nil && port > 0 && port <= math.MaxUint16 {
+				all = append(all, netip.AddrPortFrom(address, uint16(port)).String())
+			}
+		}
+	}
+	return all
 }
 
 // CAS is the evidence of a CAS: nothing in it was judged yet.

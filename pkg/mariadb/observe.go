@@ -32,7 +32,7 @@ func Observe(ctx context.Context, target Target, impostors Impostors) *Observati
 	seen.login = attempt
 	var trying sync.WaitGroup
 	if attempt.Stage > mysql.Reaching {
-		trying.Go(func() { seen.trials = target.try(ctx, impostors) })
+		trying.Go(func() { seen.trials = target.try(ctx, target.plan(impostors)) })
 	}
 	if conn == nil {
 		reason := fmt.Errorf("the attested client is not logged in: %w", attempt.Err)

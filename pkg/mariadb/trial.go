@@ -217,8 +217,7 @@ func (all *trials) each() []*trial {
 // try tries everything that must be refused, a few at a time, and then what must not:
 // a login that succeeds makes the server forget the broken ones before
 // (max_connect_errors), so that it does not end in a blocked host.
-func (t Target) try(ctx context.Context, impostors Impostors) trials {
-	tried := t.plan(impostors)
+func (t Target) try(ctx context.Context, tried *trials) trials {
 	slots := make(chan struct{}, sideBySide)
 	var running sync.WaitGroup
 	for _, next := range tried.each() {

@@ -5,12 +5,15 @@
 package observe
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/confidb/confidb/pkg/attest"
@@ -179,7 +182,14 @@ func (o Observer) probe(ctx context.Context, promised *topology.Release, nodes [
 		return
 	}
 	seen.Nonce, seen.Demand = nonce, o.Demand
-	cas.SideBySide(len(instances), func(n int) {
+	front := evidence.Fetched[[]byte]{}
+	cas.SideBySide(len(instances)+1, func(n int) {
+		if n == len(instances) {
+			if promised.Architecture != topology.Single {
+				front = o.run(ctx, promised, nodes, topology.ServiceFront, map[string]string{"CONFIDB_NONCE": nonce, "CONFIDB_WAYS": ways(seen.Endpoints[promised.Name].Value)})
+			}
+			return
+		}
 		demand := o.Demand
 		if promised.Architecture == topology.Sharded {
 			demand = demand.Of(instances[n].Name)
@@ -199,7 +209,7 @@ func (o Observer) probe(ctx context.Context, promised *topology.Release, nodes [
 			}
 		})
 	}
-	seen.Statements = map[string]evidence.Fetched[[]byte]{}
+	seen.Statements = map[string]evidence.Fetched[[]byte]{topology.ServiceFront: front}
 	for n, i := range instances {
 		seen.Statements[i.Name] = statements[n]
 	}
@@ -223,13 +233,34 @@ func written(promised *topology.Release, seen *evidence.Observation, statements 
 	return digest, at
 }
 
+// mostWays bounds how many ways the attested client is told of. One more is not known.
+const mostWays = 32
+
+// ways are the ends of a Service as the attested client is told of them; none says so.
+func ways(ends []evidence.Endpoint) string {
+	var all []string
+	for _, e := range ends {
+		for _, way := range e.Ways() {
+			if len(all) < mostWays && !slices.Contains(all, way) {
+				all = append(all, way)
+			}
+		}
+	}
+	return cmp.Or(strings.Join(all, ","), "none")
+}
+
 // ask runs the attested client that looks at one database, and for a mark in it.
 func (o Observer) ask(ctx context.Context, promised *topology.Release, i topology.Instance, nodes []string, nonce, mark string) evidence.Fetched[[]byte] {
+	return o.run(ctx, promised, nodes, i.Probe(), map[string]string{"CONFIDB_NONCE": nonce, "CONFIDB_VERIFIER": o.Demand.Verifier, "CONFIDB_MARK": mark})
+}
+
+// run runs the attested client as a service of its session.
+func (o Observer) run(ctx context.Context, promised *topology.Release, nodes []string, service string, environment map[string]string) evidence.Fetched[[]byte] {
+	environment["SCONE_CONFIG_ID"] = promised.Session(topology.Client).Name + "/" + service
 	output, err := o.Cluster.Run(ctx, kube.Client{
 		Name: "confidb-probe", Namespace: promised.Namespace, How: promised.Pod, Nodes: nodes, Program: topology.ProgramProbe, Lifetime: probeLifetime,
-		Tell: func(text string) { o.step("the attested client does not start yet: %s", text) },
-		Environment: map[string]string{"SCONE_CONFIG_ID": promised.Session(topology.Client).Name + "/" + i.Probe(), "CONFIDB_NONCE": nonce,
-			"CONFIDB_VERIFIER": o.Demand.Verifier, "CONFIDB_MARK": mark},
+		Tell:        func(text string) { o.step("the attested client does not start yet: %s", text) },
+		Environment: environment,
 	})
 	return got(evidence.StatementIn(output), err)
 }

@@ -48,9 +48,9 @@ func TestSeveralAreAsked(t *testing.T) {
 		written []int
 		want    []string
 	}{
-		"one is the primary": {[]int{1}, append(round(old), "c/probe-db1-mariadb-0 "+left, "c/probe-db1-mariadb-2 "+left)},
-		"none is":            {nil, round(old)},
-		"two are":            {[]int{0, 1}, round(old)},
+		"one is the primary": {[]int{1}, append(round(old), "c/front ", "c/probe-db1-mariadb-0 "+left, "c/probe-db1-mariadb-2 "+left)},
+		"none is":            {nil, append(round(old), "c/front ")},
+		"two are":            {[]int{0, 1}, append(round(old), "c/front ")},
 	} {
 		s := newScene(t)
 		s.promised.Architecture, s.promised.Databases = topology.Replicated, 3
@@ -81,7 +81,7 @@ func TestSeveralAreAsked(t *testing.T) {
 			o.Demand.Line, got = witness.Line{Shards: map[string]witness.Line{"mariadb-1": demand.Line}}, nil
 			o.Observe(t.Context(), s.promised)
 			slices.Sort(got)
-			if want := []string{"c/probe-db1-mariadb-0 ", "c/probe-db1-mariadb-1 " + old, "c/probe-db1-mariadb-2 "}; !slices.Equal(got, want) {
+			if want := []string{"c/front ", "c/probe-db1-mariadb-0 ", "c/probe-db1-mariadb-1 " + old, "c/probe-db1-mariadb-2 "}; !slices.Equal(got, want) {
 				t.Errorf("shards were asked %q, want %q", got, want)
 			}
 			got, nonces = before, nonces[:len(before)]
@@ -91,8 +91,8 @@ func TestSeveralAreAsked(t *testing.T) {
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
-		if len(slices.Compact(nonces)) != 1 || nonces[0] != seen.Nonce || len(seen.Statements) != 3 {
-			t.Errorf("%s: nonces %q and %d statements, want one nonce and three", name, nonces, len(seen.Statements))
+		if len(slices.Compact(nonces)) != 1 || nonces[0] != seen.Nonce || len(seen.Statements) != 4 {
+			t.Errorf("%s: nonces %q and %d statements, want one nonce and four", name, nonces, len(seen.Statements))
 		}
 		for of, statement := range seen.Statements {
 			if problem := statement.Why(); problem != "" {

@@ -70,13 +70,15 @@ type question struct {
 }
 
 func readQuestion(getenv func(string) string) question {
-	optional := func(name string) string {
-		if value := getenv(name); value != "none" { // what the session says for whoever says nothing
-			return value
-		}
+	return question{nonce: getenv("CONFIDB_NONCE"), verifier: optional(getenv("CONFIDB_VERIFIER")), mark: optional(getenv("CONFIDB_MARK"))}
+}
+
+// optional is a variable of the host's that may be left out: the session then says "none".
+func optional(value string) string {
+	if value == "none" {
 		return ""
 	}
-	return question{nonce: getenv("CONFIDB_NONCE"), verifier: optional("CONFIDB_VERIFIER"), mark: optional("CONFIDB_MARK")}
+	return value
 }
 
 func (q question) validate() error {
@@ -97,17 +99,7 @@ func readInput(files fs.FS, asked question) (*input, error) {
 		return nil, err
 	}
 	read := reader{files: files}
-	in := &input{
-		question:     asked,
-		ca:           read.ca("ca.crt"),
-		verify:       read.identity("verify"),
-		stranger:     read.identity("stranger"),
-		expired:      read.identity("expired"),
-		wrongRole:    read.identity("wrongrole"),
-		password:     string(read.file("verify.password")),
-		statementKey: read.file("statement.key"),
-	}
-	read.target("target.json", &in.target)
+	in := read.shown(asked, "verify.password")
 	in.promise = read.promise("promise.json")
 	in.passwords, in.former = read.passwords(in.promise), read.former(in.promise)
 	if read.has("start.secret") {
@@ -117,6 +109,22 @@ func readInput(files fs.FS, asked question) (*input, error) {
 		return nil, read.err
 	}
 	return in, nil
+}
+
+// shown is what every program of this package shows, and as whom it asks.
+func (r *reader) shown(asked question, password string) *input {
+	in := &input{
+		question:     asked,
+		ca:           r.ca("ca.crt"),
+		verify:       r.identity("verify"),
+		stranger:     r.identity("stranger"),
+		expired:      r.identity("expired"),
+		wrongRole:    r.identity("wrongrole"),
+		password:     string(r.file(password)),
+		statementKey: r.file("statement.key"),
+	}
+	r.target("target.json", &in.target)
+	return in
 }
 
 // reader reads files until the first error, which it keeps.

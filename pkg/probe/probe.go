@@ -20,8 +20,9 @@ const runTimeout = 3 * time.Minute
 
 // Main is the program: it prints one line with the signed statement and returns
 // 0, whatever the statement says; 1 if it could make none, 2 if it was given other
-// arguments than "volume", a folder, a file and perhaps another folder, and the word "seed"
-// after that: see prepareVolume and prepareSeed.
+// arguments than "front", which looks at what stands before several databases, or "volume",
+// a folder, a file and perhaps another folder, and the word "seed" after that: see
+// prepareVolume and prepareSeed.
 func Main(arguments []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	if n := len(arguments); (n == 3 || n == 4) && arguments[0] == "volume" {
 		return prepareVolume(arguments[1], arguments[2], arguments[n-1], n == 4, stdout, stderr)
@@ -29,15 +30,20 @@ func Main(arguments []string, getenv func(string) string, stdout, stderr io.Writ
 	if len(arguments) == 5 && arguments[0] == "volume" && arguments[4] == seedWord {
 		return prepareSeed(arguments[1], arguments[2], arguments[3], stderr)
 	}
-	if len(arguments) > 0 {
+	front := len(arguments) == 1 && arguments[0] == "front"
+	if len(arguments) > 0 && !front {
 		fmt.Fprintf(stderr, "error: %d arguments: want none\nhint: Set CONFIDB_NONCE, CONFIDB_VERIFIER and CONFIDB_MARK; everything else comes from CAS.\n", len(arguments))
 		return 2
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
 	defer cancel()
-	run := run{files: os.DirFS(InjectedDirectory), keyDirectory: InjectedDirectory, question: readQuestion(getenv),
+	run := run{files: os.DirFS(InjectedDirectory), keyDirectory: InjectedDirectory, question: readQuestion(getenv), ways: optional(getenv("CONFIDB_WAYS")),
 		now: time.Now, wait: wait, random: rand.Reader}
-	line, err := run.statement(ctx)
+	sign := run.statement
+	if front {
+		sign = run.frontStatement
+	}
+	line, err := sign(ctx)
 	if err == nil {
 		_, err = stdout.Write(line)
 	}
@@ -53,6 +59,7 @@ type run struct {
 	files        fs.FS
 	keyDirectory string
 	question     question
+	ways         string // where users are led to, from the host
 	now          func() time.Time
 	wait         func(context.Context, time.Duration) error
 	random       io.Reader

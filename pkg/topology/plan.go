@@ -295,8 +295,10 @@ const (
 	SecretStatementKey = "statement_public"
 	// ServiceProbe, ServiceSQL and ServiceSQLBatch are services of the client session;
 	// ProgramProbe and ProgramSQL are what they run. ServiceSQL is for somebody who
-	// reads along, ServiceSQLBatch for a script: it ends at the first mistake.
+	// reads along, ServiceSQLBatch for a script: it ends at the first mistake. ServiceFront
+	// looks at what stands before several databases, as the member of that name.
 	ServiceProbe    = "probe"
+	ServiceFront    = "front"
 	ServiceOperate  = "operate"
 	ServiceSQL      = "sql"
 	ServiceSQLBatch = "sql-batch"

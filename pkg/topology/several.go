@@ -202,7 +202,7 @@ func (m *maker) promises() error {
 // ReservedClients are names that no client of the user's own may have where there are
 // several databases, beside those that it may have nowhere.
 func ReservedClients() []string {
-	return []string{"maxscale", "keeper", "operate", "prepare", "seed", "repl", "haproxy"}
+	return []string{"maxscale", "front", "keeper", "operate", "prepare", "seed", "repl", "haproxy"}
 }
 
 // behindProxy makes accounts demand what MaxScale shows, and refuses what cannot be where

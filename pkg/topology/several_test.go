@@ -86,15 +86,17 @@ func TestWhoGetsWhichSecret(t *testing.T) {
 	r := made(t, several(t))
 	sessions := parsedBy(t, r)
 	database := map[string]string{"init": "at_rest_key:hex made_secret:hex"}
-	client := map[string]string{"operate": "ca:crt operate:crt operate_key:pem", "sql": "app:crt app_key:pem app_password:hex ca:crt"}
+	client := map[string]string{
+		"front":   "ca:crt expired:crt expired_key:pem front_password:hex statement_key:pem stranger:crt stranger_key:pem verify:crt verify_key:pem wrongrole:crt wrongrole_key:pem",
+		"operate": "ca:crt operate:crt operate_key:pem", "sql": "app:crt app_key:pem app_password:hex ca:crt"}
 	for _, i := range []string{"0", "1", "2", "3"} {
 		database["volume-"+i] = ""
 		database["gate-"+i] = "ca:crt peer:crt peer_key:pem peer_password:hex server_" + i + ":crt server_" + i + ":privatekey:pem"
 		database["seeding-"+i] = "at_rest_key:hex ca:crt made_secret:hex seed_password:hex server_" + i + ":crt server_" + i + ":privatekey:pem"
 		database["seed-"+i] = "ca:crt seed:crt seed_key:pem seed_password:hex"
 		database["leave-"+i] = "ca:crt peer:crt peer_key:pem"
-		database["database-"+i] = "account_web_password:hex app_password:hex at_rest_key:hex ca:crt keeper_password:hex made_secret:hex monitor_password:hex peer_password:hex repl:crt repl_key:pem repl_password:hex seed_password:hex server_" + i + ":crt server_" + i + ":privatekey:pem service_password:hex start_secret:hex verify_password:hex"
-		client["probe-"+i] = "account_later_password:hex account_web_password:hex app_password:hex ca:crt expired:crt expired_key:pem keeper_password:hex monitor_password:hex peer_password:hex repl_password:hex seed_password:hex service_password:hex start_secret:hex statement_key:pem stranger:crt stranger_key:pem verify:crt verify_key:pem verify_password:hex wrongrole:crt wrongrole_key:pem"
+		database["database-"+i] = "account_web_password:hex app_password:hex at_rest_key:hex ca:crt front_password:hex keeper_password:hex made_secret:hex monitor_password:hex peer_password:hex repl:crt repl_key:pem repl_password:hex seed_password:hex server_" + i + ":crt server_" + i + ":privatekey:pem service_password:hex start_secret:hex verify_password:hex"
+		client["probe-"+i] = "account_later_password:hex account_web_password:hex app_password:hex ca:crt expired:crt expired_key:pem front_password:hex keeper_password:hex monitor_password:hex peer_password:hex repl_password:hex seed_password:hex service_password:hex start_secret:hex statement_key:pem stranger:crt stranger_key:pem verify:crt verify_key:pem verify_password:hex wrongrole:crt wrongrole_key:pem"
 	}
 	for role, want := range map[topology.Role]map[string]string{
 		topology.Database: database, topology.Client: client, topology.Namespace: {},

@@ -25,16 +25,16 @@ type Target struct {
 }
 
 // Target is what the recorded session of the attested client tells it to look at, where it
-// asks one database.
-func (r *Release) Target(i Instance) (Target, error) {
+// runs as a service: Instance.Probe, or ServiceFront.
+func (r *Release) Target(service string) (Target, error) {
 	recorded := r.Session(Client)
 	parsed, err := session.Parse(recorded.Name, []byte(recorded.Text))
 	if err != nil {
 		return Target{}, fmt.Errorf("reading what the attested client asks: %w", err)
 	}
-	at := slices.IndexFunc(parsed.Services, func(s session.Service) bool { return s.Name == i.Probe() })
+	at := slices.IndexFunc(parsed.Services, func(s session.Service) bool { return s.Name == service })
 	if at < 0 {
-		return Target{}, errors.New("reading what the attested client asks: the session has no service " + i.Probe())
+		return Target{}, errors.New("reading what the attested client asks: the session has no service " + service)
 	}
 	var t Target
 	content := filesOf(parsed, parsed.Services[at].ImageName)[targetFile]

@@ -16,7 +16,7 @@ func TestTarget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := r.Target(r.Instances(topology.Database)[0])
+	got, err := r.Target(r.Instances(topology.Database)[0].Probe())
 	want := topology.Target{Address: "db1-mariadb.shop.svc:3306", ServerName: "db1-mariadb.shop.svc", Session: r.Session(topology.Database).Name, Member: "database", Account: "confidb_verify"}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
@@ -41,7 +41,7 @@ func TestTarget(t *testing.T) {
 			t.Fatalf("%s: the text has it not", name)
 		}
 		r.Members[at].Session.Text = broken
-		if got, err := r.Target(r.Instances(topology.Database)[0]); err == nil {
+		if got, err := r.Target(r.Instances(topology.Database)[0].Probe()); err == nil {
 			t.Errorf("%s: got %+v", name, got)
 		}
 	}

@@ -32,3 +32,6 @@ func RequiredBeside() []string { return requiredBeside() }
 
 // Required are the checks that a statement must answer.
 func Required() []string { return required() }
+
+// FrontChecks are the checks that a statement must answer about each MaxScale.
+func FrontChecks() []string { return frontChecks() }

@@ -94,7 +94,7 @@ func (a *appraisal) beforeThem() []evidence.Limitation {
 		return nil
 	}
 	all := []evidence.Limitation{
-		{ID: "maxscale-not-asked", Text: "MaxScale was not connected to, and nobody asked its interface for administration: that it runs as its session says rests on the session, on its pods, and on the key that CAS gives to that enclave alone. Whoever has the password of that interface can change what it does until it starts anew."},
+		{ID: "maxscale-not-asked", Text: "Nobody asked MaxScale's interface for administration what it does now: that it does what its session says rests on the session, on its pods, and on the key that CAS gives to that enclave alone. Whoever has the password of that interface, which only enclaves have, can change what it does until it starts anew."},
 		{ID: "maxscale-any-certificate", Text: "Databases see MaxScale's certificate and not the client's: through MaxScale, an account is its password and any certificate of the session's CA."},
 	}
 	if a.promised.Architecture == topology.Sharded {

@@ -35,6 +35,7 @@ func newSeveral(t *testing.T) *scene {
 		}
 		s.about[i.Name] = said
 	}
+	s.stand(t)
 	s.sign(t)
 	return s
 }

@@ -35,6 +35,8 @@ type link struct {
 	Optional bool
 	// In is the only architecture of which it is a link; empty means all.
 	In topology.Architecture
+	// Several means that it is a link only where there are several databases.
+	Several bool
 	// Each means that it is judged for each database of the release.
 	Each bool
 	// Unmet is what it means for those that need this link that it is not accepted.
@@ -48,6 +50,7 @@ const (
 	casAttested    = "cas-attested"
 	probeStatement = "probe-statement"
 	onePrimary     = "rep-05"
+	frontStatement = "front-statement"
 )
 
 // links are the chain of the proof, in the order of the report.
@@ -160,6 +163,16 @@ func links() []link {
 		{
 			ID: "rep-04", Level: LevelDatabase, Each: true, In: topology.Replicated, Needs: []string{probeStatement}, Judge: judgePlaces,
 			Title: "it has the history of the primary, as far as that was when it was asked, and no other",
+		},
+		{
+			ID: frontStatement, Level: LevelDatabase, Several: true, Needs: []string{casAttested}, Judge: judgeFrontStatement,
+			Title: "an attested client of the client session looked at MaxScale and HAProxy, for this run",
+			Unmet: "no statement of the client that looks at MaxScale and HAProxy that counts",
+		},
+		{
+			// what it found stands in its statement, and counts only with it
+			ID: "front-seen", Level: LevelDatabase, Several: true, Needs: []string{frontStatement}, Judge: judgeFront,
+			Title: "MaxScale lets in whom it should, and HAProxy passes connections on",
 		},
 	}
 }

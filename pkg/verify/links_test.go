@@ -91,6 +91,14 @@ func howLinksEnd() map[string]ends {
 			},
 			skip: func(t *testing.T, s *scene) { s.about["mariadb-0"].Witness.Written = witness.Mark{}; s.sign(t) },
 		},
+		"front-statement": {
+			fail: func(t *testing.T, s *scene) { s.about["front"].Nonce = strings.Repeat("f", 32); s.sign(t) },
+			skip: func(_ *testing.T, s *scene) { s.seen.Statements["front"] = evidence.Missing[[]byte]("away") },
+		},
+		"front-seen": {
+			fail: func(t *testing.T, s *scene) { s.about["front"].Findings[0].Outcome = check.Fail; s.sign(t) },
+			skip: func(t *testing.T, s *scene) { s.about["front"].Findings = s.about["front"].Findings[1:]; s.sign(t) },
+		},
 		"application-session-policy": {
 			fail: write(tokenizer, tolerant), skip: write(tokenizer, unreadable),
 		},

@@ -56,13 +56,22 @@ func (a *appraisal) path(found check.Report) Path {
 	if f, _ := found.Find(onePrimary); f.Outcome == check.Pass {
 		_, primary = a.left()
 	}
-	host, _, _ := strings.Cut(a.promised.Host, ".")
-	front := Tier{Name: "HAProxy", Count: len(a.seen.Endpoints[host].Value)}
+	state := func(name string, also ...string) State {
+		found := stateOf(found, name)
+		// everything rests on these: who knows the keys, and who asked
+		on := append(also, casAttested, "session-client", "session-database", "client-session-policy", "database-session-policy")
+		unmet := slices.ContainsFunc(on, func(id string) bool { _, is := a.unmet[id]; return is })
+		if unmet && (found == Proven || found == Tolerated) {
+			return Unproven
+		}
+		return found
+	}
+	front := Tier{Name: "HAProxy", Count: len(a.seen.Endpoints[a.promised.Name].Value)}
 	for _, f := range found {
 		name, _, _ := strings.Cut(f.Subject, "/")
 		known := slices.ContainsFunc(front.Members, func(m TierMember) bool { return m.Name == name })
 		if strings.HasPrefix(name, haproxy) && !known {
-			front.Members = append(front.Members, TierMember{Name: name, State: stateOf(found, name)})
+			front.Members = append(front.Members, TierMember{Name: name, State: state(name)})
 		}
 	}
 	if len(front.Members) == 0 {
@@ -72,19 +81,14 @@ func (a *appraisal) path(found check.Report) Path {
 	for _, t := range []struct {
 		name string
 		role topology.Role
-		on   []string // the links on which everything about it rests
+		on   []string // the links on which it rests besides
 	}{
-		{"MaxScale", topology.MaxScale, []string{casAttested, "session-maxscale", "maxscale-session-policy"}},
-		{"MariaDB", topology.Database, []string{casAttested, "session-client", "session-database", "client-session-policy", "database-session-policy", "enc-07"}},
+		{"MaxScale", topology.MaxScale, []string{"session-maxscale", "maxscale-session-policy"}},
+		{"MariaDB", topology.Database, []string{"enc-07"}},
 	} {
 		tier := Tier{Name: t.name}
-		unmet := slices.ContainsFunc(t.on, func(id string) bool { _, is := a.unmet[id]; return is })
 		for _, i := range a.promised.Instances(t.role) {
-			state := stateOf(found, i.Name)
-			if unmet && (state == Proven || state == Tolerated) {
-				state = Unproven
-			}
-			tier.Members = append(tier.Members, TierMember{i.Name, state, i.Name == primary})
+			tier.Members = append(tier.Members, TierMember{i.Name, state(i.Name, t.on...), i.Name == primary})
 		}
 		tier.Count = len(tier.Members)
 		all = append(all, tier)

@@ -32,7 +32,7 @@ func states(p verify.Path) map[string]verify.State {
 // What is drawn says no more than the findings: a database is proven only where all of
 // them, and what they rest on, were accepted.
 func TestPath(t *testing.T) {
-	good := map[string]verify.State{"haproxy": verify.NotAsked, "maxscale-0": verify.NotAsked, "maxscale-1": verify.NotAsked, "mariadb-0*": verify.Proven, "mariadb-1": verify.Proven, "mariadb-2": verify.Proven}
+	good := map[string]verify.State{"haproxy-7d-x": verify.Proven, "maxscale-0": verify.Proven, "maxscale-1": verify.Proven, "mariadb-0*": verify.Proven, "mariadb-1": verify.Proven, "mariadb-2": verify.Proven}
 	for name, c := range map[string]struct {
 		change func(*testing.T, *scene)
 		want   map[string]verify.State
@@ -44,9 +44,19 @@ func TestPath(t *testing.T) {
 			map[string]verify.State{"mariadb-2": verify.Tolerated}},
 		"the session in CAS is another one": {func(_ *testing.T, s *scene) {
 			s.stored(topology.Database, func(held *session.Stored) { held.Hash = strings.Repeat("b", 64) })
-		}, map[string]verify.State{"mariadb-0*": verify.Unproven, "mariadb-1": verify.Unproven, "mariadb-2": verify.Unproven}},
+		}, map[string]verify.State{"mariadb-0*": verify.Unproven, "mariadb-1": verify.Unproven, "mariadb-2": verify.Unproven,
+			"haproxy-7d-x": verify.Unproven, "maxscale-0": verify.Unproven, "maxscale-1": verify.Unproven}},
+		"MaxScale's session is another one": {func(_ *testing.T, s *scene) {
+			s.stored(topology.MaxScale, func(held *session.Stored) { held.Hash = strings.Repeat("b", 64) })
+		}, map[string]verify.State{"maxscale-0": verify.Unproven, "maxscale-1": verify.Unproven}},
+		"one HAProxy ends TLS": {func(t *testing.T, s *scene) {
+			of(s.about["front"], "hap-01", "10.0.0.9:3306").Outcome = check.Fail
+			s.sign(t)
+		},
+			map[string]verify.State{"haproxy-7d-x": verify.Failed}},
 		"the CAS is not proven": {func(_ *testing.T, s *scene) { s.seen.CAS = evidence.Missing[evidence.CAS]("away") },
-			map[string]verify.State{"mariadb-0*": "", "mariadb-0": verify.Unproven, "mariadb-1": verify.Unproven, "mariadb-2": verify.Unproven}},
+			map[string]verify.State{"mariadb-0*": "", "mariadb-0": verify.Unproven, "mariadb-1": verify.Unproven, "mariadb-2": verify.Unproven,
+				"haproxy-7d-x": "", "haproxy": verify.NotAsked, "maxscale-0": verify.NotAsked, "maxscale-1": verify.NotAsked}},
 	} {
 		s := newSeveral(t)
 		c.change(t, s)

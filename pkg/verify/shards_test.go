@@ -32,6 +32,7 @@ func newSharded(t *testing.T) *scene {
 		s.about[i.Name] = said
 	}
 	s.seen.Demand.Line = witness.Line{Shards: lines}
+	s.stand(t)
 	s.sign(t)
 	return s
 }
@@ -143,8 +144,8 @@ func TestAnAcceptedRestoreOfAShard(t *testing.T) {
 	}
 	s = newSharded(t)
 	s.seen.Demand.Line = s.seen.Demand.Line.Advance(*result.Line)
-	for name, said := range s.about {
-		said.Witness.Asked = s.seen.Demand.Line.Shards[name].Last.Digest
+	for _, i := range s.promised.Instances(topology.Database) {
+		s.about[i.Name].Witness.Asked = s.seen.Demand.Line.Shards[i.Name].Last.Digest
 	}
 	s.sign(t)
 	later := verify.Appraise(s.promised, s.memory, s.seen)

@@ -19,22 +19,32 @@ const maxStatementAge = 10 * time.Minute
 // judgeStatement asks whether the probe signed a statement for this run. What the
 // statement says is judged after it.
 func judgeStatement(a *appraisal, l link, _ topology.Session) check.Report {
+	predicate, f := a.open(l, a.statement(), a.instance.Probe())
+	if predicate != nil {
+		a.predicates[a.instance.Name], a.limitations = predicate, predicate.Limitations
+	}
+	return check.Report{f}
+}
+
+// open is the statement that a service of the client session has made, if it counts, and
+// whether it does.
+func (a *appraisal) open(l link, statement evidence.Fetched[[]byte], service string) (*evidence.Predicate, check.Finding) {
 	f := check.Finding{ID: l.ID, Title: l.Title, Outcome: check.Pass}
-	predicate, err := a.openStatement()
+	predicate, err := a.openStatement(statement, service)
 	var forged *forgedError
 	var clocks *clocksError
 	switch {
 	case err == nil:
-		a.predicates[a.instance.Name], a.limitations = predicate, predicate.Limitations
+		return predicate, f
 	case errors.As(err, &forged):
 		f.Outcome, f.Reason, f.Hint = check.Fail, err.Error(), "Look at what answers in place of the probe: kubectl get pods,events"
 	case errors.As(err, &clocks):
 		f.Outcome, f.Got, f.Want, f.Reason = check.Skip, clocks.probe.Format(time.RFC3339), fmt.Sprintf("within %s of %s", maxStatementAge, clocks.ours.UTC().Format(time.RFC3339)), err.Error()
 		f.Hint = "Set the clock of the node on which the probe ran, or that of this machine; then {verify} again."
 	default:
-		f.Outcome, f.Reason, f.Hint = check.Skip, err.Error(), a.statement().Help("{verify} again, and look at the probe's pod if it does not start.")
+		f.Outcome, f.Reason, f.Hint = check.Skip, err.Error(), statement.Help("{verify} again, and look at the probe's pod if it does not start.")
 	}
-	return check.Report{f}
+	return nil, f
 }
 
 // forgedError means that there is a statement, and that it is not the probe's of this run.
@@ -50,8 +60,8 @@ func (e *clocksError) Error() string {
 	return fmt.Sprintf("the clocks of the probe and of this machine are %s apart", e.ours.Sub(e.probe).Abs().Round(time.Second))
 }
 
-func (a *appraisal) openStatement() (*evidence.Predicate, error) {
-	seen, statement := a.seen, a.statement()
+func (a *appraisal) openStatement(statement evidence.Fetched[[]byte], service string) (*evidence.Predicate, error) {
+	seen := a.seen
 	if problem := seen.StatementKey.Why(); problem != "" {
 		return nil, errors.New("the public key for the statement is not known: " + problem)
 	}
@@ -62,7 +72,7 @@ func (a *appraisal) openStatement() (*evidence.Predicate, error) {
 	if err != nil {
 		return nil, &forgedError{err}
 	}
-	if err := a.asked(predicate); err != nil {
+	if err := a.asked(predicate, service); err != nil {
 		return nil, err
 	}
 	if seen.At.Sub(predicate.Time).Abs() > maxStatementAge {
@@ -72,8 +82,8 @@ func (a *appraisal) openStatement() (*evidence.Predicate, error) {
 }
 
 // asked compares what the probe was told to look at with what the record says.
-func (a *appraisal) asked(said *evidence.Predicate) error {
-	want, err := a.promised.Target(a.instance)
+func (a *appraisal) asked(said *evidence.Predicate, service string) error {
+	want, err := a.promised.Target(service)
 	if err != nil {
 		return err
 	}

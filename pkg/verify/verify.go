@@ -62,6 +62,7 @@ type appraisal struct {
 	simulated   bool                           // set by the CAS
 	instance    topology.Instance              // the database that is judged, for links of each
 	predicates  map[string]*evidence.Predicate // by instance, set by a statement that counts
+	front       *evidence.Predicate            // what was seen before several databases, if that counts
 	limitations []evidence.Limitation
 	line        *witness.Line // what is known of marks from now on
 	volumes     []bool        // of each session of a database, whether its files are protected
@@ -71,7 +72,7 @@ type appraisal struct {
 
 // follow judges a link, for each of its members if it is about members.
 func (a *appraisal) follow(l link) check.Report {
-	if l.In != "" && l.In != a.promised.Architecture {
+	if l.In != "" && l.In != a.promised.Architecture || l.Several && !a.several() {
 		return nil
 	}
 	if l.Each {
