@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -50,13 +51,14 @@ func (m *member) write(name, text string, mode os.FileMode) {
 	}
 }
 
-// calls are what was called, one a line.
+// calls are what was called, one a line, but for the service `watch`, which is called beside
+// the others.
 func (m *member) calls() string {
 	text, err := os.ReadFile(m.path("calls"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		m.t.Fatal(err)
 	}
-	return string(text)
+	return regexp.MustCompile(`(?m)^watch-.*\n`).ReplaceAllString(string(text), "")
 }
 
 // rendered are the specifications of a database's pods by architecture, with programs that
@@ -114,7 +116,7 @@ func (m *member) script(architecture string, init bool, services string) (comman
 
 // below moves the paths of a command below the folder.
 func (m *member) below(command []string) (moved []string) {
-	replacer := strings.NewReplacer("/run/mysqld/", m.folder+"/", "PROGRAM", m.path("program"), "timeout -k 1 30 ", "timeout -k 1 "+m.patience+" ", "  sleep 1\n", "  sleep 0.2\n")
+	replacer := strings.NewReplacer("/run/mysqld/", m.folder+"/", "PROGRAM", m.path("program"), "timeout -k 1 30 ", "timeout -k 1 "+m.patience+" ", "  sleep 1\n", "  sleep 0.2\n", "sleep 5;", "sleep 0.2;")
 	for _, word := range command {
 		moved = append(moved, replacer.Replace(word))
 	}
@@ -282,6 +284,26 @@ func TestMemberLeaves(t *testing.T) {
 			t.Errorf("a pod has %d s to end, of which leaving takes at most what is in\n%s", *spec.TerminationGracePeriodSeconds, script)
 		}
 	})
+}
+
+// TestMemberIsLeftBehind: a member is killed when the service `watch` says that the others go
+// on without it, and at no other end of that service.
+func TestMemberIsLeftBehind(t *testing.T) {
+	t.Parallel()
+	m := newMember(t)
+	services := "gate-*) echo late ;;\ndb-*) " + running + " ;;\nwatch-*) [ -e asked ] || { touch asked; exit 1; }; cat word; exit 0 ;;"
+	if err := syscall.Mkfifo(m.path("word"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := m.start(m.script("replicated", false, services))
+	m.await()
+	m.write("word", "", 0o600)         // it is read by the second call
+	if code := m.end(run); code == 0 { // so that it is started anew
+		t.Error("it ended as if all were well")
+	}
+	if diff := cmp.Diff("gate-db1-mariadb-1 confidb-probe\ndb-db1-mariadb-1 mariadbd\n", m.calls()); diff != "" {
+		t.Errorf("called (-want +got):\n%s", diff)
+	}
 }
 
 // interrupted are the script with a signal to itself before each of its lines where that is

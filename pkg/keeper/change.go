@@ -55,7 +55,10 @@ func (k *Keeper) answer(ctx context.Context, conn net.Conn) error {
 		return err
 	}
 	said := answer{Result: refused, Why: "another kind of request"}
-	if asked.Kind == requestKind {
+	switch asked.Kind {
+	case outcastKind:
+		said = k.isOutcast(asked.From)
+	case requestKind:
 		k.Say(fmt.Sprintf("asked for a primary: to %q, from %q", check.Said(asked.To), check.Said(asked.From)))
 		said = k.change(ctx, asked)
 		k.Say(fmt.Sprintf("%s: %s %s", said.Result, said.Primary, said.Why))

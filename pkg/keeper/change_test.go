@@ -70,7 +70,7 @@ func scripted(t *testing.T, p pki, name string, said answer) keeperAt {
 	go func() {
 		serve(ctx, listener, listening(p.server(t, name), p.roots, peerName, operateName), answerTime, func(_ context.Context, conn net.Conn) error {
 			var asked request
-			if err := receive(conn, &asked); err != nil || asked.Kind != requestKind {
+			if err := receive(conn, &asked); err != nil || asked.Kind != requestKind && (asked.Kind != outcastKind || asked.From == "") {
 				return errors.New("no request")
 			}
 			return send(conn, said)

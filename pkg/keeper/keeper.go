@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/confidb/confidb/pkg/check"
@@ -107,7 +108,8 @@ type Keeper struct {
 	Ready func() (net.Listener, error)
 
 	door          door
-	working       sync.Mutex // held by a round, and by a change that was asked for
+	working       sync.Mutex             // held by a round, and by a change that was asked for
+	outcast       atomic.Pointer[string] // the name of one, as the last round saw it
 	since         time.Time
 	situation, by string
 }
@@ -136,9 +138,14 @@ func (k *Keeper) Round(ctx context.Context) {
 	if err != nil {
 		k.tell(check.Said(err.Error()))
 		k.situation = ""
+		k.outcast.Store(nil)
 		return
 	}
 	v.Lasted = k.lasted(v)
+	cast := outcast(v)
+	if last := k.outcast.Swap(&cast); cast != "" && (last == nil || *last != cast) {
+		k.Say(cast + " was left behind: it is to be killed, and to begin anew")
+	}
 	do, why := Next(v)
 	k.tell(why)
 	for _, a := range do {

@@ -55,12 +55,12 @@ type program struct {
 }
 
 // Is reports whether a name is that of a program of this package: gate, keeper, leave,
-// operate, prepare or seed.
+// operate, prepare, seed or watch.
 func Is(name string) bool { return programs()[name] != nil }
 
 func programs() map[string]func(*program, context.Context) error {
 	return map[string]func(*program, context.Context) error{
-		"gate": (*program).gate, "keeper": (*program).keeper, "leave": (*program).leave, "operate": (*program).operate, "prepare": (*program).prepare, "seed": (*program).seed,
+		"gate": (*program).gate, "keeper": (*program).keeper, "leave": (*program).leave, "operate": (*program).operate, "prepare": (*program).prepare, "seed": (*program).seed, "watch": (*program).watch,
 	}
 }
 

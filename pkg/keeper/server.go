@@ -31,6 +31,8 @@ type Server struct {
 	History map[uint32]uint64
 	// Replica says whether it is told to replicate from another.
 	Replica bool
+	// Follows is the @@server_id of the one that it is connected to, or was.
+	Follows uint32
 	// Receiving and Connected say whether it asks its primary for transactions, and whether
 	// it is connected to it.
 	Receiving, Connected bool
@@ -131,6 +133,11 @@ func askReplica(ctx context.Context, conn asker, s *Server) error {
 	}
 	s.Replica = true
 	s.Receiving, s.Connected = row["Slave_IO_Running"] != "No", row["Slave_IO_Running"] == "Yes"
+	follows, err := strconv.ParseUint(row["Master_Server_Id"], 10, 32)
+	if err != nil {
+		return errors.New("it does not say whom it follows")
+	}
+	s.Follows = uint32(follows)
 	s.Stopped = !s.Receiving && row["Last_IO_Errno"] == "0"
 	s.Applying, s.Idle = row["Slave_SQL_Running"] == "Yes", strings.HasPrefix(row["Slave_SQL_Running_State"], "Slave has read all relay log")
 	if s.Applying {

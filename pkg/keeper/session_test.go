@@ -72,6 +72,7 @@ func TestSessionsGiveWhatProgramsRead(t *testing.T) {
 		{topology.Database, at.ServiceOf("gate"), "gate", func(p *program) error { return ignored(p.gateHere()) }},
 		{topology.Database, at.ServiceOf("leave"), "leave", func(p *program) error { return p.leave(t.Context()) }},
 		{topology.Database, at.ServiceOf("seed"), "seed", func(p *program) error { return p.seed(t.Context()) }},
+		{topology.Database, at.ServiceOf("watch"), "watch", func(p *program) error { return p.watch(t.Context()) }},
 		{topology.MaxScale, topology.ServiceKeeper, "keeper", func(p *program) error { return p.keeper(t.Context()) }},
 		{topology.MaxScale, topology.ServicePrepare, "prepare", func(p *program) error { return p.prepare(t.Context()) }},
 		{topology.Client, "operate", "operate", func(p *program) error { return p.operate(t.Context()) }},

@@ -153,7 +153,7 @@ var scalableOnce = sync.OnceValues(func() (manifest.Promise, error) {
 	}
 	database := "name: ns/db\nversion: \"0.3.11\"\nservices:\n"
 	for i := range 4 {
-		for step, measured := range map[string]string{"volume": "03", "gate": "03", "init": "01", "db": "01", "cold": "01", "leave": "03"} {
+		for step, measured := range map[string]string{"volume": "03", "gate": "03", "init": "01", "db": "01", "cold": "01", "leave": "03", "watch": "03", "seedbed": "03", "seeding": "01", "seed": "03"} {
 			database += service(fmt.Sprintf("%s-db1-mariadb-%d", step, i), measured)
 		}
 	}

@@ -3,6 +3,8 @@
 # service `gate` of this pod waits until it is clear how to start, and says it on the last
 # line that it prints: `late`, the others go on without this one, which gives up what no
 # other has (service `db`); or `cold`, all start, and nothing is given up (`cold`).
+# While it runs, the service `watch` waits for word that the others go on without it, as it
+# stalled or was cut off; then it is killed, which loses nothing, and starts anew.
 # At the end the service `leave` has another one made the primary. If that is not done, the
 # database is killed: one that ends in order while commits wait would acknowledge them.
 # This shell is the host's. If it does otherwise, no secret is lost, and no server takes
@@ -69,6 +71,12 @@ cold)
   ;;
 esac
 child=$!
+read -r self rest </proc/self/stat
+trap 'echo "the others go on without this one: the database is killed, and loses nothing" >&2; stop KILL' USR1
+(
+  until SCONE_CONFIG_ID=${SCONE_CONFIG_ID%/*}/watch-${POD_NAME} "$@" confidb-probe </dev/null; do sleep 5; done
+  kill -USR1 "$self"
+) &
 [ -z "$ending" ] || leave "$@"
 code=0
 wait "$child" || code=$?
