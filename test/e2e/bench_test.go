@@ -41,7 +41,7 @@ func BenchmarkInstallToVerified(b *testing.B) {
 func BenchmarkVerify(b *testing.B) {
 	for architecture, more := range architectures(b) {
 		installed(b, "bench-"+architecture, more...)
-		b.Cleanup(func() { gone(b, "bench-"+architecture) })
+		defer gone(b, "bench-"+architecture) // a cleanup has no context any more
 	}
 	for _, c := range []struct {
 		name string
