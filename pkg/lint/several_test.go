@@ -24,7 +24,7 @@ func severalSessions(t *testing.T, architecture topology.Architecture) []*sessio
 	}
 	r, err := topology.Prepare(topology.Plan{
 		Token: [16]byte([]byte("taken for random")), Name: "shop", Namespace: "default", CASAddress: "cas:8081", Platforms: []attest.PlatformID{id}, BootstrapSQL: systemTables(),
-		Architecture: architecture, Masking: `{"rules": [{"replace": {"column": "a"}, "with": {"fill": "X"}}]}`,
+		Architecture: architecture, Applications: topology.Applications{Masking: masked(architecture)},
 		Enclaves: map[string][]sgx.Measurement{topology.EnclaveServer: {{1}}, topology.EnclaveClient: {{2}}, topology.EnclaveProbe: {{3}}, topology.EnclaveMaxScale: {{4}}},
 	}, nil)
 	if err != nil {
@@ -39,6 +39,14 @@ func severalSessions(t *testing.T, architecture topology.Architecture) []*sessio
 		all = append(all, s)
 	}
 	return all
+}
+
+// masked are rules, where MaxScale masks.
+func masked(architecture topology.Architecture) string {
+	if architecture != topology.Replicated {
+		return ""
+	}
+	return `{"rules": [{"replace": {"column": "a"}, "with": {"fill": "X"}}]}`
 }
 
 // TestTemplatesForSeveralDatabases names what is found in them, and why it is no problem.

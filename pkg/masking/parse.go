@@ -146,6 +146,8 @@ func (d decoder) name(into *string) document.Field {
 			return "without white space at its ends"
 		case strings.ContainsAny(text, "%*"):
 			return "that is a name: % and * stand for nothing here"
+		case strings.HasPrefix(strings.ToLower(text), "confidb_"):
+			return "that does not begin with confidb_: those names are of the session's own tables, which no rule of yours may touch"
 		}
 		return ""
 	})

@@ -27,6 +27,9 @@ type Applications struct {
 	Clients []Application `json:"clients,omitempty"`
 	// Outside are clients that run in no enclave, sorted by name, until they end.
 	Outside []outside.Client `json:"outside,omitempty"`
+	// Masking are the rules by which MaxScale masks what they are answered, as the user gave
+	// them; empty are none.
+	Masking string `json:"masking,omitempty"`
 }
 
 // Application is a program of the user's own that may connect to the database, in the
@@ -202,7 +205,7 @@ func (a Applications) Changes(to Applications) []string {
 			all = append(all, fmt.Sprintf("client %s: its command, variables or files change", c.Name))
 		}
 	}
-	return append(all, a.outsideChanges(to)...)
+	return append(append(all, a.outsideChanges(to)...), a.maskingChanges(to)...)
 }
 
 // Equal reports whether two are the same client, which gets the same.

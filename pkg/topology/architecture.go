@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/confidb/confidb/pkg/masking"
 )
 
 // Architecture is how many databases a release has, and what stands before them.
@@ -143,17 +141,8 @@ func (r *Release) settleCounts(plan Plan, first bool) error {
 	}
 	r.Architecture = plan.Architecture
 	if r.Architecture == Single {
-		if plan.Masking != "" {
-			return fmt.Errorf("masking: it is MaxScale that masks, and the architecture %s has none", r.Architecture)
-		}
 		return nil
 	}
-	if plan.Masking != "" {
-		if _, err := masking.Parse("masking rules", []byte(plan.Masking)); err != nil {
-			return err
-		}
-	}
-	r.Masking = cmp.Or(plan.Masking, r.Masking)
 	if len(r.Name) > maxScalableName {
 		return fmt.Errorf("release name: got %q, want at most %d characters for the architecture %s", r.Name, maxScalableName, r.Architecture)
 	}

@@ -128,14 +128,14 @@ func TestArchitectureIsRecorded(t *testing.T) {
 	for _, a := range topology.Architectures() {
 		written := topology.Release{Architecture: a}
 		if a != topology.Single {
-			written.Databases, written.DatabasesNext, written.MaxScales, written.Masking = 3, 4, 2, "{}"
+			written.Databases, written.DatabasesNext, written.MaxScales, written.Applications.Masking = 3, 4, 2, "{}"
 		}
 		text, err := json.Marshal(written)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var read topology.Release
-		if err := json.Unmarshal(text, &read); err != nil || read.Architecture != a || read.Databases != written.Databases || read.DatabasesNext != written.DatabasesNext || read.MaxScales != written.MaxScales || read.Masking != written.Masking {
+		if err := json.Unmarshal(text, &read); err != nil || read.Architecture != a || read.Databases != written.Databases || read.DatabasesNext != written.DatabasesNext || read.MaxScales != written.MaxScales || read.Applications.Masking != written.Applications.Masking {
 			t.Errorf("%s: got %+v, %v", a, read, err)
 		}
 		for _, member := range []string{"architecture", "databases", "maxScales", "masking"} {

@@ -144,6 +144,9 @@ func (r *Release) texts(plan Plan, applications Applications) (map[Role]string, 
 	}
 	variables["ACCOUNTS_SQL"] = all.SQL(applications.admits)
 	r.shardVariables(variables, all, applications.admits)
+	if variables["MASKING"], err = applications.masking(r.Architecture, all); err != nil {
+		return nil, err
+	}
 	m := &maker{release: r, plan: plan, applications: applications, accounts: all, variables: variables}
 	return m.all()
 }
@@ -223,7 +226,7 @@ func (m *maker) render(role Role, more map[string]string) (string, error) {
 			return "", err
 		}
 	}
-	if source, err = repeat(string(role), source, m.release.groups()); err != nil {
+	if source, err = repeat(string(role), source, m.release.groups(m.applications.Masking != "")); err != nil {
 		return "", err
 	}
 	return renderSession(file, source, m.variables)

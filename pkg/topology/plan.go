@@ -36,9 +36,6 @@ type Plan struct {
 	// MaxScales how many; 0 is the recorded number, or the default.
 	Architecture         Architecture
 	Databases, MaxScales int
-	// Masking are the rules by which MaxScale masks what it answers; empty are the recorded
-	// ones, or none.
-	Masking string
 	// DatabaseSession and ClientSession are names of the user's choice. Empty
 	// means names in a new namespace that nobody can guess.
 	DatabaseSession, ClientSession string

@@ -68,8 +68,6 @@ type Release struct {
 	DatabasesNext int `json:"databasesNext,omitempty"`
 	// MaxScales is how many MaxScales there are.
 	MaxScales int `json:"maxScales,omitempty"`
-	// Masking are the rules by which MaxScale masks what it answers; empty are none.
-	Masking string `json:"masking,omitempty"`
 	// Members are in the order in which their sessions are created: whoever is exported
 	// to must exist before anybody else can claim the name.
 	Members []Member `json:"members"`

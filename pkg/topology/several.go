@@ -24,7 +24,7 @@ func (r *Release) template(role Role) string {
 }
 
 // groups are what blocks of the templates are repeated for; nil where there is one of each.
-func (r *Release) groups() map[string][]map[string]string {
+func (r *Release) groups(masked bool) map[string][]map[string]string {
 	if r.Architecture == Single {
 		return nil
 	}
@@ -40,7 +40,7 @@ func (r *Release) groups() map[string][]map[string]string {
 			all[kind] = append(all[kind], variables)
 		}
 	}
-	if r.Masking != "" {
+	if masked {
 		all["masking"] = there
 	}
 	return all
@@ -171,7 +171,7 @@ func (r *Release) severalVariables(variables map[string]string) {
 		servers = append(servers, i.Name)
 	}
 	variables["MAXSCALE_SESSION"], variables["RELEASE"], variables["RELEASE_NAMESPACE"] = r.Session(MaxScale).Name, r.Name, r.Namespace
-	variables["SERVERS"], variables["MASKING"] = strings.Join(servers, ","), r.Masking
+	variables["SERVERS"] = strings.Join(servers, ",")
 	variables["CLUSTER"], variables["HISTORY_SQL"] = r.cluster(""), ""
 	if r.Architecture == Replicated {
 		variables["HISTORY_SQL"] = "INSERT INTO mysql.gtid_slave_pos (domain_id, sub_id, server_id, seq_no) VALUES (0, 1, 1, 1);"

@@ -10,8 +10,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	labmasking "github.com/confidb/confidb/pkg/lab/maxscale/masking"
 	"github.com/confidb/confidb/pkg/lab/maxscale/settings"
 	"github.com/confidb/confidb/pkg/layout"
+	"github.com/confidb/confidb/pkg/masking"
 	"github.com/confidb/confidb/pkg/outside"
 	"github.com/confidb/confidb/pkg/session"
 	"github.com/confidb/confidb/pkg/sgx"
@@ -312,7 +314,7 @@ const rules = "{\"rules\": [{\"replace\": {\"column\": \"a\"}, \"with\": {\"fill
 func TestMasking(t *testing.T) {
 	for _, rules := range []string{"", rules} {
 		p := several(t)
-		p.Masking = rules
+		p.Applications.Masking = rules
 		r := made(t, p)
 		text, s := r.Session(topology.MaxScale).Text, parsedBy(t, r)[topology.MaxScale]
 		if strings.Contains(text, "module=masking") != (rules != "") || strings.Contains(text, "filters=Mask") != (rules != "") {
@@ -326,8 +328,14 @@ func TestMasking(t *testing.T) {
 				}
 			}
 		}
-		if got != rules || r.Masking != rules {
-			t.Errorf("got the rules %q, want %q", got, rules)
+		if (got != "") != (rules != "") || r.Applications.Masking != rules {
+			t.Errorf("got the rules %q for %q, recorded %q", got, rules, r.Applications.Masking)
+		}
+		if rules == "" {
+			continue
+		}
+		if read, unmeasured, err := labmasking.Parse([]byte(got)); err != nil || len(unmeasured) > 0 || read == nil || !strings.HasPrefix(got, `{"rules":[{"replace":{"column":"a"}`) || !strings.Contains(got, masking.CanaryColumn) {
+			t.Errorf("got the rules %q: %v, %s", got, err, unmeasured)
 		}
 	}
 }
@@ -335,9 +343,9 @@ func TestMasking(t *testing.T) {
 // The lab's MaxScale, which refuses what the real one refuses, reads what ours is given, and
 // every value of it is in effect as it is written.
 func TestTheLabsMaxScaleReadsIt(t *testing.T) {
-	for _, masking := range []string{"", rules} {
+	for _, text := range []string{"", rules} {
 		p := several(t)
-		p.Masking = masking
+		p.Applications.Masking = text
 		s := parsedBy(t, made(t, p))[topology.MaxScale]
 		for _, image := range s.Images {
 			for _, f := range image.InjectionFiles {
@@ -349,7 +357,7 @@ func TestTheLabsMaxScaleReadsIt(t *testing.T) {
 					t.Fatalf("it refuses: %s", strings.Join(problems, "\n"))
 				}
 				service, _ := config.Find("RW")
-				if got := config.Servers(service); len(got) != 3 || len(service.List("filters")) != min(1, len(masking)) || service.Text("causal_reads") != "global" || service.Bool("transaction_replay") || service.Bool("enable_root_user") {
+				if got := config.Servers(service); len(got) != 3 || len(service.List("filters")) != min(1, len(text)) || service.Text("causal_reads") != "global" || service.Bool("transaction_replay") || service.Bool("enable_root_user") {
 					t.Errorf("got the service %+v of %q", service, got)
 				}
 				if config.Global.Bool("load_persisted_configs") || config.Global.Bool("admin_gui") || config.Global.Text("admin_host") != "127.0.0.1" {
@@ -370,17 +378,61 @@ func TestTheLabsMaxScaleReadsIt(t *testing.T) {
 	}
 }
 
-// Rules that MaxScale would take and not obey, and any where there is no MaxScale, are
-// refused.
+// Rules that MaxScale would take and not obey, that nobody meets or that are about the
+// session's own names, and any where no MaxScale masks, are refused.
 func TestMaskingIsRead(t *testing.T) {
-	p := several(t)
-	p.Masking = strings.Replace(rules, "fill", "fil", 1)
-	if _, err := topology.Prepare(p, nil); err == nil || !strings.Contains(err.Error(), "fil") {
-		t.Errorf("a misspelt rule: got %v", err)
+	for from, to := range map[string]string{"fill": "fil", `"with"`: `"applies_to": ["nobody"], "with"`, `"a"`: `"confidb_x"`} {
+		p := several(t)
+		p.Applications.Masking = strings.Replace(rules, from, to, 1)
+		if _, err := topology.Prepare(p, nil); err == nil || !strings.Contains(err.Error(), "masking rules") {
+			t.Errorf("%s: got %v", p.Applications.Masking, err)
+		}
 	}
-	p = plan(t)
-	p.Masking = rules
-	if _, err := topology.Prepare(p, nil); err == nil || !strings.Contains(err.Error(), "masking") {
-		t.Errorf("rules of a single database: got %v", err)
+	sharded := several(t)
+	sharded.Architecture = topology.Sharded
+	for _, p := range []topology.Plan{plan(t), sharded} {
+		p.Applications.Masking = rules
+		if _, err := topology.Prepare(p, nil); err == nil || !strings.Contains(err.Error(), "architecture is "+p.Architecture.String()) {
+			t.Errorf("rules where nothing masks: got %v", err)
+		}
 	}
+}
+
+// Rules of a release that is there may be given, changed and taken away: MaxScale's session
+// is replaced, and no other. Killed on the way, a run that wants a third thing goes on.
+func TestMaskingChanges(t *testing.T) {
+	other := strings.Replace(rules, `"a"`, `"b"`, 1)
+	for _, c := range [][]string{{"", rules}, {rules, other}, {rules, ""}, {"", rules, other}, {rules, other, ""}, {rules, "", rules}} {
+		p := several(t)
+		p.Applications.Masking = c[0]
+		r := uploaded(made(t, p))
+		for _, next := range c[1:] {
+			p.Applications.Masking = next
+			changed, err := topology.Prepare(p, r)
+			if err != nil {
+				t.Fatalf("%q: %v", c, err)
+			}
+			r = changed
+		}
+		last := c[len(c)-1]
+		for _, m := range r.Members {
+			if want := m.Role == topology.MaxScale && last != c[0]; (m.Session.Next != "") != want || want && strings.Contains(m.Session.Next, "filters=Mask") != (last != "") {
+				t.Errorf("%q: session of %s: is to be replaced by %q", c, m.Role, m.Session.Next)
+			}
+		}
+		if r.Changing == nil || r.Changing.Masking != last || r.Applications.Masking != c[0] || last != c[0] && len(r.Applications.Changes(*r.Changing)) != 1 {
+			t.Errorf("%q: got %+v, changing to %+v", c, r.Applications, r.Changing)
+		}
+		if again := r.Wanted().Masking; again != last {
+			t.Errorf("%q: a later run would want %q", c, again)
+		}
+	}
+}
+
+// uploaded is a record whose sessions CAS has.
+func uploaded(r *topology.Release) *topology.Release {
+	for i := range r.Members {
+		r.Members[i].Session.Hash = strings.Repeat("a", 64)
+	}
+	return r
 }

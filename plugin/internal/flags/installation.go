@@ -13,6 +13,7 @@ import (
 	"github.com/confidb/confidb/pkg/deploy"
 	"github.com/confidb/confidb/pkg/envelope"
 	"github.com/confidb/confidb/pkg/files"
+	"github.com/confidb/confidb/pkg/masking"
 	"github.com/confidb/confidb/pkg/release"
 	"github.com/confidb/confidb/pkg/topology"
 	"github.com/confidb/confidb/plugin/internal/cli"
@@ -32,6 +33,8 @@ type Installation struct {
 	Architecture string
 	// Accounts is the file of the accounts document; empty is that of the last run.
 	Accounts string
+	// masking is the file of the rules of masking, or none; empty are those of the last run.
+	masking string
 
 	version, repo                            string
 	values, set, setString, setFile, setJSON []string
@@ -75,6 +78,7 @@ func (f *Installation) AddFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.auditors, "auditor", nil, "who may read the sessions to verify them: a file with a certificate (kubectl confidb promise signer), or the fingerprint of its key; may be repeated (default: as at the first run)")
 
 	flags.StringVar(&f.Accounts, "accounts", "", "file with the databases and accounts of your own applications (kubectl confidb accounts example prints one; default: as at the last run)")
+	flags.StringVar(&f.masking, "masking", "", "file with the rules by which MaxScale masks answers, in its own format, or "+noMasking+" to mask no more; it is obfuscation, not access control (default: as at the last run)")
 	flags.StringVar(&f.bootstrapSQL, "bootstrap-sql", "", "file with the SQL of the database's system tables, from whoever builds the image")
 	flags.StringVar(&f.host, "database-host", "", "name under which pods reach the database (default NAME-mariadb.NAMESPACE.svc)")
 	flags.StringVar(&f.image, "client-image", "", "image of the attested clients (default: that of the database)")
@@ -92,7 +96,7 @@ func (f *Installation) AddSessionsFlag(flags *pflag.FlagSet) {
 // set that is about trust. What an earlier run recorded is used where nothing is said now.
 func (f *Installation) Resolve(trusted *topology.Plan, earlier *topology.Release) (*deploy.Inputs, error) {
 	in := &deploy.Inputs{Plan: *trusted}
-	for _, add := range []func(*deploy.Inputs, *topology.Release) error{f.addChart, f.addSQL, f.addClients, f.addSessions, f.addAccounts} {
+	for _, add := range []func(*deploy.Inputs, *topology.Release) error{f.addChart, f.addSQL, f.addClients, f.addSessions, f.addAccounts, f.addMasking} {
 		if err := add(in, earlier); err != nil {
 			return nil, err
 		}
@@ -204,6 +208,31 @@ func (f *Installation) addAccounts(in *deploy.Inputs, earlier *topology.Release)
 		return err
 	}
 	in.Plan.Applications.Accounts = string(text)
+	return nil
+}
+
+// noMasking is given in place of a file to end masking.
+const noMasking = "none"
+
+// addMasking adds the rules of masking, which come with the applications.
+func (f *Installation) addMasking(in *deploy.Inputs, _ *topology.Release) error {
+	switch {
+	case f.masking == "":
+		return nil
+	case f.masking == noMasking:
+		in.Plan.Applications.Masking = ""
+		return nil
+	case in.Plan.Architecture != topology.Replicated:
+		return cli.NewUsageError("--masking: MaxScale masks, before replicated databases: got the architecture %s, want --architecture replicated", in.Plan.Architecture)
+	}
+	text, err := files.Read(f.masking)
+	if err != nil {
+		return fmt.Errorf("--masking: %w", err)
+	}
+	if _, err := masking.Parse(f.masking, text); err != nil {
+		return err
+	}
+	in.Plan.Applications.Masking = string(text)
 	return nil
 }
 
