@@ -107,7 +107,7 @@ func TestPacketsAreBoundedAndInSequence(t *testing.T) {
 }
 
 func TestResultsThatAreRefused(t *testing.T) {
-	const column, end = "\x03def\x00\x00\x00\x01a\x00", "\xfe\x00\x00\x00\x00"
+	const column, end = "\x03def\x00\x00\x00\x01a\x00\x0c\x2d\x00\x04\x00\x00\x00\xfd\x00\x00\x00\x00\x00", "\xfe\x00\x00\x00\x00"
 	many := append([]string{"\x41"}, slices.Repeat([]string{column}, 65)...)
 	rowOf := func(bytes int) string {
 		return string(binary.LittleEndian.AppendUint32([]byte{0xfe}, uint32(bytes))) + "\x00\x00\x00\x00" + long(bytes)
@@ -117,7 +117,7 @@ func TestResultsThatAreRefused(t *testing.T) {
 		"no column":         {"\xfc\x00\x00"},
 		"too many columns":  {"\xfc\xff\xff"},
 		"too many, in full": append(many, end, end),
-		"a long name":       {"\x01", "\x03def\x00\x00\x00\xfc\x01\x04" + long(1025), end, end},
+		"a long name":       {"\x01", "\x03def\x00\x00\x00\xfc\x01\x04" + long(1025) + "\x00\x0c\x2d\x00\x04\x00\x00\x00\xfd\x00\x00\x00\x00\x00", end, end},
 		"too many rows":     append([]string{"\x01", column, end}, append(slices.Repeat([]string{"\x01a"}, maxRows+1), end)...),
 		"too many bytes":    append([]string{"\x01", column, end}, append(slices.Repeat([]string{rowOf(1 << 20)}, maxResultBytes>>20), end)...),
 		"no end":            {"\x01", column, "\x00", end},
@@ -195,7 +195,7 @@ func FuzzLogin(f *testing.F) {
 }
 
 func FuzzResult(f *testing.F) {
-	f.Add([]byte("\x01"), []byte("\x03def\x00\x00\x00\x01a\x00"), []byte("\x01a"))
+	f.Add([]byte("\x01"), []byte("\x03def\x00\x00\x00\x01a\x00\x0c\x2d\x00\x04\x00\x00\x00\xfd\x00\x00\x00\x00\x00"), []byte("\x01a"))
 	f.Fuzz(func(_ *testing.T, count, column, row []byte) {
 		for _, packet := range [][]byte{count, column, row} {
 			if len(packet) == 0 {

@@ -295,7 +295,7 @@ func TestSilentPeers(t *testing.T) {
 
 // TestQueries asks peers whose answers end well, with a refusal, and too early.
 func TestQueries(t *testing.T) {
-	const column, end = "\x03def\x00\x00\x00\x01a\x00", "\xfe\x00\x00\x00\x00"
+	const column, end = "\x03def\x00\x00\x00\x01a\x00\x0c\x2d\x00\x04\x00\x00\x00\xfd\x00\x00\x00\x00\x00", "\xfe\x00\x00\x00\x00"
 	ask := func(t *testing.T, answer ...string) (*Rows, error) {
 		t.Helper()
 		conn, attempt := Connect(t.Context(), clear(listen(t, func(p *peer) {

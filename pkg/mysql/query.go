@@ -51,11 +51,21 @@ func (r *Rows) Column(name string) (int, error) {
 // three times the time that the login had. What the server refuses is a *ServerError. After any other error
 // the connection is of no more use.
 func (c *Conn) Query(ctx context.Context, statement string) (*Rows, error) {
+	return c.within(ctx, func() (*Rows, error) {
+		if err := c.command(queryCommand, []byte(statement)); err != nil {
+			return nil, err
+		}
+		return readResult(c.packets.read)
+	})
+}
+
+// within asks within the time of a query.
+func (c *Conn) within(ctx context.Context, ask func() (*Rows, error)) (*Rows, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryPatience*c.patience)
 	defer cancel()
 	release := c.limit(ctx)
 	defer release()
-	rows, err := c.query(statement)
+	rows, err := ask()
 	if err != nil && ctx.Err() != nil {
 		return nil, fmt.Errorf("querying: %w: %w", ctx.Err(), err)
 	}
@@ -65,12 +75,10 @@ func (c *Conn) Query(ctx context.Context, statement string) (*Rows, error) {
 	return rows, nil
 }
 
-func (c *Conn) query(statement string) (*Rows, error) {
+// command sends a command, which begins a new sequence of packets.
+func (c *Conn) command(code byte, payload []byte) error {
 	c.packets.sequence, c.packets.limit = 0, maxResultPacket
-	if err := c.packets.write(append([]byte{queryCommand}, statement...)); err != nil {
-		return nil, err
-	}
-	return readResult(c.packets.read)
+	return c.packets.write(append([]byte{code}, payload...))
 }
 
 // Each runs one statement of up to 256 MiB, and calls row with each row of its result, of
@@ -95,8 +103,8 @@ func (c *Conn) each(statement []byte, row func([]Value) error) error {
 	if err := c.packets.write(append([]byte{queryCommand}, statement...)); err != nil {
 		return err
 	}
-	rows, err := readColumns(c.packets.read, mostColumns)
-	if err != nil || rows.Columns == nil {
+	columns, err := readHead(c.packets.read, mostColumns)
+	if err != nil || columns == nil {
 		return err
 	}
 	if row == nil {
@@ -113,7 +121,7 @@ func (c *Conn) each(statement []byte, row func([]Value) error) error {
 		if packet[0] == errorMarker {
 			return parseServerError(packet)
 		}
-		values, err := parseRow(packet, len(rows.Columns))
+		values, err := parseRow(packet, columns)
 		if err == nil {
 			err = row(values)
 		}
@@ -125,23 +133,33 @@ func (c *Conn) each(statement []byte, row func([]Value) error) error {
 
 // readResult reads the answer to a query (page "COM_QUERY Response"), packet by
 // packet. next must not return an empty packet.
-func readResult(next func() ([]byte, error)) (*Rows, error) {
-	rows, err := readColumns(next, maxColumns)
-	if err != nil || rows.Columns == nil {
-		return rows, err
+func readResult(next func() ([]byte, error)) (*Rows, error) { return readRows(next, parseRow) }
+
+// readRows reads an answer whose rows parse reads.
+func readRows(next func() ([]byte, error), parse rowParser) (*Rows, error) {
+	columns, err := readHead(next, maxColumns)
+	if err != nil {
+		return nil, err
 	}
-	return rows, rows.read(next)
+	rows := &Rows{}
+	if columns == nil {
+		return rows, nil
+	}
+	for _, c := range columns {
+		rows.Columns = append(rows.Columns, c.name)
+	}
+	return rows, rows.read(next, func(packet []byte) ([]Value, error) { return parse(packet, columns) })
 }
 
-// readColumns reads an answer up to its rows. One without rows has no columns.
-func readColumns(next func() ([]byte, error), most uint64) (*Rows, error) {
+// readHead reads an answer up to its rows. One without rows has no columns.
+func readHead(next func() ([]byte, error), most uint64) ([]column, error) {
 	packet, err := next()
 	if err != nil {
 		return nil, err
 	}
 	switch packet[0] {
 	case 0:
-		return &Rows{}, nil
+		return nil, nil
 	case errorMarker:
 		return nil, parseServerError(packet)
 	case 0xfb:
@@ -152,48 +170,69 @@ func readColumns(next func() ([]byte, error), most uint64) (*Rows, error) {
 	if fields.failed || count == 0 || count > most {
 		return nil, fmt.Errorf("result of %d columns: want 1 to %d", count, most)
 	}
-	rows := &Rows{}
+	return readColumns(next, count)
+}
+
+// rowParser reads a row of some columns.
+type rowParser func(packet []byte, columns []column) ([]Value, error)
+
+// column is what is known of one: its type as it is sent, which only binary rows need.
+type column struct {
+	name     string
+	kind     byte
+	unsigned bool
+}
+
+// readColumns reads the definitions of columns, and their end.
+func readColumns(next func() ([]byte, error), count uint64) ([]column, error) {
+	var all []column
 	for range count {
-		name, err := readColumn(next)
+		c, err := readColumn(next)
 		if err != nil {
 			return nil, err
 		}
-		rows.Columns = append(rows.Columns, name)
+		all = append(all, c)
 	}
-	if packet, err = next(); err != nil {
+	packet, err := next()
+	if err != nil {
 		return nil, err
 	}
 	if !isEnd(packet) {
 		return nil, fmt.Errorf("packet of type %#x after the columns: want an end", packet[0])
 	}
-	return rows, nil
+	return all, nil
 }
 
-// readColumn reads a column's name (page "Protocol::ColumnDefinition41").
-func readColumn(next func() ([]byte, error)) (string, error) {
+// readColumn reads a column's definition (page "Protocol::ColumnDefinition41").
+func readColumn(next func() ([]byte, error)) (column, error) {
 	packet, err := next()
 	if err != nil {
-		return "", err
+		return column{}, err
 	}
 	fields := cursor{rest: packet}
 	for range 4 { // catalog, schema, table, original table
 		fields.value()
 	}
 	name := fields.value()
+	fields.value() // original name
+	fields.lengthEncoded()
+	fields.bytes(2 + 4) // character set, length
+	kind, flags := fields.number(1), fields.number(2)
 	switch {
 	case fields.failed:
-		return "", fmt.Errorf("column of %d bytes: %w", len(packet), errShort)
+		return column{}, fmt.Errorf("column of %d bytes: %w", len(packet), errShort)
 	case len(name.Text) > longestColumn:
-		return "", fmt.Errorf("column with a name of %d bytes: want at most %d", len(name.Text), longestColumn)
+		return column{}, fmt.Errorf("column with a name of %d bytes: want at most %d", len(name.Text), longestColumn)
 	}
-	return name.Text, nil
+	const unsignedFlag = 32
+	return column{name.Text, byte(kind), flags&unsignedFlag != 0}, nil
 }
 
 // isEnd reports whether a packet ends columns or rows (page "EOF_Packet"). A row
 // may begin with the same byte, which then announces more than 16 MiB.
 func isEnd(packet []byte) bool { return packet[0] == 0xfe && len(packet) < 9 }
 
-func (r *Rows) read(next func() ([]byte, error)) error {
+func (r *Rows) read(next func() ([]byte, error), parse func(packet []byte) ([]Value, error)) error {
 	total := 0
 	for {
 		packet, err := next()
@@ -210,7 +249,7 @@ func (r *Rows) read(next func() ([]byte, error)) error {
 		if len(r.Values) == maxRows || total > maxResultBytes {
 			return fmt.Errorf("result too large: want at most %d rows and %d bytes", maxRows, maxResultBytes)
 		}
-		row, err := parseRow(packet, len(r.Columns))
+		row, err := parse(packet)
 		if err != nil {
 			return err
 		}
@@ -220,14 +259,14 @@ func (r *Rows) read(next func() ([]byte, error)) error {
 
 // parseRow reads a row (page "Text Resultset Row"); one with too few values, or
 // with something after them, is an error.
-func parseRow(packet []byte, columns int) ([]Value, error) {
+func parseRow(packet []byte, columns []column) ([]Value, error) {
 	fields := cursor{rest: packet}
-	row := make([]Value, columns)
+	row := make([]Value, len(columns))
 	for i := range row {
 		row[i] = fields.value()
 	}
 	if fields.failed || len(fields.rest) > 0 {
-		return nil, fmt.Errorf("row of %d bytes does not hold exactly %d values", len(packet), columns)
+		return nil, fmt.Errorf("row of %d bytes does not hold exactly %d values", len(packet), len(columns))
 	}
 	return row, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ func TestARealServer(t *testing.T) {
 	}
 	t.Cleanup(func() { server.Stop() })
 	t.Run("logins", func(t *testing.T) { testLogins(t, server) })
+	t.Run("prepared", func(t *testing.T) { testPrepared(t, server.Admin) })
 	t.Run("answers", func(t *testing.T) { testAnswers(t, server.Admin) })
 	t.Run("a cancelled query", func(t *testing.T) { testCancelled(t, server) })
 }
@@ -101,5 +103,36 @@ func testCancelled(t *testing.T, server *mariadbtest.Server) {
 	}
 	if took := time.Since(started); took > 5*time.Second {
 		t.Errorf("took %v, want less than 5s", took)
+	}
+}
+
+// testPrepared: what comes in binary rows is what comes in text.
+func testPrepared(t *testing.T, admin *mysql.Conn) {
+	for _, statement := range []string{
+		"SELECT NULL, '', 'text', 1, -1, 18446744073709551615, CAST(1.5 AS DECIMAL(5,2)), 2.5e0, DATE'1970-01-02', TIMESTAMP'1970-01-02 03:04:05', TIMESTAMP'1970-01-02 00:00:00', x'00ff', REPEAT('x', 70000)",
+		"SELECT seq FROM mysql.seq_1_to_300", "SELECT -seq, seq > 1 FROM mysql.seq_1_to_3", "SELECT * FROM mysql.db", "DO 1",
+	} {
+		text, err := admin.Query(t.Context(), statement)
+		if err != nil {
+			t.Fatal(err)
+		}
+		binary, err := admin.QueryPrepared(t.Context(), statement)
+		if err != nil || fmt.Sprint(text) != fmt.Sprint(binary) {
+			t.Errorf("%s:\n%.300v\n%.300v, %v", statement, text, binary, err)
+		}
+	}
+	if rows, err := admin.QueryPrepared(t.Context(), "SELECT CONCAT(?, ':', ?)", "a", "b"); err != nil || rows.Values[0][0].Text != "a:b" {
+		t.Errorf("got %v, %v", rows, err)
+	}
+	for _, statement := range []string{"SELECT nothing", "SELECT ?"} {
+		if rows, err := admin.QueryPrepared(t.Context(), statement); err == nil {
+			t.Errorf("%s: got %v", statement, rows)
+		}
+	}
+	if _, err := admin.QueryPrepared(t.Context(), "SELECT (SELECT seq FROM mysql.seq_1_to_2)"); err == nil || !strings.Contains(err.Error(), "1242") {
+		t.Errorf("got %v, want ERROR 1242", err)
+	}
+	if _, err := admin.Query(t.Context(), "SELECT 1"); err != nil {
+		t.Errorf("after what was refused: %v", err)
 	}
 }
