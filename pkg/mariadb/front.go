@@ -33,6 +33,8 @@ type Front struct {
 	MaxScales, Ways []Place
 	// Databases are the names of the databases by what they call themselves (server_id).
 	Databases map[uint64]string
+	// Masking is what MaxScales are tried with where they mask; nil where they do not.
+	Masking *Masking
 }
 
 // FrontObservation is what was seen of a Front.
@@ -45,6 +47,8 @@ type seenPlace struct {
 	Place
 	Observation
 	behind behind
+	// masking is what came of reading the canary; nil if that was not tried.
+	masking *maskingSeen
 }
 
 // behind is who answered behind MaxScale.
@@ -85,6 +89,9 @@ func (f Front) look(ctx context.Context, at Place, impostors *Impostors) seenPla
 	}
 	if impostors != nil && attempt.Stage > mysql.Reaching {
 		seen.trials = t.try(ctx, t.planFront(*impostors))
+		if f.Masking != nil {
+			seen.masking = t.tryMasking(ctx, *f.Masking)
+		}
 	}
 	return seen
 }
@@ -170,6 +177,11 @@ func (o *FrontObservation) Report() check.Report {
 			note(s.Place, q.id, q.title, q.hint, q.decide(&s.Observation))
 		}
 		note(s.Place, "tls-05", "MaxScale ends TLS, and databases of this release answer behind it", "Find out who answers in place of the database: MaxScale's session says whom it asks.", s.decideBehind())
+		for _, q := range maskingQuestions() {
+			if s.masking != nil {
+				note(s.Place, q.id, q.title, q.hint, q.decide(s.masking))
+			}
+		}
 	}
 	for _, s := range o.ways {
 		note(s.Place, "hap-01", "it passes connections on as they are, and holds no key", "Remove what ends TLS before MaxScale.", o.decideWay(s))

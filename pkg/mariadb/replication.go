@@ -19,6 +19,8 @@ func replicationQuestions() []question {
 			"Find out who told it to follow, then let MaxScale make it a replica again.", decideSources},
 		{"rep-02", "it is the primary or a replica by all of its settings, and no commit was acknowledged that no second server has",
 			"Find out who changed it. Let a keeper or MaxScale make it a replica or the primary; reseed a database that has what the others lack.", decideRole},
+		{"msk-03", "accounts that come through MaxScale, where answers are masked, do not get in past it",
+			"Restart the database: it makes the accounts as the session has them. Then find out who changed this one.", decidePast},
 	}
 }
 

@@ -163,7 +163,7 @@ func TestRolesByWhatIsSaid(t *testing.T) {
 func TestChangedMeanwhile(t *testing.T) {
 	o := besideSeen(aReplica())
 	o.answers.Replication.Value.End = aPrimary()
-	for _, id := range ReplicationChecks() {
+	for _, id := range []string{"rep-01", "rep-02"} {
 		if outcome, said, _ := o.Conclude(id); outcome != check.Skip || !strings.Contains(said, "changed while the server was asked") {
 			t.Errorf("%s: got %v %s", id, outcome, said)
 		}

@@ -13,6 +13,8 @@ import (
 const (
 	CanaryDatabase = "confidb_verify"
 	CanaryTable    = "canary"
+	// CanaryView is a view of the table without the masked columns.
+	CanaryView = "canary_open"
 	// CanaryColumn is masked, and CanaryDate has a rule that does nothing, as for every
 	// column of that type. CanaryName is in clear.
 	CanaryColumn = "confidb_canary"

@@ -83,6 +83,12 @@ func (r run) readFront() (*input, mariadb.Front, error) {
 	for _, m := range cluster.MaxScales {
 		front.MaxScales = append(front.MaxScales, mariadb.Place{Name: m.Name, Address: m.Host + ":" + proxyPort, ServerName: m.Host})
 	}
+	if read.has("masking.json") {
+		front.Masking = &mariadb.Masking{Masked: string(read.file("masked.password")), Granted: string(read.file("granted.password")), Rules: read.masking("masking.json")}
+	}
+	if read.err != nil {
+		return nil, none, read.err
+	}
 	if len(front.Databases) == 0 || len(front.MaxScales) == 0 {
 		return nil, none, errors.New("reading cluster.json: want databases and MaxScales")
 	}

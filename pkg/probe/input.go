@@ -18,6 +18,7 @@ import (
 	"slices"
 
 	"github.com/confidb/confidb/pkg/accounts"
+	"github.com/confidb/confidb/pkg/masking"
 	"github.com/confidb/confidb/pkg/promise"
 	"github.com/confidb/confidb/pkg/witness"
 )
@@ -184,6 +185,19 @@ func (r *reader) promise(name string) *promise.Promise {
 		r.fail(name, err)
 	}
 	return promised
+}
+
+// masking reads the rules that the user has given MaxScale.
+func (r *reader) masking(name string) *masking.Rules {
+	content := r.file(name)
+	if r.err != nil {
+		return nil
+	}
+	rules, err := masking.Parse(name, content)
+	if err != nil {
+		r.fail(name, err)
+	}
+	return rules
 }
 
 // passwords reads, for each promised account with the password of a secret x_password, the

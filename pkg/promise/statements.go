@@ -224,6 +224,13 @@ func (r *reader) other(c *cursor) error {
 	case c.accept("CREATE", "TABLE"), c.accept("CREATE", "SEQUENCE"):
 		c.accept("IF", "NOT", "EXISTS")
 		return r.onTable(c)
+	case c.accept("DROP", "TABLE", "IF", "EXISTS"):
+		if slices.ContainsFunc(c.tokens, func(t token) bool { return t.kind == mark && t.value == "," }) {
+			return errNotUnderstood // of several, others than the first may hold accounts
+		}
+		return r.onTable(c)
+	case c.accept("CREATE", "OR", "REPLACE", "DEFINER"):
+		return r.view(c)
 	case c.accept("INSERT", "INTO", "mysql"):
 		return r.grantRow(c)
 	case c.accept("INSERT", "INTO"), c.accept("INSERT", "IGNORE", "INTO"), c.accept("REPLACE", "INTO"), c.accept("DELETE", "FROM"), c.accept("UPDATE"):
@@ -285,6 +292,17 @@ func (r *reader) onTable(c *cursor) error {
 		return errNotUnderstood
 	}
 	return r.rest(c)
+}
+
+// view is a view that somebody of the session's owns, after these words.
+func (r *reader) view(c *cursor) error {
+	if !c.mark("=") {
+		return errNotUnderstood
+	}
+	if owner, hosted := c.account(); r.find(owner, hosted) == nil || !c.accept("SQL", "SECURITY", "DEFINER", "VIEW") {
+		return errNoAccount
+	}
+	return r.onTable(c)
 }
 
 // stopping is a condition or a handler of which all that follows is the end of the server.

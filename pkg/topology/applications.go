@@ -30,6 +30,9 @@ type Applications struct {
 	// Masking are the rules by which MaxScale masks what they are answered, as the user gave
 	// them; empty are none.
 	Masking string `json:"masking,omitempty"`
+	// MaskedAccounts are accounts of the document that get at no masked column by any right
+	// of theirs, sorted.
+	MaskedAccounts []string `json:"maskedAccounts,omitempty"`
 }
 
 // Application is a program of the user's own that may connect to the database, in the

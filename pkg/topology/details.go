@@ -161,7 +161,7 @@ func (c Application) elsewhere(other Application) bool {
 
 // noted reports whether others are the same for every session and for the database.
 func (a Applications) noted(others Applications) bool {
-	if a.Accounts != others.Accounts || a.Masking != others.Masking || !slices.Equal(a.names(), others.names()) || !slices.Equal(a.Outside, others.Outside) {
+	if a.Accounts != others.Accounts || a.Masking != others.Masking || !slices.Equal(a.MaskedAccounts, others.MaskedAccounts) || !slices.Equal(a.names(), others.names()) || !slices.Equal(a.Outside, others.Outside) {
 		return false
 	}
 	for i, c := range a.Clients {

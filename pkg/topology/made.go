@@ -144,6 +144,7 @@ func (r *Release) texts(plan Plan, applications Applications) (map[Role]string, 
 	}
 	variables["ACCOUNTS_SQL"] = all.SQL(applications.admits)
 	r.shardVariables(variables, all, applications.admits)
+	variables["MASKING_GIVEN"] = applications.Masking
 	if variables["MASKING"], err = applications.masking(r.Architecture, all); err != nil {
 		return nil, err
 	}

@@ -89,7 +89,7 @@ func TestWhoGetsWhichSecret(t *testing.T) {
 	sessions := parsedBy(t, r)
 	database := map[string]string{"init": "at_rest_key:hex made_secret:hex"}
 	client := map[string]string{
-		"front":   "ca:crt expired:crt expired_key:pem front_password:hex statement_key:pem stranger:crt stranger_key:pem verify:crt verify_key:pem wrongrole:crt wrongrole_key:pem",
+		"front":   "ca:crt expired:crt expired_key:pem front_password:hex granted_password:hex masked_password:hex statement_key:pem stranger:crt stranger_key:pem verify:crt verify_key:pem wrongrole:crt wrongrole_key:pem",
 		"operate": "ca:crt operate:crt operate_key:pem", "sql": "app:crt app_key:pem app_password:hex ca:crt"}
 	for _, i := range []string{"0", "1", "2", "3"} {
 		database["volume-"+i] = ""
@@ -97,8 +97,8 @@ func TestWhoGetsWhichSecret(t *testing.T) {
 		database["seeding-"+i] = "at_rest_key:hex ca:crt made_secret:hex seed_password:hex server_" + i + ":crt server_" + i + ":privatekey:pem"
 		database["seed-"+i] = "ca:crt seed:crt seed_key:pem seed_password:hex"
 		database["leave-"+i] = "ca:crt peer:crt peer_key:pem"
-		database["database-"+i] = "account_web_password:hex app_password:hex at_rest_key:hex ca:crt front_password:hex keeper_password:hex made_secret:hex monitor_password:hex peer_password:hex repl:crt repl_key:pem repl_password:hex seed_password:hex server_" + i + ":crt server_" + i + ":privatekey:pem service_password:hex start_secret:hex verify_password:hex"
-		client["probe-"+i] = "account_later_password:hex account_web_password:hex app_password:hex ca:crt expired:crt expired_key:pem front_password:hex keeper_password:hex monitor_password:hex peer_password:hex repl_password:hex seed_password:hex service_password:hex start_secret:hex statement_key:pem stranger:crt stranger_key:pem verify:crt verify_key:pem verify_password:hex wrongrole:crt wrongrole_key:pem"
+		database["database-"+i] = "account_web_password:hex app_password:hex at_rest_key:hex ca:crt front_password:hex granted_password:hex keeper_password:hex made_secret:hex masked_password:hex monitor_password:hex peer_password:hex repl:crt repl_key:pem repl_password:hex seed_password:hex server_" + i + ":crt server_" + i + ":privatekey:pem service_password:hex start_secret:hex verify_password:hex"
+		client["probe-"+i] = "account_later_password:hex account_web_password:hex app_password:hex ca:crt expired:crt expired_key:pem front_password:hex granted_password:hex keeper_password:hex masked_password:hex monitor_password:hex peer_password:hex repl_password:hex seed_password:hex service_password:hex start_secret:hex statement_key:pem stranger:crt stranger_key:pem verify:crt verify_key:pem verify_password:hex wrongrole:crt wrongrole_key:pem"
 	}
 	for role, want := range map[topology.Role]map[string]string{
 		topology.Database: database, topology.Client: client, topology.Namespace: {},
@@ -398,8 +398,8 @@ func TestMaskingIsRead(t *testing.T) {
 	}
 }
 
-// Rules of a release that is there may be given, changed and taken away: MaxScale's session
-// is replaced, and no other. Killed on the way, a run that wants a third thing goes on.
+// Rules of a release that is there may be given, changed and taken away: the sessions of
+// MaxScale and of the attested client are replaced, and no other. Killed on the way, a run that wants a third thing goes on.
 func TestMaskingChanges(t *testing.T) {
 	other := strings.Replace(rules, `"a"`, `"b"`, 1)
 	for _, c := range [][]string{{"", rules}, {rules, other}, {rules, ""}, {"", rules, other}, {rules, other, ""}, {rules, "", rules}} {
@@ -416,8 +416,9 @@ func TestMaskingChanges(t *testing.T) {
 		}
 		last := c[len(c)-1]
 		for _, m := range r.Members {
-			if want := m.Role == topology.MaxScale && last != c[0]; (m.Session.Next != "") != want || want && strings.Contains(m.Session.Next, "filters=Mask") != (last != "") {
-				t.Errorf("%q: session of %s: is to be replaced by %q", c, m.Role, m.Session.Next)
+			mark := map[topology.Role]string{topology.MaxScale: "filters=Mask", topology.Client: "masking.json"}[m.Role]
+			if want := mark != "" && last != c[0]; (m.Session.Next != "") != want || want && strings.Contains(m.Session.Next, mark) != (last != "") {
+				t.Errorf("%q: session of %s: is to be replaced by %.60q", c, m.Role, m.Session.Next)
 			}
 		}
 		if r.Changing == nil || r.Changing.Masking != last || r.Applications.Masking != c[0] || last != c[0] && len(r.Applications.Changes(*r.Changing)) != 1 {
@@ -425,6 +426,40 @@ func TestMaskingChanges(t *testing.T) {
 		}
 		if again := r.Wanted().Masking; again != last {
 			t.Errorf("%q: a later run would want %q", c, again)
+		}
+	}
+}
+
+// An account that shall get at no masked column has no right on its table, be it on other
+// columns or on the database by a pattern; a view is another table.
+func TestMaskedAccounts(t *testing.T) {
+	const person = `{"rules": [{"replace": {"database": "shop_1", "table": "person", "column": "ssn"}, "with": {"fill": "X"}}]}`
+	for privileges, why := range map[string]string{
+		"{table: person_open, grant: [SELECT]}":             "",
+		"{table: person, grant: [SELECT]}":                  "it has SELECT",
+		"{table: Person, grant: [INSERT]}":                  "it has INSERT",
+		"{table: person, columns: [name], grant: [SELECT]}": "it has SELECT",
+		"{grant: [SELECT]}":                                 "it has SELECT",
+	} {
+		p := several(t)
+		p.Applications.Masking, p.Applications.MaskedAccounts = person, []string{"web"}
+		p.Applications.Accounts = "kind: confidb.accounts/v1\ndatabases: [{name: shop_1}]\naccounts:\n  - {name: web, client: web, privileges: [" + strings.Replace(privileges, "{", "{database: shop_1, ", 1) + "]}\n"
+		r, err := topology.Prepare(p, nil)
+		if (err == nil) != (why == "") || err != nil && !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: got %v, want %q", privileges, err, why)
+		}
+		if err == nil && !slices.Equal(r.Applications.MaskedAccounts, []string{"web"}) {
+			t.Errorf("recorded are %q", r.Applications.MaskedAccounts)
+		}
+		if why != "" {
+			continue
+		}
+		for _, change := range []func(){func() { p.Applications.MaskedAccounts = []string{"nobody"} }, func() { p.Applications.MaskedAccounts, p.Applications.Masking = []string{"web"}, rules },
+			func() { p.Applications.Masking = "" }} {
+			change()
+			if _, err := topology.Prepare(p, nil); err == nil || !strings.Contains(err.Error(), "shall get at no masked column") {
+				t.Errorf("%q, %q: got %v", p.Applications.MaskedAccounts, p.Applications.Masking, err)
+			}
 		}
 	}
 }

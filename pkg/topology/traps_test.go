@@ -58,7 +58,7 @@ func traps() map[string]trap {
 // TestTraps: each trap that the text of a session avoids is avoided.
 func TestTraps(t *testing.T) {
 	p := several(t)
-	p.Masking = rules
+	p.Applications.Masking = rules
 	sessions, texts := parsedBy(t, made(t, p)), map[string]string{}
 	for _, role := range []topology.Role{topology.Database, topology.MaxScale} {
 		for _, image := range sessions[role].Images {

@@ -35,3 +35,6 @@ func Required() []string { return required() }
 
 // FrontChecks are the checks that a statement must answer about each MaxScale.
 func FrontChecks() []string { return frontChecks() }
+
+// MaskingChecks are those beside them where it masks.
+func MaskingChecks() []string { return maskingChecks() }

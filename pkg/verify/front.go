@@ -22,6 +22,9 @@ func frontChecks() []string {
 	return []string{"tls-01", "tls-02", "tls-03", "mtls-01", "mtls-02", "tls-05"}
 }
 
+// maskingChecks are those beside them where it masks.
+func maskingChecks() []string { return []string{"msk-01", "msk-02", "msk-04", "msk-05"} }
+
 // judgeFrontStatement asks whether the attested client signed a statement about what stands
 // before the databases, for this run.
 func judgeFrontStatement(a *appraisal, l link, _ topology.Session) check.Report {
@@ -52,7 +55,11 @@ func judgeFront(a *appraisal, _ link, _ topology.Session) check.Report {
 		report = append(report, f)
 	}
 	for _, m := range a.promised.Instances(topology.MaxScale) {
-		for _, id := range frontChecks() {
+		checks := frontChecks()
+		if a.promised.Applications.Masking != "" {
+			checks = append(checks, maskingChecks()...)
+		}
+		for _, id := range checks {
 			take(id, m.Name, m.Name)
 		}
 	}

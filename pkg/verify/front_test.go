@@ -23,7 +23,7 @@ func (s *scene) stand(t *testing.T) {
 	said.Member, said.Address, said.ServerName, said.Account = "front", "db1.shop.svc:3306", "db1.shop.svc", "confidb_front"
 	said.Witness, said.Findings = nil, nil
 	for _, m := range s.promised.Instances(topology.MaxScale) {
-		for _, id := range verify.FrontChecks() {
+		for _, id := range append(verify.FrontChecks(), verify.MaskingChecks()...) {
 			said.Findings = append(said.Findings, check.Finding{ID: id, Title: id, Subject: m.Name, Outcome: check.Pass})
 		}
 	}
@@ -93,6 +93,31 @@ func TestFrontIsJudged(t *testing.T) {
 		}
 		if found.Verdict().Accepted() {
 			t.Errorf("%s: it is accepted", name)
+		}
+	}
+}
+
+// Where rules are recorded, each MaxScale must have been seen to mask; where there are none,
+// nobody asks for it.
+func TestMaskingIsJudged(t *testing.T) {
+	for _, id := range verify.MaskingChecks() {
+		for outcome, change := range map[check.Outcome]func(f *check.Finding){check.Pass: func(*check.Finding) {}, check.Fail: func(f *check.Finding) { f.Outcome = check.Fail }, check.Skip: func(f *check.Finding) { f.Subject = "x" }} {
+			s := newSeveral(t)
+			said := s.about["front"]
+			change(of(said, id, "maxscale-1"))
+			s.sign(t)
+			if f := findingOf(verify.Appraise(s.promised, s.memory, s.seen).Findings, id, "maxscale-1"); f != nil {
+				t.Errorf("%s: nothing is masked: got %+v", id, f)
+			}
+			s.promised.Applications.Masking = "{}"
+			result := verify.Appraise(s.promised, s.memory, s.seen)
+			if f := findingOf(result.Findings, id, "maxscale-1"); f == nil || f.Outcome != outcome {
+				t.Errorf("%s: got %+v, want %s", id, f, outcome)
+			}
+			text := must[[]byte](t)(json.Marshal(result.Limitations))
+			if !strings.Contains(string(text), "not access control") {
+				t.Errorf("what masking is not is not said: %s", text)
+			}
 		}
 	}
 }

@@ -97,10 +97,21 @@ func (a *appraisal) beforeThem() []evidence.Limitation {
 		{ID: "maxscale-not-asked", Text: "Nobody asked MaxScale's interface for administration what it does now: that it does what its session says rests on the session, on its pods, and on the key that CAS gives to that enclave alone. Whoever has the password of that interface, which only enclaves have, can change what it does until it starts anew."},
 		{ID: "maxscale-any-certificate", Text: "Databases see MaxScale's certificate and not the client's: through MaxScale, an account is its password and any certificate of the session's CA."},
 	}
+	if a.promised.Applications.Masking != "" {
+		all = append(all, evidence.Limitation{ID: "masking-is-obfuscation", Text: "Masking is obfuscation against accidents, not access control: msk-02 lists ways by which whoever may read a table gets what is masked in it." + a.kept()})
+	}
 	if a.promised.Architecture == topology.Sharded {
 		return append(all, evidence.Limitation{ID: "shards-apart", Text: "Each database is on one shard, of which there is no copy: while that shard does not run, nobody reaches it. What one transaction writes on two shards is not written as a whole: a failure in between can leave one part."})
 	}
 	return append(all, evidence.Limitation{ID: "all-machines-stopped", Text: "Whoever stops all machines at once and starts the databases in the wrong order can make the newest acknowledged commits unreachable. The next verification notices if one lay between (data-01)."})
+}
+
+// kept says which accounts get at nothing that is masked.
+func (a *appraisal) kept() string {
+	if names := a.promised.Applications.MaskedAccounts; len(names) > 0 {
+		return " Accounts that have no right on those tables, by the rights that are compared (acc-02): " + strings.Join(names, ", ") + "."
+	}
+	return " What keeps an account from a column is a view without it: {install --masked-account ACCOUNT}."
 }
 
 // judgePrimary asks that a mark was left in exactly one database: the others refuse what is

@@ -67,7 +67,7 @@ func ofDatabases(r verify.Result) map[string]check.Report {
 // Each database is asked for everything that one is asked for, and says which one it is.
 func TestEachDatabaseIsJudged(t *testing.T) {
 	one, s := newScene(t), newSeveral(t)
-	want := []string{"rep-01 ", "rep-02 ", "rep-03 ", "rep-04 "}
+	want := []string{"rep-01 ", "rep-02 ", "rep-03 ", "rep-04 ", "msk-03 "}
 	for _, f := range verify.Appraise(one.promised, one.memory, one.seen).Findings {
 		if slices.Contains([]string{"probe-statement", "statement-ca", "data-01"}, f.ID) || slices.Contains(verify.Required(), f.ID) {
 			want = append(want, f.ID+" "+f.Subject)

@@ -154,7 +154,7 @@ func (a *appraisal) required() []string {
 }
 
 // requiredBeside are those that it must answer beside, of a database that is one of several.
-func requiredBeside() []string { return []string{"rep-01", "rep-02"} }
+func requiredBeside() []string { return []string{"rep-01", "rep-02", "msk-03"} }
 
 // missing are the checks that the statement leaves out, also for one account.
 func (a *appraisal) missing() check.Report {

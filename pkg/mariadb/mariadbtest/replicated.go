@@ -38,6 +38,11 @@ func StartReplicated(count int) (*Several, error) {
 	return start(topology.Plan{Architecture: topology.Replicated, Databases: max(count, 3)}, topology.ServiceCold, count)
 }
 
+// StartMasked is the same with rules by which MaxScale masks.
+func StartMasked(count int, rules string) (*Several, error) {
+	return start(topology.Plan{Architecture: topology.Replicated, Applications: topology.Applications{Masking: rules}}, "cold", count)
+}
+
 // StartSharded makes and starts databases that know nothing of each other, for applications.
 func StartSharded(count int, applications topology.Applications) (*Several, error) {
 	return start(topology.Plan{Architecture: topology.Sharded, Databases: count, Applications: applications}, topology.ServiceDatabase, count)

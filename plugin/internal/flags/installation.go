@@ -35,6 +35,8 @@ type Installation struct {
 	Accounts string
 	// masking is the file of the rules of masking, or none; empty are those of the last run.
 	masking string
+	// maskedAccounts shall get at no masked column; empty are those of the last run.
+	maskedAccounts []string
 
 	version, repo                            string
 	values, set, setString, setFile, setJSON []string
@@ -79,6 +81,7 @@ func (f *Installation) AddFlags(flags *pflag.FlagSet) {
 
 	flags.StringVar(&f.Accounts, "accounts", "", "file with the databases and accounts of your own applications (kubectl confidb accounts example prints one; default: as at the last run)")
 	flags.StringVar(&f.masking, "masking", "", "file with the rules by which MaxScale masks answers, in its own format, or "+noMasking+" to mask no more; it is obfuscation, not access control (default: as at the last run)")
+	flags.StringArrayVar(&f.maskedAccounts, "masked-account", nil, "account of the accounts document that must have no right on a table with masked columns, only on views without them; may be repeated, "+noMasking+" for no account (default: as at the last run)")
 	flags.StringVar(&f.bootstrapSQL, "bootstrap-sql", "", "file with the SQL of the database's system tables, from whoever builds the image")
 	flags.StringVar(&f.host, "database-host", "", "name under which pods reach the database (default NAME-mariadb.NAMESPACE.svc)")
 	flags.StringVar(&f.image, "client-image", "", "image of the attested clients (default: that of the database)")
@@ -216,11 +219,15 @@ const noMasking = "none"
 
 // addMasking adds the rules of masking, which come with the applications.
 func (f *Installation) addMasking(in *deploy.Inputs, _ *topology.Release) error {
+	a := &in.Plan.Applications
+	if len(f.maskedAccounts) > 0 {
+		a.MaskedAccounts = slices.DeleteFunc(slices.Sorted(slices.Values(f.maskedAccounts)), func(name string) bool { return name == noMasking })
+	}
 	switch {
 	case f.masking == "":
 		return nil
 	case f.masking == noMasking:
-		in.Plan.Applications.Masking = ""
+		a.Masking, a.MaskedAccounts = "", nil
 		return nil
 	case in.Plan.Architecture != topology.Replicated:
 		return cli.NewUsageError("--masking: MaxScale masks, before replicated databases: got the architecture %s, want --architecture replicated", in.Plan.Architecture)
@@ -232,7 +239,7 @@ func (f *Installation) addMasking(in *deploy.Inputs, _ *topology.Release) error 
 	if _, err := masking.Parse(f.masking, text); err != nil {
 		return err
 	}
-	in.Plan.Applications.Masking = string(text)
+	a.Masking = string(text)
 	return nil
 }
 
