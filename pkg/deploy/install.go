@@ -480,10 +480,15 @@ func (i *installation) restart(ctx context.Context) error {
 
 // settle writes down that the applications are what they shall be.
 func (i *installation) settle() error {
-	if i.release.Changing == nil {
+	if i.release.Changing == nil && i.release.DatabasesNext == 0 {
 		return nil
 	}
-	i.release.Applications, i.release.Changing = *i.release.Changing, nil
+	if i.release.Changing != nil {
+		i.release.Applications, i.release.Changing = *i.release.Changing, nil
+	}
+	for _, gone := range i.release.Settle() {
+		i.Warn(fmt.Sprintf("the database %s is no part of the release any more; its volume (PersistentVolumeClaim data-%s) is kept, and is used again if there are as many databases again", gone.Name, gone.Pod))
+	}
 	return i.save(i.clusterID, i.release)
 }
 

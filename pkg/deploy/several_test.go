@@ -1,7 +1,9 @@
 package deploy_test
 
 import (
+	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -129,5 +131,88 @@ func TestTemplateOfSeveral(t *testing.T) {
 	}
 	if text := string(made.Text); !made.Invented || !strings.Contains(text, "/maxscale/") || !strings.Contains(text, "/db/") {
 		t.Errorf("invented %v, and sessions are missing in\n%.2000s", made.Invented, text)
+	}
+}
+
+// Other numbers among the values are enough: MaxScale's session is the only one that changes
+// with that of the databases, and what counts is what all parts know. What was killed goes on
+// or goes back.
+func TestNumbersFollowValues(t *testing.T) {
+	with := func(databases, maxScales int) func(*deploy.Inputs) {
+		return several(func(values map[string]any) {
+			values["replicas"], values["maxscale"].(map[string]any)["replicas"] = databases, maxScales
+		})
+	}
+	w := newWorld(t)
+	before := w.must(w.install(deploy.Install{}, with(3, 2))).Release
+	texts := func(r *topology.Release) map[topology.Role]string {
+		all := map[topology.Role]string{}
+		for _, m := range r.Members {
+			all[m.Role] = m.Session.Hash
+		}
+		return all
+	}
+	for _, c := range []struct {
+		databases, maxScales int
+		warns                bool
+	}{{3, 3, false}, {4, 1, false}, {4, 2, false}, {3, 2, true}, {4, 2, false}} {
+		w.warnings = nil
+		done := w.must(w.install(deploy.Install{}, with(c.databases, c.maxScales)))
+		r := copyRelease(w.stored)
+		if r.Databases != c.databases || r.DatabasesNext != 0 || r.MaxScales != c.maxScales {
+			t.Errorf("%+v: got %d databases (%d) and %d MaxScales", c, r.Databases, r.DatabasesNext, r.MaxScales)
+		}
+		for role, hash := range texts(before) {
+			if changed := texts(r)[role] != hash; changed && role != topology.MaxScale || role == topology.MaxScale && before.Databases != c.databases && !changed {
+				t.Errorf("%+v: the session of %s is another one: %v", c, role, changed)
+			}
+		}
+		if text := string(done.Manifests); !strings.Contains(text, "replicas: "+strconv.Itoa(c.databases)) || !strings.Contains(text, "replicas: "+strconv.Itoa(c.maxScales)) {
+			t.Errorf("%+v: the chart has other numbers", c)
+		}
+		if warned := strings.Contains(strings.Join(w.warnings, "\n"), "-mariadb-3"); warned != c.warns {
+			t.Errorf("%+v: warned of %q", c, w.warnings)
+		}
+		before = r
+	}
+}
+
+// A change of the numbers that was killed after any step is carried out by the next run, and
+// nothing else is until then.
+func TestNumbersKilledAfterEachStep(t *testing.T) {
+	with := func(databases int) func(*deploy.Inputs) {
+		return several(func(values map[string]any) { values["replicas"] = databases })
+	}
+	whole := newWorld(t)
+	whole.must(whole.install(deploy.Install{}, with(3)))
+	begin := len(whole.done)
+	whole.must(whole.install(deploy.Install{}, with(4)))
+	for at := 1; at < len(whole.done)-begin; at++ {
+		t.Run(whole.done[begin+at-1], func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.must(w.install(deploy.Install{}, with(3)))
+			w.killAt = begin + at
+			if _, err := w.install(deploy.Install{}, with(4)); !errors.Is(err, errKilled) {
+				t.Fatalf("got %v", err)
+			}
+			w.killAt = 0
+			if w.stored.DatabasesNext != 0 {
+				var changed *topology.ChangedError
+				if _, err := w.install(deploy.Install{}, with(3)); !errors.As(err, &changed) {
+					t.Errorf("back in the middle of a change: got %v", err)
+				}
+			}
+			w.must(w.install(deploy.Install{}, with(4)))
+			if r := w.stored; r.Databases != 4 || r.DatabasesNext != 0 {
+				t.Errorf("got %d databases (%d)", r.Databases, r.DatabasesNext)
+			}
+			if s := w.stored.Session(topology.MaxScale); !strings.Contains(s.Text, "[mariadb-3]") || w.cas.sessions[s.Name].Hash != s.Hash {
+				t.Error("MaxScale does not know the fourth database")
+			}
+			if text := w.revision.Manifest; !strings.Contains(text, "replicas: 4") {
+				t.Error("the chart has another number")
+			}
+		})
 	}
 }

@@ -131,7 +131,8 @@ func (e *CountError) Hint() string {
 }
 
 // settleCounts takes the architecture and the numbers from the first plan, and holds later
-// ones against them. Numbers change by steps of their own, not by a plan.
+// ones against them. Other numbers of databases are noted as what shall be, until all parts
+// know them: see Settle.
 func (r *Release) settleCounts(plan Plan, first bool) error {
 	if err := plan.Architecture.CheckCounts(plan.Databases, plan.MaxScales); err != nil {
 		return err
@@ -146,17 +147,34 @@ func (r *Release) settleCounts(plan Plan, first bool) error {
 	if len(r.Name) > maxScalableName {
 		return fmt.Errorf("release name: got %q, want at most %d characters for the architecture %s", r.Name, maxScalableName, r.Architecture)
 	}
-	for _, n := range []struct {
-		what         string
-		got, without int
-		into         *int
-	}{{"number of databases", plan.Databases, defaultDatabases, &r.Databases}, {"number of MaxScales", plan.MaxScales, defaultMaxScales, &r.MaxScales}} {
-		if *n.into != 0 && n.got != 0 && n.got != *n.into {
-			return &ChangedError{What: n.what, Got: strconv.Itoa(n.got), Want: strconv.Itoa(*n.into)}
-		}
-		*n.into = cmp.Or(*n.into, n.got, n.without)
+	if r.Databases == 0 || r.MaxScales == 0 {
+		r.Databases, r.MaxScales = cmp.Or(plan.Databases, defaultDatabases), cmp.Or(plan.MaxScales, defaultMaxScales)
+		return nil
+	}
+	r.MaxScales = cmp.Or(plan.MaxScales, r.MaxScales) // no session says how many there are
+	switch {
+	case plan.Databases == 0 || plan.Databases == r.Databases && r.DatabasesNext == 0:
+	case r.DatabasesNext != 0 && plan.Databases != r.DatabasesNext: // CAS may have its session
+		return &ChangedError{What: "number of databases", Got: strconv.Itoa(plan.Databases), Want: fmt.Sprintf("%d, to which an earlier run was changing it", r.DatabasesNext)}
+	case r.Architecture != Replicated: // each has data of its own
+		return &ChangedError{What: "number of databases", Got: strconv.Itoa(plan.Databases), Want: strconv.Itoa(r.Databases)}
+	default:
+		r.DatabasesNext = plan.Databases
 	}
 	return nil
+}
+
+// Settle notes that all parts of the release know how many databases there are now, and
+// returns those that are there no longer.
+func (r *Release) Settle() (gone []Instance) {
+	if r.DatabasesNext == 0 {
+		return nil
+	}
+	if all := r.AllInstances(Database); r.DatabasesNext < r.Databases {
+		gone = all[r.DatabasesNext:min(r.Databases, len(all))]
+	}
+	r.Databases, r.DatabasesNext = r.DatabasesNext, 0
+	return gone
 }
 
 // maxScalableName leaves room for what Kubernetes puts behind the name of a StatefulSet:

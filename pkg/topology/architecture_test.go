@@ -168,3 +168,43 @@ func TestArchitectureIsKept(t *testing.T) {
 		t.Errorf("three databases of a single one: got %v", err)
 	}
 }
+
+// Numbers follow the plan, those of replicated databases by way of what shall be; a shard has
+// data of its own, and none comes or goes by a number.
+func TestNumbersOfLaterPlans(t *testing.T) {
+	p := several(t)
+	first := made(t, p)
+	p.Databases, p.MaxScales = 4, 1
+	r, err := topology.Prepare(p, first)
+	if err != nil || r.Databases != 3 || r.DatabasesNext != 4 || r.MaxScales != 1 || first.DatabasesNext != 0 || first.MaxScales != 2 {
+		t.Fatalf("got %v", err)
+	}
+	var changed *topology.ChangedError
+	p.Databases = 3
+	if _, err := topology.Prepare(p, r); !errors.As(err, &changed) {
+		t.Errorf("back in the middle: got %v", err)
+	}
+	if gone := r.Settle(); len(gone) != 0 || r.Databases != 4 || r.DatabasesNext != 0 {
+		t.Errorf("got %v gone, %d and %d", gone, r.Databases, r.DatabasesNext)
+	}
+	if r, err = topology.Prepare(p, r); err != nil {
+		t.Fatal(err)
+	}
+	if gone := r.Settle(); len(gone) != 1 || gone[0].Name != "mariadb-3" || r.Databases != 3 || len(r.Settle()) != 0 {
+		t.Errorf("got %v gone, and %d", gone, r.Databases)
+	}
+	p.Databases = 2
+	var wrong *topology.CountError
+	if _, err := topology.Prepare(p, r); !errors.As(err, &wrong) {
+		t.Errorf("two databases: got %v", err)
+	}
+	p = several(t)
+	p.Architecture, p.Databases = topology.Sharded, 2
+	shards := made(t, p)
+	for _, n := range []int{1, 3} {
+		p.Databases = n
+		if _, err := topology.Prepare(p, shards); !errors.As(err, &changed) {
+			t.Errorf("%d of two shards: got %v", n, err)
+		}
+	}
+}

@@ -48,13 +48,30 @@ func (r *Release) before(plan Plan) ([]map[Role]string, error) {
 	}
 	var all []map[Role]string
 	for _, applications := range earlier {
-		made, err := r.texts(plan, applications)
-		if err != nil {
-			return nil, err
+		for _, with := range r.withOtherCounts() {
+			made, err := with.texts(plan, applications)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, made)
 		}
-		all = append(all, made)
 	}
 	return all, nil
+}
+
+// withOtherCounts are the release with each number of databases that MaxScale may have been
+// told before.
+func (r *Release) withOtherCounts() []*Release {
+	if r.Architecture != Replicated {
+		return []*Release{r}
+	}
+	var all []*Release
+	for n := leastReplicated; n <= Slots; n++ {
+		other := *r
+		other.DatabasesNext = n
+		all = append(all, &other)
+	}
+	return all
 }
 
 // change notes what the applications shall be, until they are. Those of a release that is

@@ -273,6 +273,9 @@ func TestMaxScaleKnowsTheDatabases(t *testing.T) {
 		p.Databases = c.databases
 		r := made(t, p)
 		r.DatabasesNext = c.next
+		if c.next != 0 {
+			p.Databases = c.next
+		}
 		r, err := topology.Prepare(p, r)
 		if err != nil {
 			t.Fatal(err)
