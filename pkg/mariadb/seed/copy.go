@@ -252,6 +252,9 @@ func literal(to *bytes.Buffer, v mysql.Value, form rune) error {
 // programs makes routines, views and triggers. A view is made when those are there that it
 // shows.
 func (c *copier) programs(objects []object) error {
+	if err := c.definers(); err != nil {
+		return err
+	}
 	waiting := slices.DeleteFunc(slices.Clone(objects), func(o object) bool { return o.kind <= table })
 	for len(waiting) > 0 {
 		var later []object
@@ -272,6 +275,25 @@ func (c *copier) programs(objects []object) error {
 		waiting = later
 	}
 	return nil
+}
+
+// definers makes the accounts in whose names views show something: a view of views is made
+// only where there are those. Nobody can log in as one of them, and none is left when the copy
+// starts as a member.
+func (c *copier) definers() error {
+	r := &reader{ctx: c.ctx, conn: c.from}
+	escaped := strings.NewReplacer("'", "''", `\`, `\\`)
+	for _, row := range r.rows("SELECT DISTINCT DEFINER AS d FROM information_schema.VIEWS WHERE TABLE_SCHEMA NOT IN " + own) {
+		at := strings.LastIndexByte(row["d"], '@')
+		if at < 0 || at == len(row["d"])-1 {
+			continue // a role
+		}
+		account := "'" + escaped.Replace(row["d"][:at]) + "'@'" + escaped.Replace(row["d"][at+1:]) + "'"
+		if err := c.write("CREATE USER IF NOT EXISTS "+account+" IDENTIFIED VIA mysql_native_password USING 'invalid' ACCOUNT LOCK", "GRANT ALL ON *.* TO "+account); err != nil {
+			return err
+		}
+	}
+	return r.err
 }
 
 // program makes one of them as it was made.

@@ -119,7 +119,7 @@ func equal(t *testing.T, databases ...string) {
 // empty is what a new server has, which is filled.
 func empty(t *testing.T) (from, to *mysql.Conn) {
 	t.Helper()
-	run(t, 1, "SET GLOBAL read_only = 0", "SET GLOBAL max_allowed_packet = 1073741824", "GRANT ALL ON *.* TO 'confidb_seed'@'%'", "STOP SLAVE", "RESET SLAVE ALL", "RESET MASTER", "SET GLOBAL gtid_slave_pos = ''")
+	run(t, 1, "SET GLOBAL read_only = 0", "SET GLOBAL max_allowed_packet = 1073741824", "GRANT ALL ON *.* TO 'confidb_seed'@'%' WITH GRANT OPTION", "STOP SLAVE", "RESET SLAVE ALL", "RESET MASTER", "SET GLOBAL gtid_slave_pos = ''")
 	run(t, 0, "SET GLOBAL read_only = 0")
 	return connect(t, 0, "confidb_seed"), connect(t, 1, "confidb_seed")
 }

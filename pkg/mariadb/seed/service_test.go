@@ -112,7 +112,8 @@ func TestServiceSeeding(t *testing.T) {
 	if listens, err := to.Query(t.Context(), "SELECT @@bind_address, @@log_bin, @@datadir, @@innodb_encrypt_tables"); err != nil || listens.Values[0][0].Text != "127.0.0.1" || listens.Values[0][1].Text != "0" || listens.Values[0][3].Text != "FORCE" {
 		t.Errorf("got %v, %v", listens, err)
 	}
-	run(t, 0, "CREATE DATABASE service", "CREATE TABLE service.t (a TEXT)", "INSERT INTO service.t VALUES ('kept')")
+	run(t, 0, "CREATE DATABASE service", "CREATE TABLE service.t (a TEXT)", "INSERT INTO service.t VALUES ('kept')",
+		"CREATE VIEW service.z AS SELECT a FROM service.t", "CREATE VIEW service.a AS SELECT a FROM service.z") // whose maker is no account of the new server
 	t.Cleanup(func() { servers.Servers[0].Exec("DROP DATABASE service") })
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
