@@ -113,7 +113,7 @@ func TestServiceSeeding(t *testing.T) {
 		t.Errorf("got %v, %v", listens, err)
 	}
 	run(t, 0, "CREATE DATABASE service", "CREATE TABLE service.t (a TEXT)", "INSERT INTO service.t VALUES ('kept')",
-		"CREATE VIEW service.z AS SELECT a FROM service.t", "CREATE VIEW service.a AS SELECT a FROM service.z") // whose maker is no account of the new server
+		"CREATE DATABASE IF NOT EXISTS app", "CREATE TABLE app.shown (a INT)", "CREATE DEFINER='confidb_app'@'%' VIEW app.zz AS SELECT a FROM app.shown", "CREATE DEFINER='confidb_app'@'%' VIEW app.aa AS SELECT a FROM app.zz") // whose maker is no account of the new server
 	t.Cleanup(func() { servers.Servers[0].Exec("DROP DATABASE service") })
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
