@@ -367,6 +367,7 @@ func (b *beside) rights(t *testing.T) {
 	for _, c := range []struct{ name, do, undo, id, mention string }{
 		{"another account", "GRANT READ_ONLY ADMIN ON *.* TO 'confidb_app'@'%'", "REVOKE READ_ONLY ADMIN ON *.* FROM 'confidb_app'@'%'", "acc-03", `"confidb_app"@"%": READ_ONLY ADMIN`},
 		{"the monitor may do all", "GRANT SUPER ON *.* TO 'confidb_monitor'@'%'", "REVOKE SUPER ON *.* FROM 'confidb_monitor'@'%'", "acc-03", `"confidb_monitor"@"%": SUPER`},
+		{"who copies has a right of the keeper's", "GRANT READ_ONLY ADMIN ON *.* TO 'confidb_seed'@'%'", "REVOKE READ_ONLY ADMIN ON *.* FROM 'confidb_seed'@'%'", "acc-03", `"confidb_seed"@"%": READ_ONLY ADMIN`},
 		{"the keeper has a right of the monitor's", "GRANT BINLOG ADMIN ON *.* TO 'confidb_keeper'@'%'", "REVOKE BINLOG ADMIN ON *.* FROM 'confidb_keeper'@'%'", "acc-03", `"confidb_keeper"@"%": BINLOG ADMIN`},
 		{"another one of the same name", "CREATE USER 'confidb_monitor'@'10.0.0.1' IDENTIFIED BY 'x'; GRANT BINLOG ADMIN ON *.* TO 'confidb_monitor'@'10.0.0.1'", "DROP USER 'confidb_monitor'@'10.0.0.1'", "acc-03", `"confidb_monitor"@"10.0.0.1": BINLOG ADMIN`},
 		{"the monitor lacks one", "REVOKE READ_ONLY ADMIN ON *.* FROM 'confidb_monitor'@'%'", "GRANT READ_ONLY ADMIN ON *.* TO 'confidb_monitor'@'%'", "acc-04", "lacks READ_ONLY ADMIN"},

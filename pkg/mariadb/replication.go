@@ -77,12 +77,12 @@ func (o *Observation) setting(name string) *promise.Setting {
 // unpromisedOf are the rights of those that are held which the session does not promise to
 // an account that makes a database of several the primary, or a replica.
 func (o *Observation) unpromisedOf(a account, held []string) []string {
-	if o.several() == nil || !slices.Contains(promise.Operators(), a.Name) {
+	if o.several() == nil {
 		return held
 	}
 	promised := o.target.Promise.Account(a.Name)
 	return slices.DeleteFunc(held, func(privilege string) bool {
-		return promised != nil && slices.Contains(promise.OperatorRights(), privilege) &&
+		return promised != nil && slices.Contains(promise.OperatorRights(a.Name), privilege) &&
 			slices.Contains(promised.Rights, promise.Right{Kind: promise.Global, Privilege: privilege})
 	})
 }

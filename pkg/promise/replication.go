@@ -58,13 +58,16 @@ const (
 // again: whoever makes it so says them by SQL. Nothing else may differ from the session.
 func RoleSettings() []string { return []string{"read_only", "rpl_semi_sync_master_enabled"} }
 
-// Operators are the accounts that make a database the primary or a replica, and the only
-// ones for which rights to do so may be promised.
-func Operators() []Name { return []Name{{"confidb_monitor", "%"}, {"confidb_keeper", "%"}} }
-
-// OperatorRights are the privileges on everything for which that is.
-func OperatorRights() []string {
-	return []string{"READ_ONLY ADMIN", "REPLICATION SLAVE ADMIN", "REPLICATION MASTER ADMIN", "BINLOG ADMIN", "CONNECTION ADMIN"}
+// OperatorRights are the privileges on everything that may be promised to an account because
+// it makes a database the primary or a replica, or copies it for a new one, and to no other.
+func OperatorRights(of Name) []string {
+	switch of {
+	case Name{"confidb_monitor", "%"}, Name{"confidb_keeper", "%"}:
+		return []string{"READ_ONLY ADMIN", "REPLICATION SLAVE ADMIN", "REPLICATION MASTER ADMIN", "BINLOG ADMIN", "CONNECTION ADMIN"}
+	case Name{"confidb_seed", "%"}: // its own session is not to be in the binary log
+		return []string{"BINLOG ADMIN"}
+	}
+	return nil
 }
 
 // Followers are the accounts as which others may follow the database: those that may

@@ -34,6 +34,9 @@ func databaseService(s *session.Session, name string) *session.Service {
 	at := slices.IndexFunc(s.Services, func(one session.Service) bool { return one.Name == name })
 	if at < 0 && name == ServiceDatabase {
 		at = slices.IndexFunc(s.Services, func(one session.Service) bool {
+			if strings.HasPrefix(one.Name, "seeding-") { // not the one that clients reach
+				return false
+			}
 			return len(one.Command) > 0 && slices.Contains([]string{"mariadbd", "mysqld"}, path.Base(one.Command[0])) &&
 				slices.ContainsFunc(one.Command, func(argument string) bool { return strings.Contains(argument, "init-file=") })
 		})

@@ -474,3 +474,12 @@ func uploaded(r *topology.Release) *topology.Release {
 	}
 	return r
 }
+
+// Of several services that run a database, it is the one that clients reach which says whose
+// certificates are trusted.
+func TestWhomSeveralTrust(t *testing.T) {
+	database := parsedBy(t, made(t, several(t)))[topology.Database]
+	if trusted, err := topology.TrustedClients(database); err != nil || trusted != "" {
+		t.Errorf("got %q, %v, want nobody", trusted, err)
+	}
+}
