@@ -233,7 +233,7 @@ func TestChangedMeanwhile(t *testing.T) {
 				if got := answers(t, 1, "SHOW DATABASES LIKE '"+seed.Mark+"'"); len(got) > 0 {
 					t.Error("a copy that ended has the mark of a whole one")
 				}
-				if position, err = seed.Copy(t.Context(), connect(t, 0, "confidb_seed"), to, func(string) {}); err != nil {
+				if _, err = seed.Copy(t.Context(), connect(t, 0, "confidb_seed"), to, func(string) {}); err != nil {
 					t.Fatal(err)
 				}
 				again(t)
