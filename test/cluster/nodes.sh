@@ -15,11 +15,13 @@ start_node() {
 # With them go the ends of its pods' networks, of which the kernel would keep the routes for a
 # while, and its cgroups: a kubelet that begins looks long for what is in those that it finds.
 cut_power() {
-	local pid hierarchy link end=$((SECONDS + 10))
+	local pid first hierarchy link end=$((SECONDS + 10))
 	ip -n "$id" link set "node$1" down
 	pid=$(pid_of "${nodes[$1 - 1]}") || fail "${nodes[$1 - 1]} is off already"
-	kill -KILL "$pid" # its child is the first process of the node, and is killed with it
-	while [ -n "$(ip netns pids "$id-${nodes[$1 - 1]}")" ]; do
+	first=$(cat "/proc/$pid/task/$pid/children")
+	kill -KILL "$pid" # the first process of the node is its child, and is killed with it
+	first=/proc/${first%% *}/status
+	while grep -q '^State:[[:space:]]*[^Z]' "$first" 2>/dev/null; do # it ends after all others of the node
 		sleep 0.1
 	done
 	for link in $(ip -n "$id-${nodes[$1 - 1]}" -o link show type veth | awk -F '[ :@]+' '$2 ~ /^veth/ { print $2 }'); do

@@ -39,7 +39,11 @@ func faults() []fault {
 		{"nobody hears the primary", ofDatabase, cutOff("ip saddr")},
 		{"the primary hears nobody", ofDatabase, cutOff("ip daddr")},
 		{"the primary stalls", ofDatabase, stalls},
+		{"a MaxScale is killed", ofFront, killed(member("maxscale-0"), "maxscale")},
 		{"a HAProxy is killed", ofFront, killed(haproxyOf, "haproxy")},
+		{"CAS is killed", ofFront, killedCAS},
+		{"the primary and the MaxScale that acts are killed", ofDatabase, both(killed(primaryOf, "mariadb"), killed(actingMaxScale, "maxscale"))},
+		{"a HAProxy and a MaxScale are killed", ofFront, both(killed(haproxyOf, "haproxy"), killed(member("maxscale-1"), "maxscale"))},
 	}
 }
 
@@ -70,6 +74,14 @@ func TestFaults(t *testing.T) {
 			w.judge(t)
 		})
 	}
+	t.Run("planned", func(t *testing.T) {
+		began, to := time.Now(), fmt.Sprintf("mariadb-%d", (w.primary(t)+1)%3)
+		if said := run(t, confidb("switchover", name, "--to", name+"-"+to)...); said != to+" is the primary\n" {
+			t.Errorf("got %q, want that %s is the primary", said, to)
+		}
+		w.goesOn(t, began, ofFront)
+		w.judge(t)
+	})
 	remove(t, name)
 }
 
@@ -102,6 +114,10 @@ func (w *writer) allReady(t *testing.T) {
 // who is the pod that a fault is about.
 type who func(t *testing.T, w *writer) string
 
+func member(name string) who {
+	return func(_ *testing.T, w *writer) string { return w.release + "-" + name }
+}
+
 func primaryOf(t *testing.T, w *writer) string {
 	return fmt.Sprintf("%s-mariadb-%d", w.release, w.primary(t))
 }
@@ -109,6 +125,18 @@ func primaryOf(t *testing.T, w *writer) string {
 // haproxyOf is the HAProxy that has been there for the longest time.
 func haproxyOf(t *testing.T, w *writer) string {
 	return run(t, "kubectl", "get", "pods", "-l", "app.kubernetes.io/component=haproxy,app.kubernetes.io/instance="+w.release, "--sort-by", ".metadata.creationTimestamp", "-o", "jsonpath={.items[0].metadata.name}")
+}
+
+// actingMaxScale is the MaxScale of which the keeper acts: the one that holds the locks.
+func actingMaxScale(t *testing.T, w *writer) string {
+	for _, name := range []string{w.release + "-maxscale-0", w.release + "-maxscale-1"} {
+		lines := strings.Split(strings.TrimSpace(run(t, "kubectl", "logs", name, "-c", "keeper", "--tail=1")), "\n")
+		if strings.Contains(lines[len(lines)-1], "is written to") {
+			return name
+		}
+	}
+	t.Fatal("no MaxScale acts")
+	return ""
 }
 
 // killed ends all processes of a container, as the kernel does where memory is short.
@@ -119,11 +147,25 @@ func killed(whom who, container string) func(*testing.T, *writer) func() {
 	}
 }
 
+func killedCAS(t *testing.T, _ *writer) func() {
+	signal(t, "scone-system", "cas-0", "cas", syscall.SIGKILL)
+	return nil
+}
+
 // stalls stops the primary's server in the middle of its work; it goes on afterwards.
 func stalls(t *testing.T, w *writer) func() {
 	pod := primaryOf(t, w)
 	signal(t, "default", pod, "mariadb", syscall.SIGSTOP)
 	return func() { signal(t, "default", pod, "mariadb", syscall.SIGCONT) }
+}
+
+// both lets two things happen at once.
+func both(one, other func(*testing.T, *writer) func()) func(*testing.T, *writer) func() {
+	return func(t *testing.T, w *writer) func() {
+		one(t, w)
+		other(t, w)
+		return nil
+	}
 }
 
 // cutOff drops what the pod of the primary sends, or what it is sent, at its machine. Its
