@@ -156,7 +156,7 @@ func (w *world) RestartPods(_ context.Context, namespace string, names []string)
 func (w *world) RestartStuck(_ context.Context, namespace string, workloads []topology.Workload) error {
 	return w.do("restart %s %v", namespace, workloads)
 }
-func (w *world) Restart(_ context.Context, namespace string, workloads []topology.Workload) error {
+func (w *world) Restart(_ context.Context, namespace string, workloads []topology.Workload, _ func(string)) error {
 	return w.do("start anew %s %v", namespace, workloads)
 }
 func (w *world) AwaitReady(_ context.Context, namespace string, workloads []topology.Workload, progress func(string)) error {

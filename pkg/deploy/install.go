@@ -475,7 +475,7 @@ func (i *installation) restart(ctx context.Context) error {
 		return err
 	}
 	i.Progress.Step("the database starts anew, with the accounts of its session")
-	return i.Cluster.Restart(ctx, i.release.Namespace, workloads)
+	return i.Cluster.Restart(ctx, i.release.Namespace, workloads, i.Progress.Detail)
 }
 
 // settle writes down that the applications are what they shall be.

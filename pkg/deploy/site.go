@@ -30,7 +30,7 @@ type Cluster interface {
 	Replace(ctx context.Context, namespace, kind string, object []byte) error
 	RestartPods(ctx context.Context, namespace string, names []string) error
 	// Restart ends all pods of the workloads, and returns when none runs any more.
-	Restart(ctx context.Context, namespace string, workloads []topology.Workload) error
+	Restart(ctx context.Context, namespace string, workloads []topology.Workload, progress func(string)) error
 	// RestartStuck deletes pods that would wait for long, and AwaitReady waits until
 	// all pods of the workloads run.
 	RestartStuck(ctx context.Context, namespace string, workloads []topology.Workload) error

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -73,7 +74,8 @@ func (c *Cluster) AwaitReady(ctx context.Context, namespace string, workloads []
 				return false, err
 			}
 			pods, err := c.podsOf(ctx, namespace, r)
-			if done := r.done() && !slices.ContainsFunc(pods, ending); err != nil || done {
+			// what a controller says of its pods may be from before one of them ended
+			if done := r.done() && !slices.ContainsFunc(pods, ending) && readyOf(pods) >= r.wanted; err != nil || done {
 				return done, err
 			}
 			in := c.obstacleOf(ctx, obstacles, namespace, w.Kind, w.Name, pods)
@@ -131,6 +133,16 @@ func waitingFor(w topology.Workload, r rollout, pods []corev1.Pod, obstacle stri
 }
 
 // ending reports whether a pod is told to end.
+// readyOf is how many of the pods are ready.
+func readyOf(pods []corev1.Pod) (n int32) {
+	for i := range pods {
+		if isReady(&pods[i]) {
+			n++
+		}
+	}
+	return n
+}
+
 func ending(p corev1.Pod) bool { return p.DeletionTimestamp != nil }
 
 func (c *Cluster) podsOf(ctx context.Context, namespace string, r rollout) ([]corev1.Pod, error) {
@@ -213,16 +225,36 @@ func (c *Cluster) RestartStuck(ctx context.Context, namespace string, workloads 
 	return err
 }
 
-// Restart deletes all pods of the workloads and waits until none of them is left, so
-// that what is ready afterwards has started anew.
-func (c *Cluster) Restart(ctx context.Context, namespace string, workloads []topology.Workload) error {
-	deleted, err := c.restart(ctx, namespace, workloads, func(*corev1.Pod) bool { return true })
-	if err != nil {
-		return err
-	}
-	for _, old := range deleted {
-		if err := c.gone(ctx, &old); err != nil {
-			return fmt.Errorf("waiting for the end of pod %s/%s: %w", namespace, old.Name, err)
+// Restart deletes all pods of the workloads, so that what is ready afterwards has started
+// anew. Of a workload with several pods it deletes one after the other, first those that are
+// not ready, and waits each time until all are there again: what they serve goes on. Of the
+// others it waits until none is left. progress is told what is waited for.
+func (c *Cluster) Restart(ctx context.Context, namespace string, workloads []topology.Workload, progress func(string)) error {
+	for _, w := range workloads {
+		r, err := c.rollout(ctx, namespace, w)
+		if err != nil {
+			return err
+		}
+		pods, err := c.podsOf(ctx, namespace, r)
+		if err != nil {
+			return err
+		}
+		sort.SliceStable(pods, func(i, j int) bool { return !isReady(&pods[i]) && isReady(&pods[j]) })
+		for _, old := range pods {
+			deleted, err := c.restart(ctx, namespace, []topology.Workload{w}, func(p *corev1.Pod) bool { return p.UID == old.UID && p.Name == old.Name })
+			if err != nil {
+				return err
+			}
+			for _, one := range deleted {
+				if err := c.gone(ctx, &one); err != nil {
+					return fmt.Errorf("waiting for the end of pod %s/%s: %w", namespace, one.Name, err)
+				}
+			}
+			if r.wanted > 1 {
+				if err := c.AwaitReady(ctx, namespace, []topology.Workload{w}, progress); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil
@@ -338,12 +370,12 @@ type Installed struct {
 }
 
 // Restart is Cluster.Restart for the release.
-func (i Installed) Restart(ctx context.Context) error {
+func (i Installed) Restart(ctx context.Context, progress func(string)) error {
 	workloads, err := i.Workloads(ctx)
 	if err != nil {
 		return err
 	}
-	return i.Cluster.Restart(ctx, i.Namespace, workloads)
+	return i.Cluster.Restart(ctx, i.Namespace, workloads, progress)
 }
 
 // AwaitReady is Cluster.AwaitReady for the release.

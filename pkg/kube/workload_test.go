@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/confidb/confidb/pkg/topology"
@@ -72,6 +74,9 @@ func TestAwaitReadyWaits(t *testing.T) {
 	clientset.PrependReactor("get", "statefulsets", func(clienttesting.Action) (bool, runtime.Object, error) {
 		if looks++; looks < 3 {
 			return true, statefulSet("db", 1, 0), nil
+		}
+		if err := clientset.Tracker().Update(corev1.SchemeGroupVersion.WithResource("pods"), readyPodOf("db-0"), namespace); err != nil {
+			t.Error(err)
 		}
 		return true, statefulSet("db", 1, 1), nil
 	})
@@ -281,7 +286,7 @@ func TestInstalled(t *testing.T) {
 	if _, err := i.Occupied(limited(t)); err != nil {
 		t.Error(err)
 	}
-	if err := i.Restart(limited(t)); err != nil {
+	if err := i.Restart(limited(t), nil); err != nil {
 		t.Error(err)
 	}
 	if asked != 4 {
@@ -309,7 +314,7 @@ func TestInstalledWithoutWorkloads(t *testing.T) {
 	i := Installed{c, namespace, func(context.Context) ([]topology.Workload, error) { return nil, gone }, time.Now}
 	_, err := i.Occupied(t.Context())
 	for what, err := range map[string]error{
-		"restart": i.Restart(t.Context()), "await": i.AwaitReady(t.Context(), nil), "announce": i.Announce(t.Context(), "a", "b"), "occupied": err,
+		"restart": i.Restart(t.Context(), nil), "await": i.AwaitReady(t.Context(), nil), "announce": i.Announce(t.Context(), "a", "b"), "occupied": err,
 	} {
 		if !errors.Is(err, gone) {
 			t.Errorf("%s: got %v, want %v", what, err, gone)
@@ -317,5 +322,62 @@ func TestInstalledWithoutWorkloads(t *testing.T) {
 	}
 	if actions := clientset.Actions(); len(actions) > 0 {
 		t.Errorf("the cluster was asked: %v", actions)
+	}
+}
+
+// TestRestartOneByOne: of several pods the next is deleted only when all are there again, and
+// those that are not ready go first, so that what a change has broken is mended before
+// anything that serves is touched.
+func TestRestartOneByOne(t *testing.T) {
+	set := statefulSet("db", 3, 2)
+	broken := readyPodOf("db-2")
+	broken.Status.Conditions[0].Status = corev1.ConditionFalse
+	c, clientset := newFake(set, readyPodOf("db-0"), readyPodOf("db-1"), broken)
+	var deleted []string
+	var missing *corev1.Pod
+	asked := 0
+	clientset.PrependReactor("delete", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		name := action.(clienttesting.DeleteAction).GetName()
+		pods, err := clientset.Tracker().List(corev1.SchemeGroupVersion.WithResource("pods"), corev1.SchemeGroupVersion.WithKind("Pod"), namespace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ready := 0
+		for _, p := range pods.(*corev1.PodList).Items {
+			if isReady(&p) {
+				ready++
+			}
+		}
+		if want := map[bool]int{true: 2, false: 3}[len(deleted) == 0]; ready != want {
+			t.Errorf("%s is deleted while %d are ready, want %d", name, ready, want)
+		}
+		deleted = append(deleted, name)
+		// its controller: what it says of its pods is late, and the pod later
+		again := readyPodOf(name)
+		again.UID = types.UID("again " + name)
+		if err := clientset.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("pods"), namespace, name); err != nil {
+			t.Fatal(err)
+		}
+		set := statefulSet("db", 3, 3)
+		if err := clientset.Tracker().Update(appsv1.SchemeGroupVersion.WithResource("statefulsets"), set, namespace); err != nil {
+			t.Fatal(err)
+		}
+		missing, asked = again, 0
+		return true, nil, nil
+	})
+	clientset.PrependReactor("list", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
+		if asked++; missing != nil && asked > 2 {
+			if err := clientset.Tracker().Add(missing); err != nil {
+				t.Error(err)
+			}
+			missing = nil
+		}
+		return false, nil, nil
+	})
+	if err := c.Restart(limited(t), namespace, database(), func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"db-2", "db-0", "db-1"}; !slices.Equal(deleted, want) {
+		t.Errorf("deleted %q, want %q", deleted, want)
 	}
 }

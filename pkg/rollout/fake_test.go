@@ -199,7 +199,7 @@ func next(list *[]error) error {
 	return err
 }
 
-func (c *fakeCluster) Restart(context.Context) error {
+func (c *fakeCluster) Restart(context.Context, func(string)) error {
 	c.restarted++
 	return next(&c.restarts)
 }

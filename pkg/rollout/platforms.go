@@ -17,8 +17,10 @@ import (
 
 // Cluster is where the database of the release runs.
 type Cluster interface {
-	// Restart stops the database, and returns when nothing of it runs any more.
-	Restart(ctx context.Context) error
+	// Restart starts the database anew. Where there is one, it returns when nothing of it
+	// runs any more; several are started one after the other, and detail is told what is
+	// waited for.
+	Restart(ctx context.Context, detail func(string)) error
 	// AwaitReady waits until the database runs. detail is told what is waited for.
 	AwaitReady(ctx context.Context, detail func(string)) error
 	// Announce tells whoever looks at the database.
@@ -223,7 +225,7 @@ func (m *Platforms) save() error {
 func (m *Platforms) restart(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, m.Patience)
 	defer cancel()
-	if err := m.Cluster.Restart(ctx); err != nil {
+	if err := m.Cluster.Restart(ctx, m.Progress.Detail); err != nil {
 		return err
 	}
 	return m.Cluster.AwaitReady(ctx, m.Progress.Detail)
