@@ -3,7 +3,9 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +15,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/confidb/confidb/pkg/mysql"
+)
+
+// faultRounds is the environment variable that says how many faults happen at random: none
+// unless it does, as ten of them were not yet seen to pass. faultSeed repeats a run.
+const (
+	faultRounds = "CONFIDB_FAULT_ROUNDS"
+	faultSeed   = "CONFIDB_FAULT_SEED"
 )
 
 // fault is something that happens to a replicated release while it is written to.
@@ -82,7 +93,35 @@ func TestFaults(t *testing.T) {
 		w.goesOn(t, began, ofFront)
 		w.judge(t)
 	})
+	if text := os.Getenv(faultRounds); text != "" {
+		rounds, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatalf("%s: %v", faultRounds, err)
+		}
+		t.Run("random", func(t *testing.T) { w.random(t, rounds) })
+	}
 	remove(t, name)
+}
+
+// random lets faults happen, one after the other, as soon as all members are whole again.
+func (w *writer) random(t *testing.T, rounds int) {
+	seed, err := strconv.ParseUint(cmp.Or(os.Getenv(faultSeed), fmt.Sprint(time.Now().UnixNano())), 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", faultSeed, err)
+	}
+	t.Logf("again: %s=%d", faultSeed, seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	for round := range rounds {
+		f := faults()[random.IntN(len(faults()))]
+		t.Logf("round %d: %s", round+1, f.name)
+		f.happensTo(t, w)
+		w.whole(t)
+		if t.Failed() {
+			break
+		}
+	}
+	w.provenAgain(t)
+	w.judge(t)
 }
 
 // provenAgain waits until verify affirms, while the writers go on. Until then it may find
@@ -98,6 +137,29 @@ func (w *writer) provenAgain(t *testing.T) {
 			}
 		}
 		return code == 0 || t.Failed()
+	})
+}
+
+// whole waits until all pods are ready, and until each replica has answered a read: with causal
+// reads it does so when it has what was acknowledged before.
+func (w *writer) whole(t *testing.T) {
+	t.Helper()
+	w.allReady(t)
+	waitFor(t, "both replicas to have what is acknowledged", 2*time.Minute, func() bool {
+		conn, _ := mysql.Connect(t.Context(), w.login)
+		if conn == nil {
+			return false
+		}
+		defer conn.Close()
+		answered := map[string]bool{fmt.Sprint(w.primary(t) + 1): true}
+		for range 6 {
+			rows, err := conn.Query(t.Context(), "SELECT @@server_id FROM ledger.writes LIMIT 1")
+			if err != nil {
+				return false
+			}
+			answered[rows.Values[0][0].Text] = true
+		}
+		return len(answered) == 3
 	})
 }
 
