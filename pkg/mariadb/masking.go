@@ -170,6 +170,15 @@ func (p probeSeen) refused() bool {
 	return ok
 }
 
+// forbidden reports whether it was refused for a reason that lies in rights (1044, 1142, 1143),
+// in the filter (1141), in the view, which has no such column and is no table (1054, 1221,
+// 1347), or in the protocol (1295): any other error may be of another moment, and says nothing
+// of what the account may do. These are what a server and MaxScale were seen to answer.
+func (p probeSeen) forbidden() bool {
+	refusal, ok := errors.AsType[*mysql.ServerError](p.err)
+	return ok && slices.Contains([]uint16{1044, 1054, 1141, 1142, 1143, 1221, 1295, 1347}, refusal.Code)
+}
+
 // maskingQuestions are those about a MaxScale that masks.
 func maskingQuestions() []maskingQuestion {
 	return []maskingQuestion{
@@ -260,7 +269,7 @@ func decideGranted(m *maskingSeen) conclusion {
 		switch {
 		case p.told:
 			found = append(found, p.what())
-		case p.err != nil && !p.refused():
+		case p.err != nil && !p.forbidden():
 			unknown = append(unknown, p.what()+": "+p.err.Error())
 		}
 	}
