@@ -223,9 +223,12 @@ func opensslName(suite uint16) string {
 
 // decideImpostors judges what TLS itself must refuse. In TLS 1.2 that happens in clear,
 // where anybody can have written it, so a pass rests on TLS 1.3; TLS 1.2 only accuses.
-func decideImpostors(o *Observation) conclusion {
+func decideImpostors(o *Observation) conclusion { return o.judgeByTLS(o.trials.impostors) }
+
+// judgeByTLS judges trials that TLS itself must refuse.
+func (o *Observation) judgeByTLS(tried []trial) conclusion {
 	var judged []conclusion
-	for _, t := range o.trials.impostors {
+	for _, t := range tried {
 		c := o.judgeTrial(t, true)
 		if c.outcome == check.Fail || t.version == tls.VersionTLS13 {
 			judged = append(judged, c)

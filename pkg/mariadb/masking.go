@@ -45,8 +45,8 @@ type identitySeen struct {
 type probeSeen struct {
 	masking.Probe
 	prepared bool
-	told     bool     // the answer has the tell
-	rows     []string // the values of its first row
+	told     bool       // the answer has the tell
+	rows     [][]string // the values of its rows
 	err      error
 }
 
@@ -151,23 +151,16 @@ func (a *prober) ask(ctx context.Context, p masking.Probe, prepared bool) probeS
 			values[i] = append(values[i], v.Text)
 		}
 	}
-	if seen.told = p.Told(values); len(values) > 0 {
-		seen.rows = values[0]
-	}
+	seen.told, seen.rows = p.Told(values), values
 	return seen
 }
 
 // byFilter reports whether the filter refused (ER_NONEXISTING_GRANT, which is MaxScale's
-// choice), refused whether the server or MaxScale refused at all.
+// choice).
 func (p probeSeen) byFilter() bool {
 	const code = 1141
 	refusal, ok := errors.AsType[*mysql.ServerError](p.err)
 	return ok && refusal.Code == code
-}
-
-func (p probeSeen) refused() bool {
-	_, ok := errors.AsType[*mysql.ServerError](p.err)
-	return ok
 }
 
 // forbidden reports whether it was refused for a reason that lies in rights (1044, 1142, 1143),
@@ -212,8 +205,8 @@ func decideCanary(m *maskingSeen) conclusion {
 			return failed(p.what()+": the value in clear", "the value masked", "MaxScale does not mask for an account that a rule is about")
 		case p.err != nil:
 			return unproven(fmt.Errorf("%s: %w", p.what(), p.err))
-		case !slices.Equal(p.rows, []string{masking.CanaryMasked}):
-			return failed(p.what()+": "+strings.Join(p.rows, " "), masking.CanaryMasked, "")
+		case len(p.rows) == 0 || slices.ContainsFunc(p.rows, func(row []string) bool { return !slices.Equal(row, []string{masking.CanaryMasked}) }):
+			return failed(fmt.Sprintf("%s: %.100q", p.what(), p.rows), masking.CanaryMasked+" in each row", "")
 		}
 	}
 	for _, p := range m.clear.probes {
@@ -240,7 +233,7 @@ func decideWays(m *maskingSeen) conclusion {
 			open = append(open, p.Name)
 		case p.told:
 			broken = append(broken, p.what()+": the value in clear")
-		case p.err != nil && !p.refused():
+		case p.err != nil && !p.forbidden():
 			unknown = append(unknown, p.what()+": "+p.err.Error())
 		case p.Promise == masking.Refuses && !p.byFilter():
 			broken = append(broken, p.what()+": not refused by the filter")
